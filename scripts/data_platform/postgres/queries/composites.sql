@@ -1,0 +1,11 @@
+-- Free-standing composite types with their attributes in order.
+SELECT n.nspname AS schema, t.typname AS name,
+       (SELECT jsonb_agg(jsonb_build_array(a.attname, format_type(a.atttypid, a.atttypmod)) ORDER BY a.attnum)
+        FROM pg_attribute AS a WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped) AS attributes,
+       obj_description(t.oid, 'pg_type') AS comment
+FROM pg_type AS t
+JOIN pg_class AS r ON r.oid = t.typrelid AND r.relkind = 'c'
+JOIN pg_namespace AS n ON n.oid = t.typnamespace
+WHERE t.typtype = 'c' AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
+  AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_type'::regclass AND d.objid = t.oid AND d.deptype = 'e')
+ORDER BY n.nspname, t.typname

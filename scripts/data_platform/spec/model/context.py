@@ -1,0 +1,179 @@
+"""What every reader of a model spec shares: the document, the errors found so far, and how names resolve."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import postgast
+
+from data_platform.model.database import Name
+from data_platform.report.finding import Finding
+from data_platform.spec.document import Document, Path_
+from data_platform.spec.naming import Namer, parse_name
+from data_platform.sql import statements, types
+from data_platform.sql.text import NotSql, check_identifier, expression, expression_tree
+
+
+@dataclass
+class Context:
+    """One reading of one document. Readers add to `findings` and go on, so that all errors come out at once."""
+
+    document: Document
+    server_version: int
+    default_schema: str
+    extensions: frozenset[str]
+    findings: list[Finding] = field(default_factory=list)
+    types: dict[Name, Path_] = field(default_factory=dict)
+    tables: dict[Name, Path_] = field(default_factory=dict)
+    relation_names: dict[str, Namer] = field(default_factory=dict)
+    """By schema: tables, composite types and indexes share one namespace in PostgreSQL."""
+
+    def error(self, path: Path_, rule: str, message: str, fix: str | None = None) -> None:
+        """Note an error at `path`."""
+        self.findings.append(self.document.error(path, rule, message, fix))
+
+    def namer(self, schema: str) -> Namer:
+        """The names that relations of `schema` have taken."""
+        return self.relation_names.setdefault(schema, Namer())
+
+    def name(self, text: str, path: Path_) -> Name | None:
+        """`text` as a qualified name."""
+        try:
+            return parse_name(text, self.default_schema)
+        except NotSql as problem:
+            self.error(path, "spec-name", f"{problem}", "a name of 1 to 63 bytes")
+            return None
+
+    def identifier(self, text: str, path: Path_) -> bool:
+        """Whether `text` can be a name; notes an error if not."""
+        return self._attempt(lambda: check_identifier(text), path, "spec-name") is not _FAILED
+
+    def expression(self, value: Any, path: Path_, columns: Collection[str] | None) -> str:
+        """`value` as one SQL expression over `columns` (None: not checked); the text stays as written."""
+        text = _as_sql(value)
+        fix = "write one PostgreSQL expression; a text constant needs its own quotes: \"'new'\""
+        if self._attempt(lambda: expression(text), path, "spec-expression", fix) is not _FAILED and columns is not None:
+            for parts in statements.column_references(expression_tree(text)):
+                self.known_column(parts[-1], columns, path)
+        return text.strip()
+
+    def constant(self, value: Any, path: Path_) -> str:
+        """`value` as the expression of a default: it cannot refer to columns."""
+        text = _as_sql(value)
+        fix = "write one PostgreSQL expression; a text constant needs its own quotes: \"'new'\""
+        if self._attempt(lambda: expression(text), path, "spec-expression", fix) is not _FAILED:
+            for parts in statements.column_references(expression_tree(text)):
+                message = f"`{'.'.join(parts)}` would be a column, and a default cannot refer to one"
+                self.error(path, "spec-default-column", message, f"\"'{parts[-1]}'\" if it is meant as text")
+        return text.strip()
+
+    def known_column(self, name: str, columns: Collection[str], path: Path_) -> bool:
+        """Whether `name` is one of `columns`; notes an error with the nearest name if not."""
+        if name in columns:
+            return True
+        self.error(path, "spec-unknown-column", f"no column `{name}` in this table{_among(columns)}", near(name, columns))
+        return False
+
+    def known_columns(self, names: Iterable[str], columns: Collection[str], path: Path_) -> bool:
+        """`known_column` for a list of names in the spec."""
+        return all([self.known_column(name, columns, (*path, str(i))) for i, name in enumerate(names)])
+
+    def type(self, text: str, path: Path_) -> str:
+        """`text` as a type; one of the model's own types gets its schema when that is not public."""
+        try:
+            reference = types.reference(text)
+        except NotSql as problem:
+            self.error(path, "spec-type", f"`{text}` is not a type: {problem}", "such as text, bigint or numeric(12, 2)")
+            return text
+        if reference.name in types.SERIAL:
+            self.error(path, "spec-type", f"`{text}` is not a type but a sequence default", "type: bigint, identity: always")
+            return text
+        if reference.schema is not None:
+            own = Name(reference.schema, reference.name) in self.types or reference.schema in self._foreign_schemas()
+            if not own:
+                self._unknown_type(text, path)
+            return text.strip()
+        if reference.name in types.BUILT_IN or reference.name in self._extension_types():
+            return text.strip()
+        for schema in (self.default_schema, "public"):
+            if Name(schema, reference.name) in self.types:
+                return text.strip() if schema == "public" else str(types.with_schema(text, schema))
+        if not self._unknown_extensions():
+            self._unknown_type(text, path)
+        return text.strip()
+
+    def needs_version(self, version: int, what: str, path: Path_) -> None:
+        """Note an error if the spec's server is older than `version`."""
+        if self.server_version < version:
+            message = f"{what} needs PostgreSQL {version}; `server_version` is {self.server_version}"
+            self.error(path, "spec-server-version", message, f"server_version: {version}, or do without")
+
+    def _extension_types(self) -> set[str]:
+        return {name for extension in self.extensions for name in types.OF_EXTENSIONS.get(extension, ())}
+
+    def _unknown_extensions(self) -> bool:
+        return bool(self.extensions - KNOWN_EXTENSIONS)
+
+    def _foreign_schemas(self) -> set[str]:
+        # A type of an extension that we have no list for may live in any schema but ours.
+        return {"pg_catalog", "public"} if self._unknown_extensions() or self._extension_types() else {"pg_catalog"}
+
+    def _unknown_type(self, text: str, path: Path_) -> None:
+        for extension, names in types.OF_EXTENSIONS.items():
+            if types.reference(text).name in names:
+                message = f"the type `{text}` comes with the extension {extension}, which the spec does not list"
+                self.error(path, "spec-type", message, f"extensions: [{extension}]")
+                return
+        own = [name.name for name in self.types]
+        message = f"unknown type `{text}`; expected a PostgreSQL type or one under `types:`{_among(own)}"
+        nearest = near(text.lower(), [*own, *types.BUILT_IN, *self._extension_types(), *_COMMON_NAMES])
+        self.error(path, "spec-type", message, nearest)
+
+    def _attempt(self, check: Callable[[], object], path: Path_, rule: str, fix: str | None = None) -> object:
+        try:
+            return check()
+        except NotSql as problem:
+            at = f" (at character {problem.offset + 1})" if problem.offset is not None else ""
+            self.error(path, rule, f"{problem}{at}", fix)
+            return _FAILED
+
+
+_FAILED = object()
+
+_COMMON_NAMES = ("integer", "bigint", "smallint", "boolean", "varchar", "decimal", "double precision", "real")
+
+KNOWN_EXTENSIONS = frozenset(
+    """amcheck bloom btree_gin btree_gist citext cube dblink dict_int dict_xsyn earthdistance file_fdw fuzzystrmatch
+    hstore intarray isn lo ltree pageinspect pg_buffercache pg_freespacemap pg_prewarm pg_stat_statements pg_trgm
+    pg_visibility pg_walinspect pgcrypto pgrowlocks pgstattuple postgis postgres_fdw seg tablefunc tcn tsm_system_rows
+    tsm_system_time unaccent uuid-ossp vector xml2""".split()
+)
+"""Extensions whose types we know (most have none): with only these, an unknown type is a mistake."""
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`."""
+    matches = difflib.get_close_matches(name, sorted(set(known)), 1, 0.5)
+    return matches[0] if matches else None
+
+
+def _among(names: Collection[str]) -> str:
+    shown = sorted(names)[:12]
+    return f" ({', '.join(shown)}{', …' if len(names) > len(shown) else ''})" if shown else ""
+
+
+def _as_sql(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def parse_tree(text: str) -> postgast.pg_query_pb2.Node | None:
+    """The tree of an expression, or None if it has been reported as wrong already."""
+    try:
+        return expression_tree(text)
+    except NotSql:
+        return None

@@ -1,0 +1,104 @@
+"""Whole statements: named parameters, and which tables and columns a query touches, from the parse tree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import postgast
+
+from data_platform.sql.text import NotSql
+
+pb = postgast.pg_query_pb2
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+def number_parameters(text: str, names: Sequence[str]) -> str:
+    """`text` with `:name` written as `$1`, `$2` … in the order of `names`. NotSql for a name that is not listed.
+
+    Works on the server's own tokens, so that casts (`::`), strings, comments and array slices stay as they are.
+    """
+    try:
+        raw = text.encode()
+        tokens = postgast.scan(text).tokens
+    except UnicodeEncodeError:
+        raise NotSql("SQL must be valid Unicode") from None
+    except postgast.PgQueryError as error:
+        raise NotSql(error.message) from None
+    pieces: list[bytes] = []
+    done = 0
+    for colon, word in zip(tokens, tokens[1:], strict=False):
+        name = raw[word.start : word.end].decode()
+        if raw[colon.start : colon.end] != b":" or colon.end != word.start or not _WORD.match(name):
+            continue
+        if name not in names:
+            offset = len(raw[: colon.start].decode())
+            known = ", ".join(names) or "none are declared"
+            raise NotSql(f"the parameter :{name} is not under `parameters:` ({known})", offset)
+        pieces += [raw[done : colon.start], f"${names.index(name) + 1}".encode()]
+        done = word.end
+    return b"".join([*pieces, raw[done:]]).decode()
+
+
+def only_statement(text: str) -> pb.Node:
+    """The tree of the single SELECT, INSERT, UPDATE, DELETE or MERGE in `text`; NotSql if it is something else."""
+    try:
+        statements = postgast.parse(text).stmts
+    except postgast.PgQueryError as error:
+        raise NotSql(error.message, max(0, (error.cursorpos or 1) - 1)) from None
+    if len(statements) != 1:
+        raise NotSql(f"expected one statement, found {len(statements)}")
+    statement = statements[0].stmt
+    kinds = ("select_stmt", "insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
+    if not any(statement.HasField(kind) for kind in kinds):
+        raise NotSql("expected a SELECT, INSERT, UPDATE, DELETE or MERGE")
+    return statement
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table as a statement names it."""
+
+    schema: str | None
+    name: str
+    alias: str
+
+
+def relations(tree: pb.Node) -> tuple[Relation, ...]:
+    """Every table the statement reads or writes, common table expressions left out."""
+    ctes = {cte.ctename for cte in postgast.find_nodes(tree, pb.CommonTableExpr)}
+    found = {
+        Relation(node.schemaname or None, node.relname, node.alias.aliasname or node.relname): None
+        for node in postgast.find_nodes(tree, pb.RangeVar)
+        if node.schemaname or node.relname not in ctes
+    }
+    return tuple(found)
+
+
+def column_references(tree: pb.Node) -> Iterator[tuple[str, ...]]:
+    """Every column reference as its parts: ("orders", "id") or ("id",); stars left out."""
+    for node in postgast.find_nodes(tree, pb.ColumnRef):
+        parts = tuple(field.string.sval for field in node.fields if field.HasField("string"))
+        if parts and len(parts) == len(node.fields):
+            yield parts
+
+
+def compared_columns(tree: pb.Node) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Pairs of a parameter's number and the column it is compared with (`column = $1`, `= ANY($1)`, `<`, BETWEEN …)."""
+    for node in postgast.find_nodes(tree, pb.A_Expr):
+        left, right = _strip(node.lexpr), _strip(node.rexpr)
+        for column, other in ((left, right), (right, left)):
+            if column is None or other is None or not column.HasField("column_ref"):
+                continue
+            parts = tuple(f.string.sval for f in column.column_ref.fields if f.HasField("string"))
+            for parameter in postgast.find_nodes(other, pb.ParamRef):
+                if parts:
+                    yield parameter.number, parts
+
+
+def _strip(node: pb.Node) -> pb.Node | None:
+    while node.HasField("type_cast"):
+        node = node.type_cast.arg
+    return node if node.WhichOneof("node") else None

@@ -1,0 +1,63 @@
+"""Jinja templates that can print only `Sql`: a raw value in a template is an error, not an injection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from data_platform.resources import directory
+from data_platform.sql import text
+from data_platform.sql.text import Sql
+
+FILTERS: Mapping[str, Callable[..., Sql]] = {
+    "body": text.body,
+    "default_clause": text.default_clause,
+    "deferral": text.deferral,
+    "dotted": text.dotted,
+    "expression": text.expression,
+    "keyword": text.keyword,
+    "lines": lambda parts: text.joined(",\n    ", parts),
+    "listed": lambda parts: text.joined(", ", parts),
+    "literal": text.literal,
+    "literals": text.literals,
+    "name": text.identifier,
+    "names": text.identifiers,
+    "operator": text.operator,
+    "options": text.options,
+    "pad": lambda sql, width: Sql(sql.ljust(width)),
+    "qualified": text.qualified_name,
+    "type": text.type_name,
+}
+"""What turns a value into SQL in a template; every `{{ … }}` ends in one of these."""
+
+
+def render(template: str, **values: Any) -> Sql:
+    """The SQL that `templates/{template}` makes of `values`.
+
+    Raises jinja2.UndefinedError for a name that is missing and TypeError for a value that is not Sql.
+    """
+    return Sql(_environment().get_template(template).render(**values).strip())
+
+
+@lru_cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(directory("templates")),
+        undefined=jinja2.StrictUndefined,
+        finalize=_only_sql,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701 - the output is SQL; _only_sql is what stands in for escaping
+    )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def _only_sql(value: object) -> Sql:
+    if not isinstance(value, Sql):
+        raise TypeError(f"a template printed {type(value).__name__} {value!r:.60}, which no filter has made SQL")
+    return value

@@ -1,0 +1,242 @@
+"""The only way to SQL text: every function here returns `Sql`, and templates print nothing else.
+
+A name is quoted, a value becomes a literal, a type or an expression is accepted only if PostgreSQL's grammar reads it
+as exactly one type or one expression.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Protocol
+
+import postgast
+from psycopg import sql as psycopg_sql
+
+MAX_IDENTIFIER_BYTES = 63
+"""NAMEDATALEN - 1; PostgreSQL cuts longer names silently."""
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*\Z")
+_BARE = (postgast.pg_query_pb2.NO_KEYWORD, postgast.pg_query_pb2.UNRESERVED_KEYWORD)
+"""What the server's own quote_ident leaves bare."""
+
+_WORDS = re.compile(r"[A-Za-z]+( [A-Za-z]+)*\Z")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
+_OPENING = {"(": ")", "[": "]"}
+
+
+class Sql(str):
+    """SQL source text that is safe to put into a statement."""
+
+    __slots__ = ()
+
+
+class _Qualified(Protocol):
+    @property
+    def schema(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+
+
+class NotSql(ValueError):
+    """Text that PostgreSQL's grammar does not read as what it should be. `offset` is in characters, from 0."""
+
+    def __init__(self, message: str, offset: int | None = None) -> None:
+        super().__init__(message)
+        self.offset = offset
+
+
+def check_identifier(name: str) -> None:
+    """Refuse with NotSql what PostgreSQL cannot hold as a name: empty, longer than 63 bytes, NUL, or not encodable."""
+    if not name:
+        raise NotSql("a name cannot be empty")
+    if "\0" in name:
+        raise NotSql("a name cannot hold the character NUL")
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise NotSql("a name must be valid Unicode") from None
+    if size > MAX_IDENTIFIER_BYTES:
+        raise NotSql(f"a name has at most {MAX_IDENTIFIER_BYTES} bytes, this one has {size}")
+
+
+@lru_cache(maxsize=65536)
+def identifier(name: str) -> Sql:
+    """`name` as an identifier, quoted when it must be."""
+    check_identifier(name)
+    if _PLAIN.match(name) and _keyword_kind(name) in _BARE:
+        return Sql(name)
+    return Sql('"' + name.replace('"', '""') + '"')
+
+
+def _keyword_kind(word: str) -> int:
+    return int(postgast.scan(word).tokens[0].keyword_kind)
+
+
+def qualified(*parts: str) -> Sql:
+    """`schema.name`, each part quoted when it must be."""
+    return Sql(".".join(identifier(part) for part in parts))
+
+
+def identifiers(names: Iterable[str]) -> Sql:
+    """A comma-separated list of identifiers."""
+    return Sql(", ".join(identifier(name) for name in names))
+
+
+def qualified_name(name: _Qualified) -> Sql:
+    """`schema.name`; the schema public, which is on every search path, is left out."""
+    return identifier(name.name) if name.schema == "public" else qualified(name.schema, name.name)
+
+
+def dotted(text: str) -> Sql:
+    """A name that may be qualified by dots, such as an operator class."""
+    return qualified(*text.split("."))
+
+
+def literals(values: Iterable[str]) -> Sql:
+    """A comma-separated list of string constants."""
+    return Sql(", ".join(literal(value) for value in values))
+
+
+def joined(separator: str, parts: Iterable[Sql]) -> Sql:
+    """Parts that are SQL already, with a separator of ours between them."""
+    return Sql(separator.join(parts))
+
+
+def keyword(text: str) -> Sql:
+    """Words of ours in upper case: letters and spaces only."""
+    if not _WORDS.match(text):
+        raise NotSql(f"{text!r} is no keyword")
+    return Sql(text.upper())
+
+
+def deferral(text: str) -> Sql:
+    """` DEFERRABLE …` for a constraint that is, else nothing."""
+    if text == "not deferrable":
+        return Sql("")
+    return Sql(" DEFERRABLE" + (" INITIALLY DEFERRED" if text == "initially deferred" else ""))
+
+
+def options(pairs: Iterable[tuple[str, str]]) -> Sql:
+    """Storage parameters: `m = 16, fillfactor = 90`."""
+    return Sql(", ".join(f"{identifier(key)} = {_option_value(value)}" for key, value in pairs))
+
+
+def _option_value(value: str) -> str:
+    return value if _NUMBER.match(value) else literal(value)
+
+
+def body(text: str) -> Sql:
+    """`text` in dollar quotes that it does not contain."""
+    tag, number = "$$", 0
+    while tag in text or text.endswith("$"):
+        number += 1
+        tag = f"$body{number}$"
+        if tag not in text:
+            break
+    return Sql(f"{tag}{text}{tag}")
+
+
+def literal(value: str) -> Sql:
+    """`value` as a string constant, in the form that no server setting can change (E'' where it has a backslash)."""
+    if "\0" in value:
+        raise NotSql("a text cannot hold the character NUL")
+    return Sql(psycopg_sql.quote(value).strip())
+
+
+@lru_cache(maxsize=65536)
+def type_name(text: str) -> Sql:
+    """`text` if it is exactly one type, such as `numeric(10, 2)[]`."""
+    # A SQL/JSON or function call cannot follow "::", so a lone cast in the tree means a lone type in the text.
+    target = _only_target(_balanced(text), "SELECT NULL::", "")
+    if not target.HasField("type_cast") or target.type_cast.type_name.setof:
+        raise NotSql("not a type")
+    cast = target.type_cast
+    if not cast.arg.HasField("a_const") or not cast.arg.a_const.isnull:
+        raise NotSql("not a type")
+    return Sql(text.strip())
+
+
+@lru_cache(maxsize=65536)
+def expression(text: str) -> Sql:
+    """`text` if it is exactly one scalar expression. The caller puts it in parentheses.
+
+    Subqueries are refused: PostgreSQL allows them in no constraint, default, generated column or index.
+    """
+    target = expression_tree(text)
+    if next(postgast.find_nodes(target, postgast.pg_query_pb2.SubLink), None) is not None:
+        raise NotSql("a subquery is not allowed here")
+    return Sql(text.strip())
+
+
+def expression_tree(text: str) -> postgast.pg_query_pb2.Node:
+    """The parse tree of one expression; NotSql if `text` is something else."""
+    return _only_target(_balanced(text), "SELECT (", ")")
+
+
+def default_clause(text: str) -> Sql:
+    """An expression as it may follow DEFAULT: bare where the grammar allows it, else in parentheses."""
+    tree = expression_tree(text)
+    bare = any(tree.HasField(kind) for kind in ("a_const", "func_call", "sqlvalue_function", "type_cast"))
+    checked = expression(text)
+    return checked if bare else Sql(f"({checked})")
+
+
+@lru_cache(maxsize=4096)
+def operator(text: str) -> Sql:
+    """`text` if it is one operator, such as `&&` or `OPERATOR(public.=)`."""
+    tree = _only_target(_balanced(text), "SELECT a ", " b")
+    whole = tree.HasField("a_expr") and tree.a_expr.kind == postgast.pg_query_pb2.AEXPR_OP
+    if not whole or any(not side.HasField("column_ref") for side in (tree.a_expr.lexpr, tree.a_expr.rexpr)):
+        raise NotSql("not an operator")
+    return Sql(text.strip())
+
+
+def _balanced(text: str) -> str:
+    """`text` if it closes every bracket it opens, opens every one it closes, and holds no comment and no semicolon.
+
+    This is what makes it safe to put the text between brackets of ours: nothing in it can close them.
+    """
+    if "\0" in text:
+        raise NotSql("SQL cannot hold the character NUL")
+    try:
+        raw = text.encode()
+        tokens = postgast.scan(text).tokens
+    except UnicodeEncodeError:
+        raise NotSql("SQL must be valid Unicode") from None
+    except postgast.PgQueryError as error:
+        raise NotSql(error.message) from None
+    if not tokens:
+        raise NotSql("nothing here")
+    expected: list[str] = []
+    for token in tokens:
+        word = raw[token.start : token.end].decode()
+        if word.startswith(("--", "/*")):
+            raise NotSql("a comment is not allowed here", len(raw[: token.start].decode()))
+        if word == ";":
+            raise NotSql("a semicolon is not allowed here", len(raw[: token.start].decode()))
+        if word in _OPENING:
+            expected.append(_OPENING[word])
+        elif word in _OPENING.values() and (not expected or expected.pop() != word):
+            raise NotSql(f"`{word}` closes nothing", len(raw[: token.start].decode()))
+    if expected:
+        raise NotSql(f"`{expected[-1]}` is missing")
+    return text
+
+
+def _only_target(text: str, before: str, after: str) -> postgast.pg_query_pb2.Node:
+    try:
+        statements = postgast.parse(f"{before}{text}{after}").stmts
+    except postgast.PgQueryError as error:
+        raise NotSql(error.message, max(0, (error.cursorpos or 1) - 1 - len(before))) from None
+    if len(statements) != 1:
+        raise NotSql("more than one statement")
+    select = statements[0].stmt.select_stmt
+    plain = [name.name for name, _ in select.ListFields()]
+    if set(plain) - {"target_list", "limit_option", "op"} or len(select.target_list) != 1:
+        raise NotSql("more than one expression")
+    target = select.target_list[0].res_target
+    if target.name or target.indirection:
+        raise NotSql("a name for the result is not allowed here")
+    return target.val

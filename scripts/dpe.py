@@ -1,0 +1,17 @@
+"""Start dpe from the source tree: `python3 scripts/dpe.py NOUN VERB`. Standard library only."""
+
+import os
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036  an older interpreter must read this far to say so
+    sys.stderr.write(
+        "dpe needs Python 3.11 or newer; this is %d.%d (%s).\n" % (*sys.version_info[:2], sys.executable)  # noqa: UP031
+        + "  try: uv run --no-project --python 3.12 %s\n" % " ".join(sys.argv)  # noqa: UP031
+    )
+    sys.exit(6)
+
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120  pathlib costs more than the gate
+
+from data_platform.cli import main  # noqa: E402
+
+sys.exit(main())
