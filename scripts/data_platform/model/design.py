@@ -19,12 +19,18 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A typed parameter of an access pattern; proofs draw its values from `column`, or use `value`."""
+    """A typed parameter of an access pattern.
+
+    A proof gives it `value` if it is `fixed`; a new value for `column` if the statement inserts it (`inserted`); else
+    a value that `column` holds.
+    """
 
     name: str
     type: str
+    fixed: bool = False
     value: str | None = None
     column: tuple[Name, str] | None = None
+    inserted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""PostgreSQL itself: throwaway and live servers, connections, what a catalog says, data to prove things on."""
+"""PostgreSQL itself: throwaway and live servers, connections, catalogs, data to prove things on."""

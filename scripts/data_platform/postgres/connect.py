@@ -8,6 +8,7 @@ redacted(conninfo)               → text        the same address for people, wi
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -43,7 +44,7 @@ def resolve_dsn(text: str) -> str:
 def redacted(conninfo: str) -> str:
     """Where a conninfo points, as `user=… host=… dbname=…`: no password, no key, no options."""
     try:
-        given = conninfo_to_dict(conninfo)
+        given: dict[str, Any] = conninfo_to_dict(conninfo)
     except psycopg.Error:
         return "(an address that cannot be read)"
     return make_conninfo(**{key: given[key] for key in _SHOWN if given.get(key)}) or "(libpq's defaults)"
@@ -60,7 +61,7 @@ def connect(
     """A session named `dpe` with these limits (milliseconds; 0 is no limit), read-only if asked.
 
     The limits are set as the session starts: a SET afterwards would leak to other clients of a pooler.
-    A pooler that drops start-up options is noticed and refused, not trusted.
+    A pooler that drops them is noticed and refused (from PostgreSQL 14 on a server reports what it set).
     Raises EnvironmentProblem, without the password, when there is no such session to be had.
     """
     limits = {
@@ -102,13 +103,14 @@ def _parsed(text: str, *, where: str) -> str:
     return make_conninfo(**_dict(text, where=where))
 
 
-def _dict(text: str, *, where: str) -> dict[str, str | int | None]:
+def _dict(text: str, *, where: str) -> dict[str, Any]:
     try:
-        return dict(conninfo_to_dict(text))
+        return conninfo_to_dict(text)
     except psycopg.Error:  # libpq repeats the part it stumbled over, which may be the password
         raise UsageProblem("the address cannot be read", where=where, expected=_FORMS) from None
 
 
 def _without_password(message: str, conninfo: str) -> str:
     password = conninfo_to_dict(conninfo).get("password")
-    return message.replace(str(password), "****") if password else message
+    text = message.removeprefix("connection is bad: ")
+    return text.replace(str(password), "****") if password else text

@@ -1,8 +1,15 @@
-"""A report as data: a title that says the finding, a verdict, and blocks. Knows nothing of Markdown or HTML."""
+"""A report as data: a title that says the finding, a verdict, and pieces. Knows nothing of Markdown or HTML.
+
+What came from the user or their database is a `Code`; all other text is ours. The two writers, `markdown` and
+`html`, show both through the functions at the end of this module, so that a report reads the same in either.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal, TypeAlias
 
 
@@ -13,15 +20,25 @@ class Code:
     text: str
 
 
-Inline: TypeAlias = "str | Code | tuple[str | Code, ...]"
-"""Plain words of ours, a code span, or a run of both."""
+@dataclass(frozen=True)
+class Strong:
+    """Words of ours that must not be overlooked, such as the one figure that misses its target."""
+
+    text: str
+
+
+Span: TypeAlias = str | Code | Strong
+"""Plain words of ours, theirs as code, or ours with weight."""
+
+Inline: TypeAlias = Span | tuple[Span, ...]
+"""One span or a run of them."""
 
 
 @dataclass(frozen=True)
 class Heading:
     """The title of a section."""
 
-    text: str
+    text: Inline
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,7 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Block:
-    """Preformatted text in a named language."""
+    """Preformatted text in a named language, shown whole."""
 
     text: str
     language: str = ""
@@ -48,21 +65,30 @@ class Block:
 
 @dataclass(frozen=True)
 class Table:
-    """At most seven columns; numeric columns are aligned right."""
+    """At most seven columns in Markdown, any number in HTML; numeric columns are aligned right."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Inline, ...], ...]
     numeric: frozenset[int] = frozenset()
 
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError("a table needs a column")
+        for row in self.rows:
+            if len(row) != len(self.columns):
+                raise ValueError(f"a row has {len(row)} cells, its table {len(self.columns)} columns")
+
 
 State = Literal["proven", "failed", "not checked"]
+
+STATES: tuple[State, ...] = ("proven", "failed", "not checked")
 
 
 @dataclass(frozen=True)
 class Check:
     """One line of a checklist: what was claimed, what became of it, and why."""
 
-    claim: str
+    claim: Inline
     state: State
     reason: Inline
 
@@ -73,13 +99,38 @@ class Checklist:
 
     checks: tuple[Check, ...]
 
+    def counts(self) -> tuple[tuple[State, int], ...]:
+        """How many checks are in each state that occurs."""
+        states = [check.state for check in self.checks]
+        return tuple((state, states.count(state)) for state in STATES if state in states)
+
 
 @dataclass(frozen=True)
 class Bars:
-    """Labelled quantities drawn to one scale; a table where pictures cannot be."""
+    """Labelled quantities drawn to one scale that starts at zero; a table where pictures cannot be."""
 
     unit: str
     bars: tuple[tuple[Inline, float], ...]
+
+    def __post_init__(self) -> None:
+        for _, value in self.bars:
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"a bar cannot be {value} long")
+
+    def shares(self) -> tuple[float, ...]:
+        """Each bar's length as a part of the longest, 0 to 1."""
+        longest = max((value for _, value in self.bars), default=0.0)
+        return tuple(value / longest if longest else 0.0 for _, value in self.bars)
+
+    def figures(self) -> tuple[str, ...]:
+        """The quantities with as many decimals as the smallest needs for two digits, at most three."""
+        values = [value for _, value in self.bars]
+        decimals = 0 if all(float(value).is_integer() for value in values) else max(map(_decimals, values))
+        return tuple(f"{value:,.{decimals}f}" for value in values)
+
+
+def _decimals(value: float) -> int:
+    return min(3, max(0, 1 - math.floor(math.log10(value)))) if value else 0
 
 
 Piece: TypeAlias = Heading | Paragraph | Bullets | Block | Table | Checklist | Bars
@@ -87,9 +138,80 @@ Piece: TypeAlias = Heading | Paragraph | Bullets | Block | Table | Checklist | B
 
 @dataclass(frozen=True)
 class Report:
-    """What a person reads. `verdict` is one bold line; `good` colours it where there is colour."""
+    """What a person reads.
 
-    title: str
+    `verdict` is a word or a line of ours, set in bold; `summary` follows with the figures that matter.
+    `good` colours the verdict where there is colour; None is for one that could not be reached.
+    """
+
+    title: Inline
     verdict: str
-    good: bool
+    good: bool | None
     pieces: tuple[Piece, ...]
+    summary: Inline = ""
+
+
+# What both writers show ------------------------------------------------------------------------------------
+
+LONGEST_CODE = 240
+"""Characters of a `Code` that are shown; the rest gives way to an ellipsis. A `Block` has no such limit."""
+
+_HIDDEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    r"\ud800-\udfff\ufffe\uffff\U000e0000-\U000e007f]"
+)
+"""Controls, line and paragraph separators, zero-width and direction marks, tags, halves of surrogate pairs.
+
+A fixed list and not Unicode's categories, so that every Python shows the same bytes.
+"""
+
+_KEPT_IN_BLOCKS = "\n\t"
+
+
+def spans(inline: Inline) -> tuple[Span, ...]:
+    """`inline` as a run without empty words, in which no two neighbours are both plain or both strong."""
+    run = inline if isinstance(inline, tuple) else (inline,)
+    merged: list[Span] = []
+    for kind, neighbours in groupby(run, key=_kind):
+        if kind is Code:
+            merged.extend(neighbours)
+        elif text := "".join(span if isinstance(span, str) else span.text for span in neighbours):
+            merged.append(Strong(text) if kind is Strong else text)
+    return tuple(merged)
+
+
+def _kind(span: Span) -> type:
+    return type(span) if isinstance(span, Code | Strong) else str
+
+
+def shown(span: Code) -> str:
+    """The text of a code span: one line, bounded, and with nothing that hides or moves other text.
+
+    A line break becomes ↵, a tab ⇥, another control character its picture (␀), a mark without a shape its
+    number (‹U+202E›).
+    """
+    text = span.text.replace("\r\n", "\n")
+    if len(text) > LONGEST_CODE:
+        text = text[: LONGEST_CODE - 1] + "…"
+    return _HIDDEN.sub(_picture, text)
+
+
+def shown_block(text: str) -> str:
+    """The text of a block: as `shown`, but whole, and with its line breaks and tabs."""
+    text = text.replace("\r\n", "\n").removesuffix("\n")
+    return _HIDDEN.sub(lambda match: match[0] if match[0] in _KEPT_IN_BLOCKS else _picture(match), text)
+
+
+def shown_words(text: str) -> str:
+    """Words of ours: on one line, and with nothing that hides or moves other text."""
+    return _HIDDEN.sub(_picture, re.sub(r"[ \t\r\n]+", " ", text))
+
+
+def _picture(match: re.Match[str]) -> str:
+    character = match[0]
+    if character in _PICTURES:
+        return _PICTURES[character]
+    return f"‹U+{ord(character):04X}›"
+
+
+_PICTURES = {chr(code): chr(0x2400 + code) for code in range(32)} | {"\x7f": "␡", "\n": "↵", "\t": "⇥"}

@@ -6,9 +6,12 @@ Read line by line in one pass with string methods; no pattern here can take more
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
-_CODE_SPAN_REACH = 200  # how far from `<!--` a backtick may stand to make it code, so that a huge line stays cheap
+from data_platform.record import record
+
+_CODE_SPAN_REACH = (
+    200  # how far from `<!--` a backtick may stand to make it code, so that a huge line stays cheap
+)
 
 
 def visible(text: str) -> Iterator[tuple[int, str]]:
@@ -17,8 +20,7 @@ def visible(text: str) -> Iterator[tuple[int, str]]:
     last_close = text.count("\n", 0, text.rfind("-->") + 1) + 1 if "-->" in text else 0
     fence = ""
     in_comment = False
-    for number, whole in enumerate(lines, 1):
-        line = whole
+    for number, line in enumerate(lines, 1):
         if fence:
             if _closes(line, fence):
                 fence = ""
@@ -27,16 +29,19 @@ def visible(text: str) -> Iterator[tuple[int, str]]:
             in_comment = "-->" not in line
             continue
         if "<!--" in line:
-            line, in_comment = _without_comments(line, closes_later=number < last_close)
-        start = line.lstrip(" ")
-        if start[:3] in ("```", "~~~") and len(line) - len(start) < 4:
-            fence = _opened(start)
-            if fence:
-                continue
+            kept, in_comment = _without_comments(line, closes_later=number < last_close)
+            yield number, kept
+            continue
+        if ("```" in line or "~~~" in line) and (fence := _opened(line)):
+            continue
         yield number, line
 
 
-def _opened(start: str) -> str:
+def _opened(line: str) -> str:
+    """The fence that this line opens, or ""."""
+    start = line.lstrip(" ")
+    if start[:3] not in ("```", "~~~") or len(line) - len(start) > 3:
+        return ""
     mark = start[0]
     info = start.lstrip(mark)
     if mark == "`" and "`" in info:
@@ -91,15 +96,8 @@ def indent(line: str) -> int:
     return columns
 
 
-class Heading(NamedTuple):
-    """`## Title ##` without its marks."""
-
-    level: int
-    title: str
-
-
-def heading(line: str) -> Heading | None:
-    """The heading that this line is, if it is one."""
+def heading(line: str) -> tuple[int, str] | None:
+    """The level and the title, without marks, of the heading that this line is, if it is one."""
     if "#" not in line[:4]:
         return None
     start = line.lstrip(" ")
@@ -113,39 +111,28 @@ def heading(line: str) -> Heading | None:
     bare = title.rstrip("#")
     if bare != title and (not bare or bare[-1] in " \t"):
         title = bare.rstrip()
-    return Heading(level, title)
+    return level, title
 
 
-class Cell(NamedTuple):
-    """One value of a row, under the name of its column (lower case, no markup)."""
-
-    column: str
-    text: str
-
-
-class Row(NamedTuple):
-    """A row of a table; `cells` still hold their markup."""
+@record
+class Row:
+    """A row of a table; `cells` are (column, value): the column in lower case, the value with its markup."""
 
     line: int
-    cells: tuple[Cell, ...]
+    cells: tuple[tuple[str, str], ...]
     source: str
 
 
-class Item(NamedTuple):
-    """A list item with its wrapped lines and nested items; `parts` are (line, text)."""
+@record
+class Item:
+    """A list item as one line, with its wrapped lines; items nested in it follow as a list with commas."""
 
     line: int
-    parts: tuple[tuple[int, str], ...]
-
-    @property
-    def source(self) -> str:
-        """The item as one line; nested items follow as a list."""
-        head = self.parts[0][1]
-        rest = ", ".join(text for _, text in self.parts[1:])
-        return f"{head} {rest}" if rest else head
+    source: str
 
 
-class Paragraph(NamedTuple):
+@record
+class Paragraph:
     """One line of running text."""
 
     line: int
@@ -158,7 +145,8 @@ class Blocks:
     def __init__(self) -> None:
         self.found: list[Row | Item | Paragraph] = []
         self._columns: list[str] | None = None
-        self._item: list[tuple[int, str]] | None = None
+        self._item: list[str] | None = None
+        self._item_line = 0
         self._item_indent = 0
         self._in_list = False
         self._in_paragraph = False
@@ -190,7 +178,7 @@ class Blocks:
             self._end_list()
             self._row(number, text)
         elif self._item is not None and (columns or not blank_before):
-            self._item.append((number, text))
+            self._item.append(text)
         else:
             self._end_list()
             self._in_paragraph = True
@@ -200,16 +188,18 @@ class Blocks:
         self._columns = None
         self._in_paragraph = False
         if self._item is not None and columns > self._item_indent:
-            self._item.append((number, content))
+            glue = "" if self._item[-1].endswith((":", ",")) else ", "
+            self._item.append(glue + content)
             return
         self._end_item()
-        self._item = [(number, content)]
+        self._item = [content]
+        self._item_line = number
         self._item_indent = columns
         self._in_list = True
 
     def _end_item(self) -> None:
         if self._item is not None:
-            self.found.append(Item(self._item[0][0], tuple(self._item)))
+            self.found.append(Item(self._item_line, " ".join(self._item)))
             self._item = None
 
     def _end_list(self) -> None:
@@ -220,16 +210,18 @@ class Blocks:
     def _row(self, number: int, text: str) -> None:
         cells = split_row(text)
         if self._columns is None:
-            self._columns = [plain(cell).lower() for cell in cells]
+            self._columns = [" ".join(plain(cell).lower().split()) for cell in cells]
         elif not _is_delimiter(cells):
             named = self._columns + [""] * (len(cells) - len(self._columns))
-            self.found.append(Row(number, tuple(map(Cell, named, cells)), text))
+            self.found.append(Row(number, tuple(zip(named, cells, strict=False)), text))
 
 
 def _item_content(text: str) -> str | None:
     """What follows the mark of a list item and its checkbox, or None."""
     mark, _, rest = text.partition(" ")
-    if mark not in ("-", "*", "+") and not (mark[-1:] in (".", ")") and mark[:-1].isdecimal() and len(mark) < 11):
+    if mark not in ("-", "*", "+") and not (
+        mark[-1:] in (".", ")") and mark[:-1].isdecimal() and len(mark) < 11
+    ):
         if "\t" not in text[:11]:
             return None
         mark, _, rest = text.partition("\t")

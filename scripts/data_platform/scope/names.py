@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from data_platform.record import record
 
 ROLE = "Data Platform Engineer"
 
@@ -96,7 +96,8 @@ def _without_remark(part: str) -> str:
     return part
 
 
-class Owner(NamedTuple):
+@record
+class Owner:
     """An owner as a row states it. `qualifier` is what stands beside the role's name, in words."""
 
     text: str
@@ -108,7 +109,7 @@ class Owner(NamedTuple):
 def owner(role: str, person: str = "") -> Owner:
     """Read `Data Platform Engineer (Billing)`, `Data Platform Engineer @data`, with the cell beside it if any."""
     stated = role if role.strip(" -—–") else person
-    text = " ".join(part for part in (role.strip(), person.strip()) if part.strip(" -—–"))
+    text = ", ".join(part for part in (role.strip(), person.strip()) if part.strip(" -—–"))
     title, handles = _handles_apart(stated)
     spelled = words(title)
     at = _role_at(spelled)
@@ -139,7 +140,8 @@ def _role_at(spelled: list[str]) -> int | None:
     return None
 
 
-class Team(NamedTuple):
+@record
+class Team:
     """Who "we" are, as far as the file says: words of the team's slug, and the people of our role."""
 
     slug: frozenset[str]

@@ -98,6 +98,23 @@ def compared_columns(tree: pb.Node) -> Iterator[tuple[int, tuple[str, ...]]]:
                     yield parameter.number, parts
 
 
+def assigned_columns(tree: pb.Node) -> Iterator[tuple[int, str, bool]]:
+    """Parameters that become a column's value: number, column, and whether by INSERT (True) or UPDATE (False)."""
+    if tree.HasField("insert_stmt"):
+        insert = tree.insert_stmt
+        names = [column.res_target.name for column in insert.cols]
+        for row in insert.select_stmt.select_stmt.values_lists:
+            for name, item in zip(names, row.list.items, strict=False):
+                value = _strip(item)
+                if value is not None and value.HasField("param_ref"):
+                    yield value.param_ref.number, name, True
+    if tree.HasField("update_stmt"):
+        for target in tree.update_stmt.target_list:
+            value = _strip(target.res_target.val)
+            if value is not None and value.HasField("param_ref"):
+                yield value.param_ref.number, target.res_target.name, False
+
+
 def _strip(node: pb.Node) -> pb.Node | None:
     while node.HasField("type_cast"):
         node = node.type_cast.arg

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from data_platform.resources import directory
+from data_platform.resources import resource
 from data_platform.sql import text
 from data_platform.sql.text import Sql
 
@@ -46,7 +46,7 @@ def render(template: str, **values: Any) -> Sql:
 @lru_cache
 def _environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(directory("templates")),
+        loader=jinja2.FileSystemLoader(resource("templates")),
         undefined=jinja2.StrictUndefined,
         finalize=_only_sql,
         trim_blocks=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,8 @@ class Context:
     document: Document
     server_version: int
     default_schema: str
-    extensions: frozenset[str]
+    extensions: Mapping[str, str | None]
+    """Name → schema, None where the spec leaves it to the extension."""
     findings: list[Finding] = field(default_factory=list)
     types: dict[Name, Path_] = field(default_factory=dict)
     tables: dict[Name, Path_] = field(default_factory=dict)
@@ -96,8 +97,11 @@ class Context:
             if not own:
                 self._unknown_type(text, path)
             return text.strip()
-        if reference.name in types.BUILT_IN or reference.name in self._extension_types():
+        if reference.name in types.BUILT_IN:
             return text.strip()
+        for extension, schema in self.extensions.items():
+            if reference.name in types.OF_EXTENSIONS.get(extension, ()):
+                return text.strip() if schema in (None, "public") else str(types.with_schema(text, schema))
         for schema in (self.default_schema, "public"):
             if Name(schema, reference.name) in self.types:
                 return text.strip() if schema == "public" else str(types.with_schema(text, schema))
@@ -115,11 +119,12 @@ class Context:
         return {name for extension in self.extensions for name in types.OF_EXTENSIONS.get(extension, ())}
 
     def _unknown_extensions(self) -> bool:
-        return bool(self.extensions - KNOWN_EXTENSIONS)
+        return bool(self.extensions.keys() - KNOWN_EXTENSIONS)
 
     def _foreign_schemas(self) -> set[str]:
         # A type of an extension that we have no list for may live in any schema but ours.
-        return {"pg_catalog", "public"} if self._unknown_extensions() or self._extension_types() else {"pg_catalog"}
+        homes = {schema or "public" for schema in self.extensions.values()}
+        return {"pg_catalog", *homes} if self._unknown_extensions() or self._extension_types() else {"pg_catalog"}
 
     def _unknown_type(self, text: str, path: Path_) -> None:
         for extension, names in types.OF_EXTENSIONS.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import postgast
@@ -82,14 +83,26 @@ def _scope(
             )
 
 
-def _guesses(tree: postgast.pg_query_pb2.Node, scope: Mapping[str, Table]) -> dict[int, tuple[Name, str]]:
-    """For each parameter the column it is compared with: real values come from there."""
-    guesses: dict[int, tuple[Name, str]] = {}
+@dataclass(frozen=True)
+class _Guess:
+    """The column that a parameter is compared with or becomes."""
+
+    column: tuple[Name, str]
+    inserted: bool = False
+
+
+def _guesses(tree: postgast.pg_query_pb2.Node, scope: Mapping[str, Table]) -> dict[int, _Guess]:
+    """For each parameter the column that tells what its values are like."""
+    guesses: dict[int, _Guess] = {}
+    written = next(iter(scope.values()), None)
+    for number, name, inserted in statements.assigned_columns(tree):
+        if written is not None and name in {column.name for column in written.columns}:
+            guesses.setdefault(number, _Guess((written.name, name), inserted))
     for number, parts in statements.compared_columns(tree):
         candidates = [scope[parts[-2]]] if len(parts) > 1 and parts[-2] in scope else list(scope.values())
         for table in candidates:
             if parts[-1] in {column.name for column in table.columns}:
-                guesses.setdefault(number, (table.name, parts[-1]))
+                guesses.setdefault(number, _Guess((table.name, parts[-1])))
     return guesses
 
 
@@ -99,7 +112,7 @@ def _parameter(
     spec: Any,
     path: Path_,
     tables: Mapping[Name, Table],
-    guess: tuple[Name, str] | None,
+    guess: _Guess | None,
 ) -> Parameter:
     given: Mapping[str, Any] = {"type": spec} if isinstance(spec, str) else spec
     type_ = context.type(given["type"], path if isinstance(spec, str) else (*path, "type"))
@@ -108,9 +121,12 @@ def _parameter(
     if "value" in given:
         value = given["value"]
         text = str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
-        return Parameter(name=name, type=type_, value=text)
-    column = _column(context, given["from"], (*path, "from"), tables) if "from" in given else guess
-    return Parameter(name=name, type=type_, column=column)
+        return Parameter(name=name, type=type_, fixed=True, value=text)
+    if "from" in given:
+        return Parameter(name=name, type=type_, column=_column(context, given["from"], (*path, "from"), tables))
+    if guess is None:
+        return Parameter(name=name, type=type_)
+    return Parameter(name=name, type=type_, column=guess.column, inserted=guess.inserted)
 
 
 def _column(

@@ -31,7 +31,7 @@ def read_model(document: Document) -> Design:
         document=document,
         server_version=data.get("server_version", DEFAULT_SERVER_VERSION),
         default_schema=data.get("schema", "public"),
-        extensions=frozenset(extension.name for extension in extensions),
+        extensions={extension.name: extension.schema for extension in extensions},
     )
     context.identifier(context.default_schema, ("schema",))
     for number, extension in enumerate(extensions):

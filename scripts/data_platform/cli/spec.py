@@ -1,0 +1,118 @@
+"""`dpe spec`: the schema and an example of each kind, and whether a file agrees with its kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from data_platform.cli.contract import Command, Invocation, Outcome, with_output
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from pathlib import Path
+
+    from data_platform.model.design import Design
+    from data_platform.spec.document import Document
+
+KINDS = ("model",)
+
+
+def read_document(invocation: Invocation, path: str) -> tuple[Document, Invocation]:
+    """The spec at `path`, once the gate has agreed to the store that it names; nothing else of it is looked at before.
+
+    Raises UsageProblem or SpecProblem for a file that is no spec, Refused for a store that is not ours.
+    """
+    from pathlib import Path  # noqa: PLC0415
+
+    from data_platform.spec import document  # noqa: PLC0415
+
+    read = document.read(Path(path))
+    store = read.data.get("store") if isinstance(read.data, dict) else None
+    return read, invocation.require_store(store if isinstance(store, str) else None)
+
+
+def read_design(invocation: Invocation, path: str) -> tuple[Design, Invocation]:
+    """The design in the model spec at `path`, behind the same gate."""
+    from data_platform.spec import validate  # noqa: PLC0415
+    from data_platform.spec.model import read_model  # noqa: PLC0415
+
+    document, allowed = read_document(invocation, path)
+    validate.check(document)
+    return read_model(document), allowed
+
+
+def _declare_kind(parser: ArgumentParser) -> None:
+    parser.add_argument("kind", choices=KINDS)
+    with_output(parser)
+
+
+def _schema(invocation: Invocation) -> Outcome:
+    import json  # noqa: PLC0415
+
+    from data_platform.spec.validate import schema_text  # noqa: PLC0415
+
+    text = schema_text(invocation.arguments.kind)
+    return Outcome(text=text, result=json.loads(text))
+
+
+def _example(invocation: Invocation) -> Outcome:
+    from data_platform.spec.validate import example_text  # noqa: PLC0415
+
+    text = example_text(invocation.arguments.kind)
+    return Outcome(text=text, result={"kind": invocation.arguments.kind, "example": text})
+
+
+def _declare_check(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE.yaml")
+
+
+def _check(invocation: Invocation) -> Outcome:
+    design, allowed = read_design(invocation, invocation.arguments.file)
+    counts = {
+        "tables": len(design.database.tables),
+        "types": len(design.database.types),
+        "indexes": sum(len(table.indexes) for table in design.database.tables),
+        "access_patterns": len(design.access_patterns),
+    }
+    listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
+    return Outcome(
+        text=f"{design.file} is a valid model for {design.store}: {listed}.",
+        result={"kind": "model", "store": design.store, "sha256": design.sha256, **counts},
+        decision=allowed.decision,
+    )
+
+
+def again(command: Command, invocation: Invocation, *words: str) -> str:
+    """The command line that repeats this one, for reports and file headers."""
+    import shlex  # noqa: PLC0415
+
+    project = invocation.arguments.project
+    where = [] if project == "." else ["--project", project]
+    return shlex.join(["dpe", *command.name.split(), *words, *where])
+
+
+COMMANDS = (
+    Command(
+        "spec",
+        "schema",
+        "print the JSON Schema of a kind of spec",
+        "dpe spec schema model",
+        _declare_kind,
+        _schema,
+    ),
+    Command(
+        "spec",
+        "example",
+        "print a commented example that validates",
+        "dpe spec example model",
+        _declare_kind,
+        _example,
+    ),
+    Command(
+        "spec",
+        "check",
+        "validate a spec: all errors at once, each with its place",
+        "dpe spec check model.yaml",
+        _declare_check,
+        _check,
+    ),
+)

@@ -1,0 +1,126 @@
+"""A report as one HTML file: no network, no scripts; for light and dark screens, phones and paper.
+
+The template escapes everything it prints. Its own style is named in the page's Content-Security-Policy by its
+hash, so that no other style, script, image or connection works, whatever the data hold.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jinja2
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from data_platform.report.document import (
+    Bars,
+    Code,
+    Heading,
+    Inline,
+    Piece,
+    Report,
+    Strong,
+    shown,
+    shown_block,
+    shown_words,
+    spans,
+)
+from data_platform.resources import resource
+
+_LONG_REPORT = 4
+"""From this many sections on, a line of links to them follows the verdict."""
+
+
+def page(report: Report) -> str:
+    """The whole page. The same report gives the same bytes."""
+    sections = _sections(report.pieces)
+    contents = sections if len([section for section in sections if section.heading]) >= _LONG_REPORT else ()
+    return (
+        _environment()
+        .get_template("report/page.html.j2")
+        .render(report=report, sections=sections, contents=contents)
+    )
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A heading and what follows it; the pieces before the first heading have none."""
+
+    number: int
+    heading: Heading | None
+    pieces: tuple[Piece, ...]
+
+
+def _sections(pieces: tuple[Piece, ...]) -> tuple[_Section, ...]:
+    starts = [n for n, piece in enumerate(pieces) if isinstance(piece, Heading)]
+    sections = [_Section(0, None, pieces[: starts[0] if starts else None])]
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(pieces)], strict=True), start=1):
+        heading = pieces[start]
+        assert isinstance(heading, Heading)
+        sections.append(_Section(number, heading, pieces[start + 1 : end]))
+    return tuple(section for section in sections if section.heading or section.pieces)
+
+
+@lru_cache
+def _environment() -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(resource("templates")),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(_FILTERS)
+    return environment
+
+
+def _kind(value: object) -> str:
+    """The name of a piece's or a span's class, by which the template chooses how to draw it."""
+    return type(value).__name__.lower() if isinstance(value, Piece | Code | Strong) else "words"
+
+
+def _plain(inline: Inline) -> str:
+    """The text without its markup, for the title of the window."""
+    return "".join(shown(span) if isinstance(span, Code) else _words(span) for span in spans(inline))
+
+
+def _words(span: str | Strong) -> str:
+    return shown_words(span if isinstance(span, str) else span.text)
+
+
+def _breakable(text: str) -> list[str]:
+    """`text` in parts, between which a narrow column may break it: at separators and in very long words."""
+    return _PARTS.findall(text)
+
+
+_PARTS = re.compile(r"\S{1,24}?[_./:,]+(?=[^\W\d_])|\S{1,24}\s*|\s+", re.DOTALL)
+
+
+def _lengths(bars: Bars) -> list[tuple[Inline, str, str]]:
+    """Label, percentage and figure of every bar."""
+    lengths = (f"{share * 100:.2f}%" for share in bars.shares())
+    return list(zip((label for label, _ in bars.bars), lengths, bars.figures(), strict=True))
+
+
+def _fingerprint(style: str) -> str:
+    """The hash by which a Content-Security-Policy allows exactly this style."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+
+
+_FILTERS: Mapping[str, Callable[..., Any]] = {
+    "breakable": _breakable,
+    "fingerprint": _fingerprint,
+    "kind": _kind,
+    "lengths": _lengths,
+    "plain": _plain,
+    "shown": shown,
+    "shown_block": shown_block,
+    "spans": spans,
+    "words": _words,
+}

@@ -1,0 +1,22 @@
+"""A design against the rules of good practice. Reads the model only: no server, nothing is run."""
+
+from __future__ import annotations
+
+from data_platform.model.design import Design
+from data_platform.report.finding import Finding, in_order
+from data_platform.schema.rules import columns, indexes, keys, patterns, shape, vectors, whole
+from data_platform.schema.rules.rule import Rule, Subject
+
+RULES: tuple[Rule, ...] = tuple(
+    found
+    for room in (keys, columns, shape, indexes, patterns, vectors, whole)
+    for found in vars(room).values()
+    if isinstance(found, Rule)
+)
+"""Every rule, by subject."""
+
+
+def lint(design: Design) -> tuple[Finding, ...]:
+    """Everything that the rules have against `design`, in the order of its file."""
+    subject = Subject(design)
+    return in_order(finding for rule in RULES for finding in rule.check(subject))

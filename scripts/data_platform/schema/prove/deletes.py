@@ -1,0 +1,130 @@
+"""Every ON DELETE tried: a new parent and a new child of its own, then the parent is deleted.
+
+Nothing else refers to the two rows, so what happens is what this foreign key does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+
+from data_platform.model.database import ForeignKey, Table
+from data_platform.report.document import State
+from data_platform.schema.prove.constraints import Connection, Prober, Row, insert_sql
+from data_platform.schema.prove.result import Probe
+from data_platform.sql.text import identifier, identifiers, literal, qualified_name
+
+_RESTRICTED = ("23001", "23503")
+"""restrict_violation from PostgreSQL 18 on, foreign_key_violation before and for NO ACTION."""
+
+
+def deletes(prober: Prober) -> Iterator[Probe]:
+    """One probe for each foreign key of the database."""
+    for table in prober.database.tables:
+        for key in table.foreign_keys:
+            with prober.connection.transaction(force_rollback=True):
+                state, detail = _tried(prober, table, key)
+            yield Probe(
+                kind=f"on delete {key.on_delete}", table=table.name, constraint=key.name, state=state, detail=detail
+            )
+
+
+def _tried(prober: Prober, table: Table, key: ForeignKey) -> tuple[State, str]:
+    connection = prober.connection
+    parent = prober.database.table(key.target)
+    try:
+        parent_key = _insert(connection, parent, prober.generator.fresh(connection, parent.name), key.target_columns)
+        pins = dict(zip(key.columns, parent_key, strict=True))
+        child = prober.generator.fresh(connection, table.name, pins)
+        if child is not None and any(child.get(name, value) != value for name, value in pins.items()):
+            child = {**child, **pins}
+        identity = _identity(table)
+        child_key = _insert(connection, table, child, identity)
+    except (psycopg.Error, _NoRow) as error:
+        return "not checked", f"no parent and child of their own could be made: {str(error).splitlines()[0]}"
+    deleted = _delete(connection, parent, key.target_columns, parent_key)
+    if isinstance(deleted, psycopg.Error):
+        return _judge_refusal(key, deleted)
+    return _judge(key, _child_columns(connection, table, key, identity, child_key), parent_key)
+
+
+class _NoRow(Exception):
+    """the generator found no valid row"""
+
+    def __str__(self) -> str:
+        return self.__doc__ or ""
+
+
+def _insert(connection: Connection, table: Table, row: Row | None, returning: tuple[str, ...]) -> tuple[str, ...]:
+    if row is None:
+        raise _NoRow
+    texts = ", ".join(f"{identifier(name)}::text" for name in returning)
+    made = connection.execute(f"{insert_sql(table, row)} RETURNING {texts}".encode()).fetchone()
+    assert made is not None
+    return tuple(made)
+
+
+def _identity(table: Table) -> tuple[str, ...]:
+    """Columns that find the child again: its primary key, or all columns."""
+    return table.primary_key.columns if table.primary_key else tuple(column.name for column in table.columns)
+
+
+def _delete(
+    connection: Connection, table: Table, columns: tuple[str, ...], values: tuple[str, ...]
+) -> psycopg.Error | None:
+    where = _equal(columns, values)
+    try:
+        with connection.transaction():
+            connection.execute(f"DELETE FROM {qualified_name(table.name)} WHERE {where}".encode())  # noqa: S608
+            connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    except psycopg.Error as error:
+        return error
+    return None
+
+
+def _child_columns(
+    connection: Connection, table: Table, key: ForeignKey, identity: tuple[str, ...], child: tuple[str, ...]
+) -> tuple[Any, ...] | None:
+    """The referencing columns of the child as they are now; None if it is gone."""
+    stable = [(name, value) for name, value in zip(identity, child, strict=True) if name not in key.columns]
+    columns, values = ([pair[i] for pair in stable] for i in (0, 1))
+    if not stable:  # the whole key refers to the parent, so it can only go with it or stay
+        columns, values = list(identity), list(child)
+    names = ", ".join(f"{identifier(name)}::text" for name in key.columns)
+    query = f"SELECT {names} FROM {qualified_name(table.name)} WHERE {_equal(columns, values)}"  # noqa: S608
+    return connection.execute(query.encode()).fetchone()
+
+
+def _equal(columns: Any, values: Any) -> str:
+    return " AND ".join(
+        f"{identifier(name)} IS NOT DISTINCT FROM {'NULL' if value is None else literal(value)}"
+        for name, value in zip(columns, values, strict=True)
+    )
+
+
+def _judge_refusal(key: ForeignKey, error: psycopg.Error) -> tuple[State, str]:
+    refused = error.sqlstate in _RESTRICTED and error.diag.constraint_name == key.name
+    if refused and key.on_delete in ("restrict", "no action"):
+        return "proven", f"the delete was refused ({error.sqlstate})"
+    if refused and key.on_delete == "set default":
+        return "proven", "the default was set, and refused because no parent has it"
+    message = error.diag.message_primary or str(error)
+    return ("failed", f"refused: {message}") if refused else ("not checked", f"something else refused: {message}")
+
+
+def _judge(key: ForeignKey, child: tuple[Any, ...] | None, parent: tuple[str, ...]) -> tuple[State, str]:
+    if child is None:
+        gone: tuple[State, str] = ("proven" if key.on_delete == "cascade" else "failed", "the child went with its parent")
+        return gone
+    changed = [name for name, now, before in zip(key.columns, child, parent, strict=True) if now != before]
+    nulled = [name for name, now in zip(key.columns, child, strict=True) if now is None]
+    match key.on_delete:
+        case "set null":
+            right = nulled == list(key.set_columns or key.columns)
+            return ("proven" if right else "failed"), f"NULL in the child: {identifiers(nulled) or 'no column'}"
+        case "set default":
+            return ("proven" if changed else "failed"), "the child has the default"
+        case _:
+            return "failed", "the parent is gone and the child is still there"

@@ -1,0 +1,43 @@
+"""Why each index is there: the access patterns whose plans used it, the key it keeps unique, the foreign key it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import psycopg
+
+from data_platform.model.database import Database, Index, Name, Table
+from data_platform.schema.prove.result import IndexUse, Measured
+from data_platform.sql.text import literal, qualified_name
+
+
+def index_uses(connection: psycopg.Connection[Any], database: Database, patterns: Sequence[Measured]) -> Iterator[IndexUse]:
+    """One entry for each index that no constraint owns."""
+    for table in database.tables:
+        for index in table.indexes:
+            yield IndexUse(
+                table=table.name,
+                index=index.name,
+                bytes=_size(connection, Name(table.name.schema, index.name)),
+                reasons=tuple(_reasons(table, index, patterns)),
+            )
+
+
+def _reasons(table: Table, index: Index, patterns: Sequence[Measured]) -> Iterator[str]:
+    for measured in patterns:
+        if index.name in measured.indexes:
+            yield f"access pattern {measured.pattern.name}"
+    if index.unique:
+        yield "keeps a key unique"
+    leading = [element.column for element in index.elements]
+    for key in table.foreign_keys:
+        if set(key.columns) == set(leading[: len(key.columns)]) and index.method == "btree":
+            yield f"foreign key {key.name}"
+
+
+def _size(connection: psycopg.Connection[Any], name: Name) -> int:
+    relation = literal(str(qualified_name(name)))
+    row = connection.execute(f"SELECT pg_relation_size({relation}::regclass)".encode()).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,273 @@
+"""Access patterns, planned and run: every parameter gets values that the synthetic rows really hold."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from data_platform.model.database import Name
+from data_platform.model.design import AccessPattern, Parameter
+from data_platform.postgres.synthetic import Generator
+from data_platform.schema.prove.result import Measured, Scan
+from data_platform.sql.text import identifier, identifiers, literal, qualified_name, type_name
+from data_platform.sql.types import reference
+
+Connection = psycopg.Connection[Any]
+Values = tuple[str | None, ...]
+
+SETS = 20
+"""Different sets of parameter values for each pattern."""
+PLANNED_SETS = 3
+"""Plans depend on the values, so more than one set is explained."""
+MAX_EXECUTIONS = 60
+MAX_SECONDS = 1.0
+STATEMENT_TIMEOUT_MS = 30_000
+
+# Stand-ins for parameters that nothing in the statement ties to a column.
+_FREE_VALUES: Mapping[str, str] = {
+    "int2": "10",
+    "int4": "10",
+    "int8": "10",
+    "numeric": "10",
+    "float8": "10",
+    "bool": "true",
+    "text": "a",
+    "varchar": "a",
+    "timestamptz": "2026-01-01 00:00:00+00",
+    "timestamp": "2026-01-01 00:00:00",
+    "date": "2026-01-01",
+    "interval": "30 days",
+    "jsonb": "{}",
+    "uuid": "00000000-0000-4000-8000-000000000000",
+}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What measuring needs: a connection of its own in autocommit, the generator, the author's search path."""
+
+    connection: Connection
+    generator: Generator
+    search_path: tuple[str, ...]
+
+
+def measure(bench: Bench, pattern: AccessPattern) -> Measured:
+    """Plan and run one pattern. Whatever it writes is rolled back."""
+    try:
+        with _nothing_stays(bench):
+            sets = _value_sets(bench, pattern)
+            _prepare(bench.connection, pattern)
+            times, rows = _timed(bench.connection, sets)
+            plans = [_explained(bench.connection, values) for values in sets[:PLANNED_SETS]]
+    except psycopg.Error as error:
+        return Measured(pattern=pattern, error=_said(error))
+    return Measured(
+        pattern=pattern,
+        executions=len(times),
+        median_ms=statistics.median(times),
+        p95_ms=_percentile(times, 0.95),
+        rows=statistics.median(rows),
+        scans=_distinct_scans(plans),
+        plan=plans[0].text,
+    )
+
+
+def baseline_ms(connection: Connection) -> float:
+    """The median of an empty round trip, for comparison."""
+    times = []
+    for _ in range(200):
+        started = time.perf_counter()
+        connection.execute("SELECT 1").fetchall()
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times)
+
+
+@contextmanager
+def _nothing_stays(bench: Bench) -> Iterator[None]:
+    with bench.connection.transaction(force_rollback=True):
+        bench.connection.execute(f"SET LOCAL search_path TO {identifiers(bench.search_path)}")
+        bench.connection.execute(f"SET LOCAL statement_timeout TO {STATEMENT_TIMEOUT_MS}")
+        # Each set of values gets the plan that fits it, as with the first executions of a prepared statement.
+        bench.connection.execute("SET LOCAL plan_cache_mode TO force_custom_plan")
+        try:
+            yield
+        finally:
+            if bench.connection.info.transaction_status != psycopg.pq.TransactionStatus.INERROR:
+                bench.connection.execute("DEALLOCATE ALL")
+
+
+def _prepare(connection: Connection, pattern: AccessPattern) -> None:
+    types = ", ".join(type_name(parameter.type) for parameter in pattern.parameters)
+    signature = f" ({types})" if types else ""
+    # As bytes: the statement is the author's, and the driver must not look for placeholders in it.
+    connection.execute(f"PREPARE dpe_pattern{signature} AS {pattern.sql}".encode())
+
+
+def _call(values: Values) -> bytes:
+    listed = ", ".join("NULL" if value is None else literal(value) for value in values)
+    return (f"EXECUTE dpe_pattern ({listed})" if values else "EXECUTE dpe_pattern").encode()
+
+
+def _timed(connection: Connection, sets: list[Values]) -> tuple[list[float], list[int]]:
+    times: list[float] = []
+    rows: list[int] = []
+    deadline = time.perf_counter() + MAX_SECONDS
+    _run_once(connection, sets[0])  # the first execution pays for cold caches
+    while len(times) < MAX_EXECUTIONS:
+        values = sets[len(times) % len(sets)]
+        elapsed, count = _run_once(connection, values)
+        times.append(elapsed)
+        rows.append(count)
+        if time.perf_counter() > deadline and len(times) >= min(3, len(sets)):
+            break
+    return times, rows
+
+
+def _run_once(connection: Connection, values: Values) -> tuple[float, int]:
+    with connection.transaction(force_rollback=True):
+        started = time.perf_counter()
+        cursor = connection.execute(_call(values))
+        count = len(cursor.fetchall()) if cursor.description else max(cursor.rowcount, 0)
+        return (time.perf_counter() - started) * 1000, count
+
+
+# --- plans ---
+
+
+@dataclass(frozen=True)
+class _Plan:
+    text: str
+    scans: tuple[Scan, ...]
+
+
+def _explained(connection: Connection, values: Values) -> _Plan:
+    with connection.transaction(force_rollback=True):
+        call = b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + _call(values)
+        row = connection.execute(call).fetchone()
+    assert row is not None
+    plan = row[0][0]["Plan"]
+    return _Plan(_outline(plan), tuple(_scans(plan)))
+
+
+def _scans(node: Mapping[str, Any]) -> Iterator[Scan]:
+    kind = node["Node Type"]
+    loops = node.get("Actual Loops", 1) or 1
+    if "Relation Name" in node or "Index Name" in node:
+        yield Scan(
+            node=kind,
+            relation=node.get("Relation Name", ""),
+            index=node.get("Index Name"),
+            rows=node.get("Actual Rows", 0) * loops,
+            removed=node.get("Rows Removed by Filter", 0) * loops,
+        )
+    for conflict_index in node.get("Conflict Arbiter Indexes", ()):
+        yield Scan(node="Conflict Arbiter", relation="", index=conflict_index, rows=0, removed=0)
+    for child in node.get("Plans", ()):
+        yield from _scans(child)
+
+
+def _distinct_scans(plans: list[_Plan]) -> tuple[Scan, ...]:
+    seen = {(scan.node, scan.relation, scan.index): scan for plan in reversed(plans) for scan in plan.scans}
+    return tuple(seen[key] for key in sorted(seen, key=str))
+
+
+def _outline(node: Mapping[str, Any], depth: int = 0) -> str:
+    """The plan as indented lines: node, relation, index, estimated and actual rows, time."""
+    target = " on " + node["Relation Name"] if "Relation Name" in node else ""
+    using = " using " + node["Index Name"] if "Index Name" in node else ""
+    condition = next((f" [{node[key]}]" for key in ("Index Cond", "Recheck Cond", "Filter") if key in node), "")
+    measured = (
+        f"  (rows {node.get('Actual Rows', 0):g} of {node.get('Plan Rows', 0):g} estimated, "
+        f"{node.get('Actual Total Time', 0):.3f} ms × {node.get('Actual Loops', 1):g})"
+    )
+    lines = ["  " * depth + node["Node Type"] + using + target + condition + measured]
+    lines += [_outline(child, depth + 1) for child in node.get("Plans", ())]
+    return "\n".join(lines)
+
+
+# --- values ---
+
+
+def _value_sets(bench: Bench, pattern: AccessPattern) -> list[Values]:
+    """`SETS` tuples of input texts; parameters that come from one table come from the same of its rows."""
+    if not pattern.parameters:
+        return [()]
+    held = {
+        table: _sampled(bench.connection, table, [c for t, c in _held_columns(pattern) if t == table])
+        for table in {table for table, _ in _held_columns(pattern)}
+    }
+    new = _inserted_rows(bench, pattern)
+    return [
+        tuple(_value(parameter, number, held, new) for parameter in pattern.parameters) for number in range(SETS)
+    ]
+
+
+def _held_columns(pattern: AccessPattern) -> list[tuple[Name, str]]:
+    columns = [parameter.column for parameter in pattern.parameters if not parameter.inserted]
+    return sorted({column for column in columns if column is not None})
+
+
+def _sampled(connection: Connection, table: Name, columns: list[str]) -> list[dict[str, str | None]]:
+    """Rows spread over the table, those without NULL in these columns first; always the same ones."""
+    names = identifiers(columns)
+    texts = ", ".join(f"{identifier(column)}::text" for column in columns)
+    filled = " AND ".join(f"{identifier(column)} IS NOT NULL" for column in columns)
+    query = f"""
+        SELECT {texts} FROM (
+            SELECT {names}, {filled} AS filled, row_number() OVER () AS number, count(*) OVER () AS total
+            FROM {qualified_name(table)}
+        ) AS numbered
+        WHERE number % greatest(1, total / 100) = 0
+        ORDER BY filled DESC, number * 7919 % 104729, number LIMIT {SETS}"""  # noqa: S608 - quoted names
+    return [dict(zip(columns, row, strict=True)) for row in connection.execute(query.encode())]
+
+
+def _inserted_rows(bench: Bench, pattern: AccessPattern) -> list[Mapping[str, str | None]]:
+    tables = {parameter.column[0] for parameter in pattern.parameters if parameter.inserted and parameter.column}
+    rows: list[Mapping[str, str | None]] = []
+    for table in tables:
+        for _ in range(SETS):
+            row = bench.generator.fresh(bench.connection, table)
+            if row is not None:
+                rows.append(row)
+    return rows
+
+
+def _value(
+    parameter: Parameter,
+    number: int,
+    held: Mapping[Name, list[dict[str, str | None]]],
+    new: list[Mapping[str, str | None]],
+) -> str | None:
+    if parameter.fixed:
+        return parameter.value
+    if parameter.inserted and parameter.column and new:
+        row = new[number % len(new)]
+        if parameter.column[1] in row:
+            return row[parameter.column[1]]
+    elif parameter.column and held.get(parameter.column[0]):
+        rows = held[parameter.column[0]]
+        return rows[number % len(rows)][parameter.column[1]]
+    return _free_value(parameter)
+
+
+def _free_value(parameter: Parameter) -> str | None:
+    kind = reference(parameter.type)
+    return "{}" if kind.array else _FREE_VALUES.get(kind.name)
+
+
+def _percentile(times: list[float], share: float) -> float:
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _said(error: psycopg.Error) -> str:
+    primary = error.diag.message_primary or str(error)
+    hint = f" (hint: {error.diag.message_hint})" if error.diag.message_hint else ""
+    return f"{error.sqlstate or '?'}: {primary}{hint}"

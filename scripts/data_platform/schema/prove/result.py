@@ -1,0 +1,108 @@
+"""What a proof found, as data. Nothing here touches a server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from data_platform.model.database import Name
+from data_platform.model.design import AccessPattern
+from data_platform.model.differences import Differences
+from data_platform.postgres.synthetic import Filled
+from data_platform.report.document import State
+
+Verdict = Literal["proven", "failed", "not_provable"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refused:
+    """A statement of the DDL that the server did not accept."""
+
+    object: str
+    sql: str
+    sqlstate: str
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scan:
+    """How a plan reads one relation: rows it passed on, and rows that its filter threw away."""
+
+    node: str
+    relation: str
+    index: str | None
+    rows: float
+    removed: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One access pattern, planned and run with several sets of real values. Times are client-side, in milliseconds."""
+
+    pattern: AccessPattern
+    error: str | None = None
+    executions: int = 0
+    median_ms: float = 0.0
+    p95_ms: float = 0.0
+    rows: float = 0.0
+    """Median number of rows returned or changed."""
+    scans: tuple[Scan, ...] = ()
+    plan: str = ""
+    """EXPLAIN (ANALYZE, BUFFERS) of the first execution."""
+
+    @property
+    def indexes(self) -> tuple[str, ...]:
+        """Names of the indexes that the plans used."""
+        return tuple(dict.fromkeys(scan.index for scan in self.scans if scan.index))
+
+    @property
+    def meets_target(self) -> bool | None:
+        """None where the pattern has no target."""
+        if self.pattern.latency_ms is None or self.error:
+            return None
+        return self.median_ms <= self.pattern.latency_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A constraint tried with a row that breaks it, or an ON DELETE tried with rows of its own."""
+
+    kind: str
+    table: Name
+    constraint: str
+    state: State
+    detail: str
+    """What was tried and what the server said."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexUse:
+    """What an index is there for. `reasons` is empty for one that nothing needed."""
+
+    table: Name
+    index: str
+    bytes: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """Everything that one run found."""
+
+    server: str
+    server_version: str
+    seed: int
+    baseline_ms: float
+    """Median of an empty round trip (`SELECT 1`), measured beside the access patterns."""
+    seconds: float
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    """Why the verdict is not `proven`."""
+    statements: int = 0
+    refused: Refused | None = None
+    catalog: Differences | None = None
+    filled: tuple[Filled, ...] = ()
+    patterns: tuple[Measured, ...] = ()
+    constraints: tuple[Probe, ...] = ()
+    deletes: tuple[Probe, ...] = ()
+    indexes: tuple[IndexUse, ...] = ()
