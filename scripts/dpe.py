@@ -10,8 +10,11 @@ if sys.version_info < (3, 11):  # noqa: UP036  an older interpreter must read th
     )
     sys.exit(6)
 
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120  pathlib costs more than the gate
+# Compiling our modules again and again would take longer than the gate does, so they are kept compiled even
+# where PYTHONDONTWRITEBYTECODE is set, as it is in many containers.
+sys.dont_write_bytecode = False
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120  pathlib is slow to import
 
-from data_platform.cli import main  # noqa: E402
+from data_platform.cli import main
 
 sys.exit(main())

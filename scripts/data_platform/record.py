@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Instance = TypeVar("Instance")
 else:
 
-    def dataclass_transform(**_):  # noqa: D103
+    def dataclass_transform(**_):
         return lambda decorator: decorator
 
 
@@ -30,7 +30,7 @@ def record(cls: Class) -> Class:
         if len(fields) != len(names) or len(values) > len(names):
             odd = sorted(set(fields).symmetric_difference(names)) or list(values[len(names) :])
             raise TypeError(f"{cls.__name__}: missing, unknown or too many values: {odd}")
-        self.__dict__.update(fields)
+        self.__dict__.update((name, fields[name]) for name in names)
 
     cls.__init__ = __init__  # type: ignore[misc]
     cls.__setattr__ = _refuse  # type: ignore[method-assign, assignment]

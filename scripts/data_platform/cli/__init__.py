@@ -1,27 +1,27 @@
 """The command line: `dpe NOUN VERB`. Finds the command, runs it, and turns every ending into an exit code.
 
-Only the module of the noun that was asked for is imported, and `--help` for all of them comes from the table here.
+Only the module of the noun that was asked for is imported; the help for all of them comes from the table here.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 
-from data_platform.cli.contract import FAULT, Answer, Command, execute
-from data_platform.errors import UsageProblem
+from data_platform.cli.answer import Answer
+from data_platform.cli.contract import Command, execute
 from data_platform.record import TYPE_CHECKING, record
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
     from types import FrameType
+
+FAULT = 70  # the one exit code outside the contract: a fault in dpe itself
 
 
 @record
 class Noun:
-    """A noun's summary and verbs; its commands are in the module of the same name. No verbs: the noun is the command."""
+    """A noun, whose commands are in the module of the same name. Without verbs it is a command itself."""
 
     summary: str
     verbs: tuple[str, ...] = ()
@@ -50,8 +50,8 @@ Data Platform Engineer: schemas, migrations and pipelines that ran on a real Pos
 
 `dpe NOUN --help` lists a noun's verbs, `dpe NOUN VERB --help` a verb's arguments.
 
-exit codes: 0 done; 1 done, and something is against it; 2 usage; 3 no scope; 4 scope unclear; 5 store not owned;
-            6 environment; 70 a fault in dpe itself; 130 interrupted
+exit codes: 0 done; 1 done, and something is against it; 2 usage; 3 no scope; 4 scope unclear;
+            5 store not owned; 6 environment; 70 a fault in dpe itself; 130 interrupted
 
 example:
   dpe scope check --store "Customer DB"
@@ -72,10 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     _speak_utf8()
     try:
-        with _termination_as_exception():
-            code = _dispatch(words)
-            sys.stdout.flush()
-            return code
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
     except SystemExit as done:  # argparse, after --help
         return done.code if isinstance(done.code, int) else 0
     except BrokenPipeError:
@@ -100,31 +99,25 @@ def _dispatch(words: list[str]) -> int:
         case [noun, "-h" | "--help"] if noun in NOUNS and NOUNS[noun].verbs:
             sys.stdout.write(_noun_help(noun))
             return 0
-    try:
-        command, rest = find(words)
-    except UsageProblem as problem:
-        return Answer(" ".join(words[:1]), as_json="--json" in words).fail(problem)
-    return execute(command, rest)
+    command = find(words)
+    if isinstance(command, str):
+        return _not_found(words, command)
+    rest = words[len(command.name.split()) :]
+    return execute(command, rest) if command.quick else _terminable(lambda: execute(command, rest))
 
 
-def find(words: Sequence[str]) -> tuple[Command, list[str]]:
-    """The command that these words begin with, and the words after it.
-
-    Raises `UsageProblem`, with the nearest name, when there is none.
-    """
+def find(words: Sequence[str]) -> Command | str:
+    """The command that these words begin with, or what is wrong with them."""
     noun, *rest = words
     if noun not in NOUNS:
-        raise UsageProblem(
-            f"there is no noun {noun!r}", expected=", ".join(NOUNS), try_=_nearest(noun, NOUNS, "dpe")
-        )
-    verbs = NOUNS[noun].verbs
-    if not verbs:
-        return commands(noun)[0], rest
-    if not rest or rest[0] not in verbs:
-        what = f"there is no verb {rest[0]!r} of {noun}" if rest else f"{noun} needs a verb"
-        near = _nearest(rest[0] if rest else "", verbs, f"dpe {noun}")
-        raise UsageProblem(what, expected=", ".join(verbs), try_=near)
-    return next(command for command in commands(noun) if command.verb == rest[0]), rest[1:]
+        return f"there is no noun {noun!r}"
+    if not NOUNS[noun].verbs:
+        return commands(noun)[0]
+    if not rest:
+        return f"{noun} needs a verb"
+    if rest[0] not in NOUNS[noun].verbs:
+        return f"there is no verb {rest[0]!r} of {noun}"
+    return next(command for command in commands(noun) if command.verb == rest[0])
 
 
 def commands(noun: str) -> tuple[Command, ...]:
@@ -135,11 +128,22 @@ def commands(noun: str) -> tuple[Command, ...]:
     return declared
 
 
-def _nearest(word: str, names: Sequence[str] | dict[str, Noun], prefix: str) -> str:
+def _not_found(words: list[str], what: str) -> int:
+    from data_platform.errors import UsageProblem  # noqa: PLC0415
+
+    noun, *rest = words
+    known = noun in NOUNS
+    names: Iterable[str] = NOUNS[noun].verbs if known else NOUNS
+    near = _nearest((rest or [""])[0] if known else noun, names)
+    try_ = " ".join(["dpe", *([noun] if known else []), near])
+    answer = Answer(noun if known else "", as_json="--json" in words)
+    return answer.fail(UsageProblem(what, expected=", ".join(names), try_=try_))
+
+
+def _nearest(word: str, names: Iterable[str]) -> str:
     import difflib  # noqa: PLC0415
 
-    near = difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)
-    return f"{prefix} {near[0]}" if near else f"{prefix} --help"
+    return next(iter(difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)), "--help")
 
 
 def _listing() -> str:
@@ -163,18 +167,19 @@ def _speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-@contextmanager
-def _termination_as_exception() -> Iterator[None]:
-    def raise_it(number: int, frame: FrameType | None) -> None:
+def _terminable(work: Callable[[], int]) -> int:
+    """Do work that cleans up after itself when it is told to stop."""
+    import signal  # noqa: PLC0415  the gate has nothing to clean up and does without
+
+    def stop(number: int, frame: FrameType | None) -> None:
         raise Terminated("SIGTERM")
 
     try:
-        before = signal.signal(signal.SIGTERM, raise_it)
+        before = signal.signal(signal.SIGTERM, stop)
     except ValueError:  # not the main thread: whoever started us handles signals
-        yield
-        return
+        return work()
     try:
-        yield
+        return work()
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -186,10 +191,18 @@ def _reader_went_away() -> int:
 
 
 def _fault(words: list[str], fault: Exception) -> int:
+    """What no command foresaw. The system's refusals are the environment's; anything else is a fault of ours."""
+    from data_platform.errors import EnvironmentProblem, Problem  # noqa: PLC0415
+
     if os.environ.get("DPE_DEBUG") == "1":
         import traceback  # noqa: PLC0415
 
         traceback.print_exception(fault)
-    text = f"a fault in dpe itself: {type(fault).__name__}: {fault}\n  try: the same with DPE_DEBUG=1 to see where"
-    name = " ".join(word for word in words[:2] if not word.startswith("-"))
-    return Answer(name, as_json="--json" in words).fail_with(FAULT, text, lambda: ())
+    answer = Answer(
+        " ".join(word for word in words[:2] if not word.startswith("-")), as_json="--json" in words
+    )
+    if isinstance(fault, OSError):
+        file = str(fault.filename) if fault.filename else None
+        return answer.fail(EnvironmentProblem(fault.strerror or str(fault), where=file))
+    what = f"a fault in dpe itself: {type(fault).__name__}: {fault}"
+    return answer.fail(Problem(what, try_="the same with DPE_DEBUG=1 to see where"), code=FAULT)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from data_platform.record import TYPE_CHECKING
-
 from data_platform.cli.contract import Command, Invocation, Outcome, with_force, with_output
-from data_platform.errors import UsageProblem
+from data_platform.record import TYPE_CHECKING
 from data_platform.scope.decision import Decision, check
 
 if TYPE_CHECKING:
@@ -84,7 +82,7 @@ def _declare_init(parser: ArgumentParser) -> None:
 
 def _init(invocation: Invocation) -> Outcome:
     from data_platform.cli.files import replace  # noqa: PLC0415
-    from data_platform.errors import EnvironmentProblem  # noqa: PLC0415
+    from data_platform.errors import EnvironmentProblem, UsageProblem  # noqa: PLC0415
     from data_platform.scope import edit  # noqa: PLC0415
     from data_platform.scope.answers import CannotWrite, checked  # noqa: PLC0415
 
@@ -143,6 +141,8 @@ def _answers(invocation: Invocation) -> Answers:
 
 
 def _values(option: str, values: list[str], least: int) -> list[str]:
+    from data_platform.errors import UsageProblem  # noqa: PLC0415
+
     if not least <= len(values) <= 3:
         raise UsageProblem(
             f"{option} takes {least} to 3 values, not {len(values)}", try_="dpe scope init --help"
@@ -153,6 +153,7 @@ def _values(option: str, values: list[str], least: int) -> list[str]:
 def _answers_of_file(path: str) -> Answers:
     from pathlib import Path  # noqa: PLC0415
 
+    from data_platform.errors import UsageProblem  # noqa: PLC0415
     from data_platform.scope.answers import from_yaml  # noqa: PLC0415
 
     try:
@@ -229,6 +230,7 @@ COMMANDS = (
         run=_check,
         gated=False,
         needs_environment=False,
+        quick=True,
     ),
     Command(
         noun="scope",

@@ -8,7 +8,6 @@ from data_platform.cli.contract import Command, Invocation, Outcome, with_output
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from pathlib import Path
 
     from data_platform.model.design import Design
     from data_platform.spec.document import Document

@@ -7,6 +7,7 @@ Of the packages we use the programs only: their Python layer makes accounts, ope
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -155,6 +156,11 @@ def _complaint(programs: Path, account: Account) -> str | None:
             command, capture_output=True, text=True, cwd="/", check=False, **account.popen()
         )
     except OSError as error:
+        if account.uid is not None and error.errno in (errno.EPERM, errno.EINVAL):  # not a matter of the path
+            raise EnvironmentProblem(
+                "PostgreSQL does not run as root, and root may not become `nobody` here",
+                try_="run as a plain user, or give a server with --dsn",
+            ) from error
         return error.strerror or str(error)
     return done.stderr.strip() or f"exit {done.returncode}" if done.returncode else None
 

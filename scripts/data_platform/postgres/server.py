@@ -201,10 +201,8 @@ def _base(account: Account) -> Path:
     """Our directory for runs, where the account can enter and libpq can reach a socket."""
     for temporary in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 -- own_directory checks it
         base = temporary / f"dpe-{os.geteuid()}"
-        longest = str(base / _new_token() / "socket/.s.PGSQL.5432")
-        reachable = (
-            "," not in longest and len(os.fsencode(longest)) < _SOCKET_PATH_BYTES
-        )  # libpq splits at ","
+        socket = os.fsencode(base / _new_token() / "socket/.s.PGSQL.5432")
+        reachable = len(socket) < _SOCKET_PATH_BYTES and b"," not in socket  # a comma parts hosts for libpq
         if reachable and account.can_traverse(temporary):
             return own_directory(base, mode=0o700 if account.uid is None else 0o711)
     raise EnvironmentProblem("no directory for temporary files that PostgreSQL can use", where="/tmp")  # noqa: S108
@@ -216,7 +214,7 @@ def _new_token() -> str:
 
 def _claim(base: Path) -> _Run:
     path = base / _new_token()
-    with _uninterrupted(), locked(base):  # so that nobody sees the directory before its lock is held
+    with _uninterrupted(), locked(base):  # nobody looks for abandoned runs before our lock is held
         path.mkdir()
         path.chmod(base.stat().st_mode & 0o777)  # whatever the umask
         lock = (path / "owner.lock").open("w")
@@ -249,7 +247,8 @@ def _abandoned(base: Path) -> list[_Run]:
 
 def _discard_and_clear(run: _Run) -> None:
     _discard(run)
-    _clear_abandoned(run.path.parent)
+    with suppress(OSError):  # ours is gone; what others left can wait for the next start
+        _clear_abandoned(run.path.parent)
 
 
 def _discard(run: _Run) -> None:
@@ -263,7 +262,7 @@ def _discard(run: _Run) -> None:
     _remove_shared_memory(run.data / "postmaster.pid")
     for directory in (run.data, run.socket):
         shutil.rmtree(directory, ignore_errors=True)
-    with locked(run.path.parent):
+    with suppress(FileNotFoundError), locked(run.path.parent):  # a cleaner of /tmp may have been here
         shutil.rmtree(run.path, ignore_errors=True)
     run.lock.close()
 
@@ -282,7 +281,9 @@ def _start(run: _Run, programs: Path, account: Account, settings: Mapping[str, s
     options = [f"--set={name}={value}" for name, value in {**_SETTINGS, **settings, **fixed}.items()]
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     access = ["--username=postgres", "--auth-local=trust", "--auth-host=reject"]
-    _spawn(run, [programs / "initdb", "--no-sync", *access, *locale, *options, "-D", run.data], account)
+    # No clean-up of its own: that would hide the number of a shared memory segment which a crash left.
+    how = ["--no-sync", "--no-clean", *access, *locale, *options]
+    _spawn(run, [programs / "initdb", *how, "-D", run.data], account)
     if run.child and run.child.wait() != 0:
         raise _failed(run, "initdb failed")
     _spawn(run, [programs / "postgres", "-D", run.data], account)
@@ -416,7 +417,7 @@ def _processes(token: str) -> list[int]:
 
 
 def _is_postgres(command: str) -> bool:
-    program = re.split("\0| -", command, maxsplit=1)[0]
+    program = re.split("\0| -D | --no-sync", command, maxsplit=1)[0]  # ps shows no NUL between arguments
     return program.startswith("postgres:") or PurePath(program).name in {"postgres", "initdb"}
 
 

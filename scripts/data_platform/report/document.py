@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Literal, TypeAlias
 
 
@@ -123,14 +123,14 @@ class Bars:
         return tuple(value / longest if longest else 0.0 for _, value in self.bars)
 
     def figures(self) -> tuple[str, ...]:
-        """The quantities with as many decimals as the smallest needs for two digits, at most three."""
+        """The quantities, all with the decimals that the smallest needs for two digits, at most three."""
         values = [value for _, value in self.bars]
         decimals = 0 if all(float(value).is_integer() for value in values) else max(map(_decimals, values))
         return tuple(f"{value:,.{decimals}f}" for value in values)
 
 
 def _decimals(value: float) -> int:
-    return min(3, max(0, 1 - math.floor(math.log10(value)))) if value else 0
+    return min(3, max(1, 1 - math.floor(math.log10(value)))) if value else 1
 
 
 Piece: TypeAlias = Heading | Paragraph | Bullets | Block | Table | Checklist | Bars
@@ -169,19 +169,29 @@ _KEPT_IN_BLOCKS = "\n\t"
 
 
 def spans(inline: Inline) -> tuple[Span, ...]:
-    """`inline` as a run without empty words, in which no two neighbours are both plain or both strong."""
+    """`inline` as a run without empty words, in which no two neighbours are of one kind.
+
+    A space comes between two code spans that touch, as they could be read as one.
+    """
     run = inline if isinstance(inline, tuple) else (inline,)
     merged: list[Span] = []
-    for kind, neighbours in groupby(run, key=_kind):
+    for kind, neighbours in groupby((span for span in run if span != ""), key=_kind):
         if kind is Code:
-            merged.extend(neighbours)
-        elif text := "".join(span if isinstance(span, str) else span.text for span in neighbours):
+            merged.extend(chain.from_iterable((span, " ") for span in neighbours))
+            merged.pop()
+        elif text := plain(tuple(neighbours)):
             merged.append(Strong(text) if kind is Strong else text)
     return tuple(merged)
 
 
 def _kind(span: Span) -> type:
     return type(span) if isinstance(span, Code | Strong) else str
+
+
+def plain(inline: Inline) -> str:
+    """The text alone, with nothing replaced: for JSON, not for showing."""
+    run = inline if isinstance(inline, tuple) else (inline,)
+    return "".join(span if isinstance(span, str) else span.text for span in run)
 
 
 def shown(span: Code) -> str:

@@ -39,11 +39,10 @@ _LONG_REPORT = 4
 def page(report: Report) -> str:
     """The whole page. The same report gives the same bytes."""
     sections = _sections(report.pieces)
-    contents = sections if len([section for section in sections if section.heading]) >= _LONG_REPORT else ()
-    return (
-        _environment()
-        .get_template("report/page.html.j2")
-        .render(report=report, sections=sections, contents=contents)
+    titled = [section for section in sections if section.heading]
+    template = _environment().get_template("report/page.html.j2")
+    return template.render(
+        report=report, sections=sections, contents=titled if len(titled) >= _LONG_REPORT else ()
     )
 
 
@@ -57,13 +56,17 @@ class _Section:
 
 
 def _sections(pieces: tuple[Piece, ...]) -> tuple[_Section, ...]:
-    starts = [n for n, piece in enumerate(pieces) if isinstance(piece, Heading)]
-    sections = [_Section(0, None, pieces[: starts[0] if starts else None])]
-    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(pieces)], strict=True), start=1):
-        heading = pieces[start]
-        assert isinstance(heading, Heading)
-        sections.append(_Section(number, heading, pieces[start + 1 : end]))
-    return tuple(section for section in sections if section.heading or section.pieces)
+    grouped: list[tuple[Heading | None, list[Piece]]] = [(None, [])]
+    for piece in pieces:
+        if isinstance(piece, Heading):
+            grouped.append((piece, []))
+        else:
+            grouped[-1][1].append(piece)
+    return tuple(
+        _Section(number, heading, tuple(rest))
+        for number, (heading, rest) in enumerate(grouped)
+        if heading or rest
+    )
 
 
 @lru_cache
@@ -85,8 +88,8 @@ def _kind(value: object) -> str:
     return type(value).__name__.lower() if isinstance(value, Piece | Code | Strong) else "words"
 
 
-def _plain(inline: Inline) -> str:
-    """The text without its markup, for the title of the window."""
+def _one_line(inline: Inline) -> str:
+    """What a reader sees, without markup: for the title of the window."""
     return "".join(shown(span) if isinstance(span, Code) else _words(span) for span in spans(inline))
 
 
@@ -118,7 +121,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "fingerprint": _fingerprint,
     "kind": _kind,
     "lengths": _lengths,
-    "plain": _plain,
+    "one_line": _one_line,
     "shown": shown,
     "shown_block": shown_block,
     "spans": spans,

@@ -53,10 +53,9 @@ def markdown(report: Report) -> str:
 
     Raises ValueError for a table of more than seven columns.
     """
-    title = _inline(report.title)
     verdict = _words(f"Verdict: {_sentence(report.verdict)}")
     head = f"**{verdict}** {_inline(report.summary)}".rstrip(" ")
-    return "\n\n".join([f"# {title}", head, *map(_piece, report.pieces)]) + "\n"
+    return "\n\n".join([f"# {_title(report.title)}", head, *map(_piece, report.pieces)]) + "\n"
 
 
 # Pieces ---------------------------------------------------------------------------------------------------
@@ -65,7 +64,7 @@ def markdown(report: Report) -> str:
 def _piece(piece: Piece) -> str:  # noqa: PLR0911 - one return for each kind
     match piece:
         case Heading(text):
-            return f"## {_inline(text)}"
+            return f"## {_title(text)}"
         case Paragraph(text):
             return _line(text)
         case Bullets(items):
@@ -166,24 +165,29 @@ def _cell(inline: Inline) -> str:
 # Spans ----------------------------------------------------------------------------------------------------
 
 
+def _title(inline: Inline) -> str:
+    """A run in a heading, whose last hashes a parser would take for the heading's end."""
+    return re.sub(r"(?:^|(?<=\s))#+$", r"\\\g<0>", _inline(inline))
+
+
 def _line(inline: Inline) -> str:
     """A run where a block could begin: nothing of it starts a list, a quote, a heading or a rule."""
     return _BLOCK_START.sub(r"\g<number>\\\g<mark>", _inline(inline))
 
 
-_BLOCK_START = re.compile(r"^(?P<number>[0-9]{1,9}(?=[.)](\s|$))|(?=[-+](\s|$)|---|>))(?P<mark>.)")
+_BLOCK_START = re.compile(
+    r"""
+    ^(?: (?P<number>[0-9]{1,9}(?=[.)](\s|$)))   # an ordered list
+       | (?=[-+](\s|$) | -[-\s]*$)              # a list, a rule
+       | (?=> | \#+(\s|$))                      # a quote, a heading
+    )(?P<mark>.)
+    """,
+    re.VERBOSE,
+)
 
 
 def _inline(inline: Inline) -> str:
-    # Two code spans that touch would read as one with other delimiters.
-    texts: list[str] = []
-    previous: Span = ""
-    for span in spans(inline):
-        if isinstance(span, Code) and isinstance(previous, Code):
-            texts.append(" ")
-        texts.append(_span(span))
-        previous = span
-    return "".join(texts).strip(" ")
+    return "".join(map(_span, spans(inline))).strip(" ")
 
 
 def _span(span: Span) -> str:
@@ -217,7 +221,6 @@ _MARKUP = re.compile(
     | (?<![^\W_])_ | _(?![^\W_])   # emphasis; between two letters, as in snake_case, it is none
     | <(?=[A-Za-z/!?])             # HTML; a lone "less than" is none
     | &(?=\#?\w+;)                 # entities
-    | (?<!\S)\#                    # the hashes that may end a heading, references to issues
     """,
     re.VERBOSE,
 )

@@ -1,10 +1,8 @@
 """The gate: may work start in this project, and on this store? One answer, with the file and line it rests on."""
 
-# ruff: noqa: PTH
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from types import MappingProxyType
 
 from data_platform.record import TYPE_CHECKING, record, replace
@@ -16,6 +14,7 @@ from data_platform.scope.search import Document, Search
 from data_platform.scope.section import Claim, Scope
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 EXIT_CODES = MappingProxyType(

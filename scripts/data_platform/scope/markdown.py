@@ -5,9 +5,10 @@ Read line by line in one pass with string methods; no pattern here can take more
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from data_platform.record import TYPE_CHECKING, record
 
-from data_platform.record import record
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _CODE_SPAN_REACH = (
     200  # how far from `<!--` a backtick may stand to make it code, so that a huge line stays cheap

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
+from data_platform.record import TYPE_CHECKING
 from data_platform.resources import resource
 from data_platform.scope.passwords import without_passwords
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PREFIX = "[DATA_PLATFORM_ENGINEER] - "
 

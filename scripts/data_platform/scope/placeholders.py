@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from data_platform.record import TYPE_CHECKING
 from data_platform.scope.markdown import Item, Paragraph, Row, plain
 from data_platform.scope.names import ROLE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _MENU = frozenset({"linear", "github", "none"})
 _SEPARATORS = ",;:/|(@—–&"

@@ -4,17 +4,19 @@ From the project upward to the repository's root: CLAUDE.md in any letter case, 
 those AGENTS.md. Reading never waits and never raises: what cannot be read is a note.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH111, PTH113, PTH116, PTH118, PTH120, PTH123, PTH208
 # os.path and not pathlib: importing pathlib would cost the gate a tenth of its time.
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 
-from data_platform.record import record
+from data_platform.record import TYPE_CHECKING, record
 from data_platform.scope.markdown import visible
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FILE_LIMIT = 16_000_000
 _IMPORT_DEPTH = 5

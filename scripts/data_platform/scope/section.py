@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
-from data_platform.record import record, replace
+from data_platform.record import TYPE_CHECKING, record, replace
 from data_platform.scope import names
 from data_platform.scope.markdown import Blocks, Item, Paragraph, Row, heading, plain, visible
 from data_platform.scope.placeholders import link_names, unedited
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 _SECTION_LIMIT = 1_000  # sections of one name in one file; more is an attack or an accident
 

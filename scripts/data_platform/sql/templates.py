@@ -51,7 +51,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         finalize=_only_sql,
         trim_blocks=True,
         lstrip_blocks=True,
-        autoescape=False,  # noqa: S701 - the output is SQL; _only_sql is what stands in for escaping
+        autoescape=False,
     )
     environment.filters.update(FILTERS)
     return environment

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from math import lcm
 from types import MappingProxyType
 from typing import Literal
 
@@ -82,7 +83,7 @@ def both(a: Facts, b: Facts) -> Facts | None:
         shortest=max(a.shortest, b.shortest),
         longest=min(longest, default=None),
         patterns=a.patterns | b.patterns,
-        multiple_of=a.multiple_of * b.multiple_of,
+        multiple_of=lcm(a.multiple_of, b.multiple_of),
         json_type=a.json_type or b.json_type,
         json_keys=a.json_keys | b.json_keys,
         calendar=a.calendar | b.calendar,
@@ -123,12 +124,16 @@ class Derived:
 
 @dataclass(frozen=True)
 class World:
-    """One way to satisfy the checks. `sure` is False when a part was not understood, so that rows may still fail."""
+    """One way to satisfy the checks. `sure` is False when a part was not understood, so that rows may still fail.
+
+    `exempt` names the partial unique keys whose predicate is false here.
+    """
 
     facts: Mapping[str, Facts] = field(default_factory=lambda: MappingProxyType({}))
     relations: frozenset[Relation] = frozenset()
     derived: frozenset[Derived] = frozenset()
     sure: bool = True
+    exempt: frozenset[str] = frozenset()
 
     def of(self, column: str) -> Facts:
         """The facts about `column`."""
@@ -154,7 +159,9 @@ def combine(a: World, b: World) -> World | None:
         if merged is None:
             return None
         facts[column] = merged
-    return World(facts, a.relations | b.relations, a.derived | b.derived, a.sure and b.sure)
+    return World(
+        facts, a.relations | b.relations, a.derived | b.derived, a.sure and b.sure, a.exempt | b.exempt
+    )
 
 
 def every(parts: Iterable[tuple[World, ...]]) -> tuple[World, ...]:

@@ -124,8 +124,10 @@ class Matching:
 
     @cached_property
     def _by_length(self) -> list[tuple[int, int]]:
+        """Lengths and how many strings have them; those with plenty come first, so that texts are not all short."""
         counts = self.part.counts(self.longest)
-        return [(n, ways) for n, ways in enumerate(counts) if ways and n >= self.shortest]
+        found = [(n, ways) for n, ways in enumerate(counts) if ways and n >= self.shortest]
+        return sorted(found, key=lambda pair: (pair[1] < 10**6, pair[0]))
 
     @cached_property
     def size(self) -> int:

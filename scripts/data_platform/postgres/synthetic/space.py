@@ -69,7 +69,7 @@ class Linear:
     def ticks(self, numbers: Sequence[int]) -> list[int]:
         """The ticks with these numbers."""
         start, size, low, step = (self.first - self.low) // self.step, self.size, self.low, self.step
-        if self.step == 1 and self.natural + start <= size and max(numbers, default=0) < size - start:
+        if self.step == 1 and max(numbers, default=0) < size - start:
             first = self.first
             return [first + number for number in numbers]
         return [low + (start + number) % size * step for number in numbers]
@@ -84,7 +84,10 @@ class Written:
 
     size: int
     write: Callable[[int], str]
-    natural: int = HUGE
+
+    @property
+    def natural(self) -> int:
+        return self.size
 
     def texts(self, numbers: Sequence[int]) -> list[str]:
         return list(map(self.write, numbers))

@@ -30,7 +30,14 @@ from data_platform.model.database import (
 from data_platform.postgres.synthetic import Generator
 from data_platform.schema.prove.result import Probe
 from data_platform.sql.statements import column_references
-from data_platform.sql.text import expression_tree, identifier, identifiers, literal, qualified, qualified_name
+from data_platform.sql.text import (
+    expression_tree,
+    identifier,
+    identifiers,
+    literal,
+    qualified,
+    qualified_name,
+)
 
 Connection = psycopg.Connection[Any]
 Row = Mapping[str, str | None]
@@ -183,7 +190,7 @@ class Prober:
                 attempt = _attempt(self.connection, f"SELECT {literal(value)}::{name}")
                 tried += 1
                 if attempt.broke(CHECK, check.name):
-                    probe = _judged_type("check", type_.name, check.name, attempt, True, value)
+                    probe = _judged_type("check", type_.name, check.name, attempt, True, repr(value))
                     break
             missing = f"none of {tried} values tried breaks it"
             yield probe or Probe(
@@ -197,7 +204,8 @@ class Prober:
         rows = self._sample(table, where)
         if isinstance(key, PrimaryKey) or key.nulls_not_distinct:
             return rows
-        plain = [name for name in _key_columns(key) if rows and name in rows[0]]
+        elements = key.columns if isinstance(key, Unique) else [e.column for e in key.elements if e.column]
+        plain = [name for name in elements if rows and name in rows[0]]
         return [row for row in rows if all(row[name] is not None for name in plain)]
 
     def _sample(self, table: Table, where: str | None) -> list[Row]:
@@ -412,7 +420,7 @@ def _around(constant: str) -> list[str]:
 def _family(type_: str) -> str:
     if type_.endswith("]"):
         return "array"
-    if type_.split("(")[0].endswith("range"):
+    if type_.split("(", maxsplit=1)[0].endswith("range"):
         return "range"
     return next((family for family in _BY_TYPE if type_.startswith(family)), "text")
 

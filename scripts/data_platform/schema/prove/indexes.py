@@ -7,9 +7,9 @@ from typing import Any
 
 import psycopg
 
-from data_platform.model.database import Database, Index, Name, Table
+from data_platform.model.database import Database, ForeignKey, Index, Name, Table
 from data_platform.schema.prove.result import IndexUse, Measured
-from data_platform.sql.text import literal, qualified_name
+from data_platform.sql.text import identifier, literal, qualified_name
 
 
 def index_uses(connection: psycopg.Connection[Any], database: Database, patterns: Sequence[Measured]) -> Iterator[IndexUse]:
@@ -32,8 +32,14 @@ def _reasons(table: Table, index: Index, patterns: Sequence[Measured]) -> Iterat
         yield "keeps a key unique"
     leading = [element.column for element in index.elements]
     for key in table.foreign_keys:
-        if set(key.columns) == set(leading[: len(key.columns)]) and index.method == "btree":
+        leads = set(key.columns) == set(leading[: len(key.columns)]) and index.method == "btree"
+        if leads and (index.where is None or index.where in _holds_all_references(key)):
             yield f"foreign key {key.name}"
+
+
+def _holds_all_references(key: ForeignKey) -> set[str]:
+    """Predicates, as the server prints them, that leave out only rows that refer to nothing."""
+    return {f"({identifier(column)} IS NOT NULL)" for column in key.columns}
 
 
 def _size(connection: psycopg.Connection[Any], name: Name) -> int:

@@ -76,6 +76,8 @@ def prove(design: Design, server: Server, plan: Plan, progress: Progress = lambd
     with server.scratch_database(extensions=plain) as database:
         _create_placed_extensions(design, database)
         with connect(database.conninfo, read_only=False, statement_timeout_ms=_NO_LIMIT) as connection:
+            # The driver drops all prepared statements after a rollback, ours among them, if it prepares some itself.
+            connection.prepare_threshold = None
             proof = _run(_Trial(design, connection, plan, progress), proof)
     verdict, reasons = _judge(proof)
     return replace(proof, verdict=verdict, reasons=reasons, seconds=time.perf_counter() - started)

@@ -53,7 +53,9 @@ def findings(design: Design, proof: Proof) -> Iterator[Finding]:
     for use in unused(proof):
         message = "no access pattern, key or foreign key needed this index"
         fix = "add the access pattern that it is for, or remove it"
-        yield _finding(design, "index-unused", "warning", message, f"{use.table}.{use.index}", fix)
+        finding = _finding(design, "index-unused", "warning", message, f"{use.table}.{use.index}", fix)
+        mark = design.mark(use.table, "indexes")
+        yield dataclasses.replace(finding, line=mark.line, column=mark.column) if mark else finding
     for fill in proof.filled:
         if fill.rows < fill.wanted and fill.note:
             yield _finding(design, "fewer-rows", "info", f"{fill.rows:,} of {fill.wanted:,} rows: {fill.note}", str(fill.table))
@@ -86,7 +88,7 @@ def _finding(
     design: Design, rule: str, severity: Any, message: str, object_: str | None = None, fix: str | None = None
 ) -> Finding:
     key = tuple(object_.split(".", 1)) if object_ and object_.startswith("access_patterns.") else ()
-    mark = design.marks.get(key)
+    mark = design.marks.get(key) if key else None
     return Finding(
         rule=rule,
         severity=severity,

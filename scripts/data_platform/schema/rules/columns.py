@@ -4,38 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_platform.model.database import Column, Table
+from data_platform.model.database import Column
 from data_platform.report.finding import Severity
 from data_platform.schema.rules.rule import Hit, Rule, Subject, on_column, rule
 
 _TEXTS = frozenset({"text", "varchar", "bpchar", "citext"})
 _FLOATS = frozenset({"float4", "float8"})
 _MONEY = frozenset(
-    "price amount total subtotal balance cost fee salary revenue discount refund payment budget".split()
+    ["amount", "balance", "budget", "cost", "discount", "fee", "payment", "price", "refund", "revenue", "salary", "subtotal", "total"],
 )
 _MEASURES = frozenset(
-    """bytes count days distance duration hours kb kg km kwh lat lon mb minutes ms number percent percentage pct
-    quantity rank rate ratio score seconds share size weight""".split()
+    ["bytes", "count", "days", "distance", "duration", "hours", "kb", "kg", "km", "kwh", "lat", "lon", "mb", "minutes", "ms", "number", "percent", "percentage", "pct", "quantity", "rank", "rate", "ratio", "score", "seconds", "share", "size", "weight"]
 )
-_SECRETS = frozenset("password passwd passphrase pwd secret token apikey pin cvv cvc ssn".split())
+"""Words of columns that only sound like money: total_seconds, price_ratio."""
+_SECRETS = frozenset(["apikey", "cvc", "cvv", "passphrase", "passwd", "password", "pin", "pwd", "secret", "ssn", "token"])
 _SECRET_PAIRS = frozenset(
-    {("api", "key"), ("private", "key"), ("secret", "key"), ("access", "key"), ("card", "number")}
+    {("access", "key"), ("api", "key"), ("card", "number"), ("private", "key"), ("secret", "key")},
 )
 _PROTECTED = frozenset(
-    "hash hashed digest encrypted ciphertext cipher fingerprint sha256 bcrypt argon2 scrypt".split()
+    ["argon2", "bcrypt", "cipher", "ciphertext", "digest", "encrypted", "fingerprint", "hash", "hashed", "scrypt", "sha256"]
 )
 _ABOUT = frozenset(
-    """algorithm at by count date expires expiry hint id kind label last4 length limit name policy prefix question
-    status type uri url version""".split()
+    ["algorithm", "at", "by", "count", "date", "expires", "expiry", "hint", "id", "kind", "label", "last4", "length", "limit", "name", "policy", "prefix", "question", "status", "type", "uri", "url", "version"]
 )
 """Last words of columns that say something about a secret without being one."""
 
 
-def _of_type(type_: str, name: str, severity: Severity, reason: str, fix: str) -> Rule:
+def _of_type(type_: str, name: str, reason: str, fix: str, severity: Severity = "warning") -> Rule:
     """A rule that speaks against one type."""
 
     def find(subject: Subject) -> Iterator[Hit]:
-        for table, column in _columns(subject):
+        for table, column in subject.columns:
             if subject.type_of(column).name == type_:
                 yield on_column(table, column.name, f"`{column.name}` is {column.type}", fix)
 
@@ -45,97 +44,85 @@ def _of_type(type_: str, name: str, severity: Severity, reason: str, fix: str) -
 timestamp_without_time_zone = _of_type(
     "timestamp",
     "timestamp-without-time-zone",
-    "warning",
-    "timestamp drops the offset, so the same value is another moment in another session; timestamptz is a moment.",
+    "timestamp drops the offset: the same value is another moment in another session. timestamptz is a moment.",
     "type: timestamptz",
 )
 time_with_time_zone = _of_type(
     "timetz",
     "time-with-time-zone",
-    "warning",
-    "An offset without a date knows no daylight saving; timetz exists for the standard only.",
+    "An offset without a date knows no daylight saving; timetz exists for the SQL standard only.",
     "type: timestamptz, or time beside a column with the zone's name",
 )
 json_not_jsonb = _of_type(
     "json",
     "json-not-jsonb",
-    "warning",
-    "json keeps the text and parses it on each access; it has no equality and no GIN index.",
+    "json keeps the text and parses it at each access; it has no equality and no GIN index.",
     "type: jsonb",
 )
 money_type = _of_type(
     "money",
     "money-type",
-    "warning",
-    "money takes currency and fraction digits from lc_monetary, a setting of the server.",
+    "money takes currency and digits from lc_monetary, a setting of the session.",
     "type: numeric(12, 2), or bigint in the smallest unit; and a column for the currency",
 )
 char_type = _of_type(
     "bpchar",
     "char-type",
-    "warning",
     "char(n) pads with blanks that some comparisons see and others do not, and saves nothing.",
-    'type: text, check: "length(column) = n" where the length is fixed',
+    'type: text, with check: "length(…) = n" where the length is fixed',
 )
 
 
 @rule(
     "varchar-limit",
     "info",
-    "A length is a rule that will change: text with a CHECK changes without a rewrite of views.",
+    "varchar(n) is stored as text is; a CHECK says the same and has a name of its own.",
 )
 def varchar_limit(subject: Subject) -> Iterator[Hit]:
-    for table, column in _columns(subject):
+    for table, column in subject.columns:
         found = subject.type_of(column)
         if found.name == "varchar" and found.modifiers:
             fix = f'type: text, check: "length({column.name}) <= {found.modifiers[0]}"'
-            yield on_column(
-                table, column.name, f"`{column.name}` is {column.type}; it is stored as text is", fix
-            )
+            yield on_column(table, column.name, f"`{column.name}` is {column.type}", fix)
 
 
-@rule("float-money", "warning", "Binary floats cannot hold 0.10; sums drift by cents.")
+@rule("float-money", "warning", "Binary floats cannot hold 0.10: sums drift by cents.")
 def float_money(subject: Subject) -> Iterator[Hit]:
-    for table, column in _columns(subject):
-        words = _words(column)
+    for table, column in subject.columns:
+        words = set(column.name.lower().split("_"))
         if subject.type_of(column).name in _FLOATS and words & _MONEY and not words & _MEASURES:
-            message = f"`{column.name}` looks like money and is {column.type}"
+            message = f"`{column.name}` sounds like money and is {column.type}"
             yield on_column(table, column.name, message, "type: numeric(12, 2)")
 
 
 @rule(
     "uuid-as-text",
     "info",
-    "uuid takes 16 bytes, checks its form and compares fast; as text it takes 37.",
+    "uuid takes 16 bytes and checks its form; as text it takes 37 and holds anything.",
     "UUIDs for distributed systems",
 )
 def uuid_as_text(subject: Subject) -> Iterator[Hit]:
-    for table, column in _columns(subject):
-        if subject.type_name(column) in _TEXTS and column.name.rpartition("_")[2] in ("uuid", "guid"):
+    for table, column in subject.columns:
+        if subject.type_name(column) in _TEXTS and column.name.lower().rpartition("_")[2] in ("uuid", "guid"):
             yield on_column(table, column.name, f"`{column.name}` is {column.type}", "type: uuid")
 
 
-@rule(
-    "nullable-boolean", "info", "A boolean that may be NULL has three states, and NOT finds only one of them."
-)
+@rule("nullable-boolean", "info", "A boolean that may be NULL has three states, and NOT finds one of them.")
 def nullable_boolean(subject: Subject) -> Iterator[Hit]:
-    for table, column in _columns(subject):
+    for table, column in subject.columns:
         if subject.type_name(column) == "bool" and column.nullable:
             message = f"`{column.name}` is true, false or NULL: `NOT {column.name}` misses the NULLs"
             yield on_column(
-                table,
-                column.name,
-                message,
-                "nullable: false with a `default:`, or an enum that names three states",
+                table, column.name, message, "nullable: false and a `default:`, or an enum of three states"
             )
 
 
-@rule("secret-in-plain-text", "warning", "Whoever reads the table, a backup or a log of it has the secret.")
+@rule("secret-in-plain-text", "warning", "Whoever reads the table, or a backup or log of it, has the secret.")
 def secret_in_plain_text(subject: Subject) -> Iterator[Hit]:
-    for table, column in _columns(subject):
+    for table, column in subject.columns:
         if subject.type_name(column) in _TEXTS and _is_secret(column):
-            message = f"`{column.name}` looks like a secret in plain text"
-            fix = f"{column.name}_hash for what is only compared; encrypted as bytea, or kept elsewhere, for what is used"
+            message = f"`{column.name}` sounds like a secret in plain text"
+            fix = f"{column.name}_hash if it is only compared; if it is used, encrypted as bytea or kept elsewhere"
             yield on_column(table, column.name, message, fix)
 
 
@@ -143,11 +130,3 @@ def _is_secret(column: Column) -> bool:
     words = column.name.lower().split("_")
     named = bool(_SECRETS & set(words)) or not _SECRET_PAIRS.isdisjoint(zip(words, words[1:], strict=False))
     return named and not _PROTECTED & set(words) and words[-1] not in _ABOUT
-
-
-def _columns(subject: Subject) -> Iterator[tuple[Table, Column]]:
-    return ((table, column) for table in subject.tables for column in table.columns)
-
-
-def _words(column: Column) -> set[str]:
-    return set(column.name.lower().split("_"))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from data_platform.model.database import Index, IndexElement, Table
-from data_platform.schema.rules.reading import Condition, Use, conjuncts, plain
+from data_platform.schema.rules.reading import Condition, Use
+from data_platform.schema.rules.trees import conjuncts, plain
 from data_platform.sql.statements import column_references
 from data_platform.sql.text import expression_tree
+
+SEARCHED = frozenset({"equality", "range", "like", "search"})
+"""Kinds of condition by which an index finds rows."""
 
 _ANY_POSITION = frozenset({"gin", "brin"})
 _VECTOR = frozenset({"hnsw", "ivfflat"})
@@ -16,15 +20,25 @@ _KEYS_ONLY = frozenset({"?", "?|", "?&"})
 
 
 def all_indexes(table: Table) -> Iterator[Index]:
-    """The table's indexes and those behind its keys and exclusion constraints."""
-    for key in (table.primary_key, *table.uniques):
-        if key is not None:
-            elements = tuple(IndexElement(column=column) for column in key.columns)
-            yield Index(name=key.name, elements=elements, unique=True)
+    """The indexes behind the table's keys and exclusion constraints, then the others."""
+    if table.primary_key is not None:
+        yield Index(name=table.primary_key.name, elements=_elements(table.primary_key.columns), unique=True)
+    for key in table.uniques:
+        yield Index(
+            name=key.name,
+            elements=_elements(key.columns),
+            unique=True,
+            include=key.include,
+            nulls_not_distinct=key.nulls_not_distinct,
+        )
     for exclusion in table.exclusions:
         elements = tuple(item.element for item in exclusion.elements)
         yield Index(name=exclusion.name, elements=elements, method=exclusion.method, where=exclusion.where)
     yield from table.indexes
+
+
+def _elements(names: Iterable[str]) -> tuple[IndexElement, ...]:
+    return tuple(IndexElement(column=name) for name in names)
 
 
 @lru_cache(maxsize=4096)
@@ -33,49 +47,54 @@ def normal(expression: str) -> str:
     return plain(expression_tree(expression))
 
 
+@lru_cache(maxsize=4096)
+def columns_in(expression: str) -> frozenset[str]:
+    """The columns in an expression."""
+    return frozenset(names[-1] for names in column_references(expression_tree(expression)))
+
+
 def key_of(element: IndexElement) -> str:
     """What the element indexes, in the form of a condition's key."""
     return element.column if element.column is not None else normal(element.expression or "")
 
 
+def searched(index: Index) -> tuple[IndexElement, ...]:
+    """The elements by which the index can be entered."""
+    return index.elements if index.method in _ANY_POSITION else index.elements[:1]
+
+
 @lru_cache(maxsize=4096)
-def conditions_of(predicate: str) -> tuple[tuple[str, frozenset[str]], ...]:
+def conditions_of(predicate: str | None) -> tuple[tuple[str, frozenset[str]], ...]:
     """Each condition of an index's predicate, with its columns."""
-    return tuple(
-        (plain(part), frozenset(names[-1] for names in column_references(part)))
-        for part in conjuncts(expression_tree(predicate))
-    )
-
-
-def usable(index: Index, use: Use) -> bool:
-    """Whether the query says what a partial index's predicate asks."""
-    return index.where is None or not missing(index, use)
+    if predicate is None:
+        return ()
+    parts = [plain(part) for part in conjuncts(expression_tree(predicate))]
+    return tuple((part, columns_in(part)) for part in parts)
 
 
 def missing(index: Index, use: Use) -> tuple[str, ...]:
     """The conditions of a partial index that the query does not imply.
 
-    A condition whose columns the query compares with constants counts as implied: the planner may see that it is.
+    One whose columns the query compares with constants counts as implied: the planner may see that it is.
     """
-    said = {condition.text for condition in use.conditions if condition.certain}
-    compared = {
-        c.column for c in use.conditions if c.certain and c.kind in ("equality", "range", "like", "search")
-    }
-    constant = {c.column for c in use.conditions if c.certain and c.constant}
+    certain = [condition for condition in use.conditions if condition.certain]
+    said = {condition.text for condition in certain}
+    known = {condition.column for condition in certain if condition.kind in SEARCHED}
+    constant = {condition.column for condition in certain if condition.constant}
     return tuple(
         text
-        for text, columns in conditions_of(index.where or "")
+        for text, columns in conditions_of(index.where)
         if text not in said
-        and not (text.endswith("IS NOT NULL") and columns <= compared)
+        and not (text.endswith("IS NOT NULL") and columns <= known)
         and not (columns and columns <= constant)
     )
 
 
 def fits(index: Index, condition: Condition) -> bool:
-    """Whether an index has the condition's key where it can be searched, by a method that can."""
-    elements = index.elements if index.method in _ANY_POSITION else index.elements[:1]
+    """Whether the index can be entered by the condition, in a query that asks for its rows only."""
     return any(
-        key_of(element) == condition.key and _method_fits(index, element, condition) for element in elements
+        key_of(element) == condition.key and _method_fits(index, element, condition)
+        for element in searched(index)
     )
 
 
@@ -84,28 +103,21 @@ def _method_fits(index: Index, element: IndexElement, condition: Condition) -> b
     if index.method in _VECTOR:
         return False
     if condition.kind == "like":
-        return "trgm" in opclass or (not condition.leading_wildcard and index.method == "btree")
+        return "trgm" in opclass or (not condition.hides_beginning and index.method == "btree")
     if condition.kind == "search":
         by_path = opclass.endswith("jsonb_path_ops") and condition.operator in _KEYS_ONLY
         return index.method not in ("btree", "hash") and not by_path
-    if condition.kind == "equality":
-        return "trgm" not in opclass
-    return condition.kind in ("range", "null") and index.method != "hash"
-
-
-def serving(use: Use, condition: Condition) -> Iterator[Index]:
-    """The indexes that can serve the condition in this query."""
-    return (index for index in all_indexes(use.table) if fits(index, condition) and usable(index, use))
+    if "trgm" in opclass:
+        return False
+    return condition.kind == "equality" or (condition.kind in ("range", "null") and index.method != "hash")
 
 
 def served(use: Use, condition: Condition) -> bool:
-    """Whether any index can."""
-    return next(serving(use, condition), None) is not None
+    """Whether an index finds the rows of the condition in this query."""
+    return any(fits(index, condition) and not missing(index, use) for index in all_indexes(use.table))
 
 
-def narrowed(use: Use, *, but: Condition | None = None) -> bool:
-    """Whether an index finds the rows by an equality, whatever the condition `but` adds."""
-    return any(
-        condition is not but and condition.certain and condition.kind == "equality" and served(use, condition)
-        for condition in use.conditions
-    )
+def narrowed(use: Use) -> bool:
+    """Whether an index finds the rows by an equality, so that any other condition filters few."""
+    equalities = (c for c in use.conditions if c.certain and c.kind == "equality")
+    return any(served(use, condition) for condition in equalities)

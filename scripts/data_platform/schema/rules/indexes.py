@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from data_platform.model.database import Index, IndexElement, Table
-from data_platform.schema.rules.cover import all_indexes, key_of, normal
+from data_platform.schema.rules.cover import all_indexes, columns_in, key_of, normal, searched
 from data_platform.schema.rules.keys import supports
 from data_platform.schema.rules.reading import Use
 from data_platform.schema.rules.rule import Hit, Subject, on_index, rule
-from data_platform.sql.statements import column_references
-from data_platform.sql.text import expression_tree
 
 _SPARINGLY = "Index strategically, not excessively"
 _PATH_OPERATORS = frozenset({"@>", "@?", "@@"})
@@ -21,10 +19,11 @@ _PATH_OPERATORS = frozenset({"@>", "@?", "@@"})
     "duplicate-index", "error", "Two indexes alike cost every write twice and serve nothing more.", _SPARINGLY
 )
 def duplicate_index(subject: Subject) -> Iterator[Hit]:
-    for table, index, other in _pairs(subject):
+    for table, index, other in _superfluous(subject):
         if _covers(index, other):
-            message = f"`{index.name}` is the same as `{other.name}`"
-            yield on_index(table, index, message, f"remove `{index.name}`")
+            yield on_index(
+                table, index, f"`{index.name}` is the same as `{other.name}`", f"remove `{index.name}`"
+            )
 
 
 @rule(
@@ -34,25 +33,27 @@ def duplicate_index(subject: Subject) -> Iterator[Hit]:
     _SPARINGLY,
 )
 def redundant_index(subject: Subject) -> Iterator[Hit]:
-    for table, index, other in _pairs(subject):
+    for table, index, other in _superfluous(subject):
         if not _covers(index, other):
-            message = f"`{index.name}` is the beginning of `{other.name}`, which serves its queries too"
-            yield on_index(
-                table, index, message, f"remove `{index.name}`, unless it is measured to be worth its writes"
-            )
+            message = f"`{other.name}` serves all that `{index.name}` serves"
+            yield on_index(table, index, message, f"remove `{index.name}`")
 
 
-def _pairs(subject: Subject) -> Iterator[tuple[Table, Index, Index]]:
-    """Every index that can go, with the first one that does its work."""
+def _superfluous(subject: Subject) -> Iterator[tuple[Table, Index, Index]]:
+    """Every index that can go, with one that does its work."""
     for table in subject.tables:
-        indexes = list(all_indexes(table))
+        # Of two alike the unique one stays, then the one behind a key, which comes first.
+        indexes = sorted(all_indexes(table), key=lambda index: not index.unique)
         for place, index in enumerate(indexes):
-            for other_place, other in enumerate(indexes):
-                # Of two alike the key before the index, the unique before the plain, the first before the second stays.
-                first = (not other.unique, other_place) < (not index.unique, place)
-                if other is not index and _covers(other, index) and (first or not _covers(index, other)):
-                    yield table, index, other
-                    break
+            others = [
+                other
+                for other_place, other in enumerate(indexes)
+                if other_place != place
+                and _covers(other, index)
+                and (other_place < place or not _covers(index, other))
+            ]
+            if others:
+                yield table, index, others[0]
 
 
 def _covers(index: Index, other: Index) -> bool:
@@ -61,14 +62,13 @@ def _covers(index: Index, other: Index) -> bool:
     unique = not other.unique or (
         index.unique and whole and index.nulls_not_distinct >= other.nulls_not_distinct
     )
-    same_rows = _predicate(index) == _predicate(other)
     columns = {*index.include, *(element.column for element in index.elements)}
     return (
         unique
-        and same_rows
         and index.method == other.method
-        and set(other.include) <= columns
         and (index.method == "btree" or (whole and index.options == other.options))
+        and set(other.include) <= columns
+        and _predicate(index) == _predicate(other)
         and _begins(index.elements, other.elements)
     )
 
@@ -100,10 +100,12 @@ def index_without_reason(subject: Subject) -> Iterator[Hit]:
         return  # no-access-patterns says it once
     uses = [use for query in subject.queries for use in query.uses]
     for table, index in unexplained(subject):
-        leading = " or ".join(f"`{key_of(element)}`" for element in _searched(index))
         if not any(_touches(use, table, index) for use in uses):
-            message = f"no access pattern filters, joins or sorts `{table.name}` by {leading}, so `{index.name}` has no reason"
-            yield on_index(table, index, message, "add the access pattern that needs it, or remove the index")
+            leading = " or ".join(f"`{key_of(element)}`" for element in searched(index))
+            message = f"`{index.name}` has no reason: no access pattern filters, joins or sorts by {leading}"
+            yield on_index(
+                table, index, message, "declare the access pattern that needs it, or remove the index"
+            )
 
 
 def unexplained(subject: Subject) -> Iterator[tuple[Table, Index]]:
@@ -116,18 +118,12 @@ def unexplained(subject: Subject) -> Iterator[tuple[Table, Index]]:
 
 def _touches(use: Use, table: Table, index: Index) -> bool:
     return use.table.name == table.name and any(
-        _columns(element) <= use.touched for element in _searched(index)
+        _columns(element) <= use.touched for element in searched(index)
     )
 
 
-def _searched(index: Index) -> tuple[IndexElement, ...]:
-    return index.elements if index.method in ("gin", "brin") else index.elements[:1]
-
-
-def _columns(element: IndexElement) -> set[str]:
-    if element.column is not None:
-        return {element.column}
-    return {names[-1] for names in column_references(expression_tree(element.expression or ""))}
+def _columns(element: IndexElement) -> frozenset[str]:
+    return frozenset({element.column}) if element.column is not None else columns_in(element.expression or "")
 
 
 @rule(
@@ -139,15 +135,13 @@ def _columns(element: IndexElement) -> set[str]:
 def jsonb_path_ops(subject: Subject) -> Iterator[Hit]:
     for table in subject.tables:
         for index in table.indexes:
-            for element in index.elements:
-                if index.method != "gin" or element.opclass or not element.column:
+            for element in index.elements if index.method == "gin" else ():
+                if element.column is None or element.opclass:
                     continue
                 is_jsonb = subject.type_name(table.column(element.column)) == "jsonb"
                 asked = _operators(subject, table, element.column)
                 if is_jsonb and asked and asked <= _PATH_OPERATORS:
-                    message = (
-                        f"the access patterns search `{element.column}` by {', '.join(sorted(asked))} only"
-                    )
+                    message = f"the access patterns ask `{element.column}` by {', '.join(sorted(asked))} only"
                     yield on_index(
                         table, index, message, f"{{column: {element.column}, opclass: jsonb_path_ops}}"
                     )

@@ -4,109 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_platform.schema.rules.cover import all_indexes, fits, missing, narrowed, served
+from data_platform.schema.rules.cover import SEARCHED, all_indexes, fits, missing, narrowed, served
 from data_platform.schema.rules.reading import Condition, Query, Sorted, Use
 from data_platform.schema.rules.rule import Hit, Subject, on_pattern, rule
 from data_platform.sql.text import identifier
 
 _INDEXED = "Add indexes for frequently filtered/joined columns"
+_GIN = "GIN: JSONB, arrays, full-text"
+_PAGED = "Use cursor-based pagination (not OFFSET)"
 _ONCE_AN_HOUR = 1 / 3600
-_SEARCHED = ("equality", "range", "like", "search")
 _EXTRACTS = (" -> ", " ->> ", " #> ", " #>> ")
 
 
-@rule(
-    "access-pattern-without-index",
-    "warning",
-    "Without an index on anything it asks for, a query reads the whole table each time.",
-    _INDEXED,
-)
-def access_pattern_without_index(subject: Subject) -> Iterator[Hit]:
-    for query, use in _uses(subject):
-        wanted = list(_wanted(subject, query, use))
-        if not wanted or any(served(use, c) for c in wanted) or narrowed(use) or _is_sorted_by_index(use):
-            continue
-        columns = list(dict.fromkeys(c.key for c in wanted))
-        message = f"no index of `{use.table.name}` leads with {_listed(columns)}{_nearly(use, wanted)}"
-        yield on_pattern(
-            query.pattern, message, f"indexes: {_suggestion(use, wanted)} under `{use.table.name.name}`"
-        )
-    yield from _unsorted(subject)
-
-
-def _wanted(subject: Subject, query: Query, use: Use) -> Iterator[Condition]:
-    """The conditions by which an index should find the rows; other rules speak about expressions and jsonb."""
-    types = {column.name: subject.type_name(column) for column in use.table.columns}
-    entered = any(other.level == use.level and _filters(other) for other in query.uses if other is not use)
-    for condition in use.conditions:
-        kind = types.get(condition.column or "", "")
-        if condition.kind not in _SEARCHED or condition.column is None or condition.leading_wildcard:
-            continue
-        if kind == "bool" or (kind == "jsonb" and condition.kind == "search"):
-            continue
-        if not condition.joins or (entered and not _filters(use)):
-            yield condition
-
-
-def _filters(use: Use) -> bool:
-    return any(c.kind in _SEARCHED and not c.joins for c in use.conditions)
-
-
-def _nearly(use: Use, wanted: list[Condition]) -> str:
-    """Names a partial index that would serve if the query said more."""
-    for index in all_indexes(use.table):
-        if any(fits(index, condition) for condition in wanted):
-            return f" for all rows: `{index.name}` is only for {' AND '.join(missing(index, use))}, which the query does not say"
-    return ""
-
-
-def _suggestion(use: Use, wanted: list[Condition]) -> str:
-    special = next((c for c in wanted if c.kind == "search"), None)
-    if special is not None and not any(c.kind == "equality" for c in wanted):
-        return f"[{{columns: [{special.key}], using: gin}}]"
-    first = [c.key for c in wanted if c.kind == "equality"]
-    then = [c.key for c in wanted if c.kind != "equality"] or [item.key for item in use.order if item.column]
-    return f"[[{', '.join(dict.fromkeys([*first, *then]))}]]"
-
-
-def _unsorted(subject: Subject) -> Iterator[Hit]:
-    """Queries that want the first rows in an order that no index has."""
-    for query, use in _uses(subject):
-        if (
-            use.limited
-            and use.order
-            and not use.order[0].distance
-            and not _filters(use)
-            and not _is_sorted_by_index(use)
-        ):
-            first = use.order[0]
-            if first.column is not None and not any(c.joins for c in use.conditions):
-                message = f"no index of `{use.table.name}` leads with `{first.column}`, by which the query sorts all rows"
-                yield on_pattern(
-                    query.pattern, message, f"indexes: [[{first.column}]] under `{use.table.name.name}`"
-                )
-
-
-def _is_sorted_by_index(use: Use) -> bool:
-    """Whether an index gives the first rows in order, so that the filters only skip some."""
-    if not use.limited or not use.order:
-        return False
-    condition = Condition(
-        kind="range",
-        operator="<",
-        key=use.order[0].key,
-        column=use.order[0].column,
-        columns=frozenset(),
-        text="",
-        certain=True,
-        joins=False,
-        constant=False,
-    )
-    return served(use, condition)
-
-
 def _uses(subject: Subject) -> Iterator[tuple[Query, Use]]:
-    """Reads for which an index would matter: of tables that are not small, more often than once an hour."""
+    """Each use of a table for which an index matters: it is not small, and the query not rarer than hourly."""
     for query in subject.queries:
         rate = query.pattern.per_second
         if rate is None or rate >= _ONCE_AN_HOUR or query.pattern.latency_ms is not None:
@@ -115,26 +26,102 @@ def _uses(subject: Subject) -> Iterator[tuple[Query, Use]]:
             )
 
 
+def _unserved(subject: Subject) -> Iterator[tuple[Query, Use, Condition]]:
+    """Each condition that no index serves, in a query that no equality narrows to a few rows."""
+    for query, use in _uses(subject):
+        conditions = [c for c in use.conditions if c.kind in SEARCHED and not served(use, c)]
+        yield from ((query, use, condition) for condition in conditions if not narrowed(use))
+
+
+@rule(
+    "access-pattern-without-index",
+    "warning",
+    "Without an index on anything that it asks for, a query reads the whole table each time.",
+    _INDEXED,
+)
+def access_pattern_without_index(subject: Subject) -> Iterator[Hit]:
+    for query, use in _uses(subject):
+        searched = [c for c in use.conditions if c.kind in SEARCHED]
+        if any(served(use, c) for c in searched) or _is_sorted_by_index(use):
+            continue
+        if any(_is_special(subject, use, c) for c in searched):
+            continue  # the rule for that form says more
+        wanted = [c for c in searched if _is_selective(subject, use, c) and _is_entry(query, use, c)]
+        if wanted:
+            keys = ", ".join(f"`{key}`" for key in dict.fromkeys(c.key for c in wanted))
+            message = f"no index of `{use.table.name}` leads with {keys}{_nearly(use, wanted)}"
+            fix = f"{_suggestion(use, wanted)} under `{use.table.name.name}`"
+            yield on_pattern(query.pattern, message, fix)
+        elif not searched and use.limited and use.order and use.order[0].column and not use.order[0].distance:
+            message = f"all of `{use.table.name}` is sorted by `{use.order[0].column}` to find the first rows"
+            yield on_pattern(query.pattern, message, f"{_suggestion(use, [])} under `{use.table.name.name}`")
+
+
+def _is_special(subject: Subject, use: Use, condition: Condition) -> bool:
+    """Whether another rule is for this form of condition."""
+    computed = condition.column is None and bool(condition.columns)
+    return computed or condition.hides_beginning or _asks_jsonb(subject, use, condition)
+
+
+def _is_selective(subject: Subject, use: Use, condition: Condition) -> bool:
+    return condition.column is not None and subject.type_name(use.table.column(condition.column)) != "bool"
+
+
+def _is_entry(query: Query, use: Use, condition: Condition) -> bool:
+    """Whether rows are to be found by it: a join is an entry if filters on another table come first."""
+    if not condition.joins:
+        return True
+    others = [other for other in query.uses if other.level == use.level and other is not use]
+    return not _filters(use) and any(_filters(other) for other in others)
+
+
+def _filters(use: Use) -> bool:
+    return any(c.kind in SEARCHED and not c.joins for c in use.conditions)
+
+
+def _is_sorted_by_index(use: Use) -> bool:
+    """Whether an index gives the first rows in order, so that the filters only skip some."""
+    if not use.limited or not use.order or use.order[0].table != use.table.name:
+        return False
+    first = use.order[0]
+    return served(use, Condition(kind="range", operator="<", key=first.key, column=first.column))
+
+
+def _nearly(use: Use, wanted: list[Condition]) -> str:
+    """Names a partial index that would serve if the query said more."""
+    for index in all_indexes(use.table):
+        if any(fits(index, condition) for condition in wanted):
+            return f": `{index.name}` is for rows with {' AND '.join(missing(index, use))}, which the query must say"
+    return ""
+
+
+def _suggestion(use: Use, wanted: list[Condition]) -> str:
+    found = next((c for c in wanted if c.kind == "search"), None)
+    if found is not None:
+        return f"indexes: [{{columns: [{found.key}], using: gin}}]"
+    equal = [c.key for c in wanted if c.kind == "equality"]
+    ranges = [c.key for c in wanted if c.kind != "equality"]
+    order = [item.column for item in use.order if item.column and item.table == use.table.name]
+    return f"indexes: [[{', '.join(dict.fromkeys(equal + (ranges[:1] or order)))}]]"
+
+
 @rule(
     "function-on-column",
     "warning",
-    "A function around a column hides it from the column's index; every row is computed.",
+    "A function around a column hides it from the column's index: it is computed for every row.",
     _INDEXED,
 )
 def function_on_column(subject: Subject) -> Iterator[Hit]:
-    for query, use in _uses(subject):
-        for condition in use.conditions:
-            computed = condition.kind in _SEARCHED and condition.column is None and condition.columns
-            if not computed or condition.leading_wildcard or _is_extract(condition):
-                continue
-            if not served(use, condition) and not narrowed(use):
-                message = f"`{condition.text}` computes `{condition.key}` for every row of `{use.table.name}`"
-                fix = f'indexes: [{{columns: [{{expression: "{condition.key}"}}]}}]; or compare the column itself with a range'
-                yield on_pattern(query.pattern, message, fix)
+    for query, use, condition in _unserved(subject):
+        computed = condition.column is None and condition.columns
+        if computed and not condition.hides_beginning and not _asks_jsonb(subject, use, condition):
+            message = f"`{condition.text}` computes `{condition.key}` for every row of `{use.table.name}`"
+            fix = f"compare the column itself, or {_expression_index(condition)}"
+            yield on_pattern(query.pattern, message, fix)
 
 
-def _is_extract(condition: Condition) -> bool:
-    return any(operator in condition.key for operator in _EXTRACTS)
+def _expression_index(condition: Condition) -> str:
+    return f'indexes: [{{columns: [{{expression: "{condition.key}"}}]}}]'
 
 
 @rule(
@@ -144,40 +131,45 @@ def _is_extract(condition: Condition) -> bool:
     _INDEXED,
 )
 def leading_wildcard(subject: Subject) -> Iterator[Hit]:
-    for query, use in _uses(subject):
-        for condition in use.conditions:
-            if condition.leading_wildcard and not served(use, condition) and not narrowed(use):
-                message = f"`{condition.text}` reads all of `{use.table.name}`: it has no trigram index on `{condition.key}`"
-                key = "column" if condition.column else "expression"
-                fix = f"extensions: [pg_trgm], and an index {{using: gin, columns: [{{{key}: {condition.key}, opclass: gin_trgm_ops}}]}}"
-                yield on_pattern(query.pattern, message, fix)
+    for query, use, condition in _unserved(subject):
+        if condition.hides_beginning:
+            message = f"`{condition.text}` reads all of `{use.table.name}`"
+            element = (
+                f"{'column' if condition.column else 'expression'}: {condition.key}, opclass: gin_trgm_ops"
+            )
+            fix = f"extensions: [pg_trgm] and indexes: [{{using: gin, columns: [{{{element}}}]}}]"
+            yield on_pattern(query.pattern, message, fix)
 
 
 @rule(
     "jsonb-filter-without-index",
     "warning",
-    "A filter on jsonb reads and unpacks every document unless a GIN or expression index holds the answer.",
-    "GIN: JSONB, arrays, full-text",
+    "A filter on jsonb unpacks every document unless a GIN or expression index holds the answer.",
+    _GIN,
 )
 def jsonb_filter_without_index(subject: Subject) -> Iterator[Hit]:
-    for query, use in _uses(subject):
-        jsonb = {column.name for column in use.table.columns if subject.type_name(column) == "jsonb"}
-        for condition in use.conditions:
-            asks = condition.kind in _SEARCHED and bool(condition.columns & jsonb)
-            whole = condition.column is not None and condition.kind == "search"
-            if not asks or not (whole or _is_extract(condition)) or served(use, condition) or narrowed(use):
-                continue
+    for query, use, condition in _unserved(subject):
+        if _asks_jsonb(subject, use, condition) and not condition.hides_beginning:
             message = f"no index of `{use.table.name}` answers `{condition.text}`"
-            expression = f'indexes: [{{columns: [{{expression: "{condition.key}"}}]}}]'
-            fix = f"indexes: [{{columns: [{condition.key}], using: gin}}]" if whole else expression
-            yield on_pattern(query.pattern, message, fix)
+            gin = f"indexes: [{{columns: [{condition.key}], using: gin}}]"
+            yield on_pattern(
+                query.pattern, message, gin if condition.column else _expression_index(condition)
+            )
+
+
+def _asks_jsonb(subject: Subject, use: Use, condition: Condition) -> bool:
+    """Whether it is `jsonb @> …` or a comparison of what `->` takes out of jsonb."""
+    asks = (
+        condition.kind == "search" if condition.column else any(part in condition.key for part in _EXTRACTS)
+    )
+    return asks and any(subject.type_name(use.table.column(name)) == "jsonb" for name in condition.columns)
 
 
 @rule(
     "any-of-array-column",
     "warning",
     "`value = ANY (column)` can use no index; `column @> ARRAY[value]` asks the same of a GIN index.",
-    "GIN: JSONB, arrays, full-text",
+    _GIN,
 )
 def any_of_array_column(subject: Subject) -> Iterator[Hit]:
     for query, use in _uses(subject):
@@ -189,59 +181,54 @@ def any_of_array_column(subject: Subject) -> Iterator[Hit]:
                 and not narrowed(use)
             ):
                 message = f"`{condition.text}` can use no index of `{use.table.name}`"
-                fix = f"{identifier(condition.column)} @> ARRAY[…], with {{columns: [{condition.column}], using: gin}}"
+                column = identifier(condition.column)
+                fix = f"{column} @> ARRAY[…] and indexes: [{{columns: [{condition.column}], using: gin}}]"
                 yield on_pattern(query.pattern, message, fix)
 
 
 @rule(
     "select-star",
     "warning",
-    "`*` reads columns nobody needs, defeats index-only scans, and changes meaning with each migration.",
+    "`*` reads what nobody needs, rules out index-only scans, and changes with each migration.",
     "Avoid `SELECT *` - fetch only needed columns",
 )
 def select_star(subject: Subject) -> Iterator[Hit]:
     for query in subject.queries:
         if query.stars:
-            tables = _listed([str(name) for name in query.stars])
+            tables = ", ".join(f"`{name}`" for name in query.stars)
             yield on_pattern(
                 query.pattern, f"`*` selects every column of {tables}", "name the columns that are used"
             )
 
 
-@rule(
-    "offset-pagination",
-    "warning",
-    "OFFSET reads and throws away every row before the page: page 50,000 costs 50,000 pages.",
-    "Use cursor-based pagination (not OFFSET)",
-)
+@rule("offset-pagination", "warning", "OFFSET reads and throws away every row before the page.", _PAGED)
 def offset_pagination(subject: Subject) -> Iterator[Hit]:
     for query in subject.queries:
         if query.paged is not None:
-            message = "OFFSET reads every row that it skips, and rows move between pages while one reads"
+            message = "OFFSET reads all rows that it skips, and rows move between pages while one reads"
             yield on_pattern(query.pattern, message, _keyset(query.paged))
 
 
 def _keyset(order: tuple[Sorted, ...]) -> str:
+    """The condition that continues after the last row of a page."""
     keys = [item.key for item in order] or ["id"]
-    values = [f":last_{item.column or number}" for number, item in enumerate(order)] or [":last_id"]
-    directions = {item.descending for item in order}
-    tail = "; ORDER BY the same, its last column unique, all NOT NULL, with an index in that order"
-    if len(directions) > 1:
-        a, b = keys[0], keys[1]
-        first, then = ("<=", "<") if order[0].descending else (">=", ">")
-        second = "<" if order[1].descending else ">"
-        return f"WHERE {a} {first} {values[0]} AND ({a} {then} {values[0]} OR {b} {second} {values[1]}){tail}"
-    sign = "<" if True in directions else ">"
-    if len(keys) == 1:
-        return f"WHERE {keys[0]} {sign} {values[0]}{tail}"
-    return f"WHERE ({', '.join(keys)}) {sign} ({', '.join(values)}){tail}"
+    values = [f":last_{item.column or number}" for number, item in enumerate(order, 1)] or [":last_id"]
+    after = ["<" if item.descending else ">" for item in order] or [">"]
+    if len(set(after)) > 1:
+        (a, b), (x, y), (first, second) = keys[:2], values[:2], after[:2]
+        form = f"{a} {first}= {x} AND ({a} {first} {x} OR {b} {second} {y})"
+    elif len(keys) > 1:
+        form = f"({', '.join(keys)}) {after[0]} ({', '.join(values)})"
+    else:
+        form = f"{keys[0]} {after[0]} {values[0]}"
+    return f"WHERE {form}, the last key unique, all NOT NULL, with an index in the order of ORDER BY"
 
 
 @rule(
     "keyset-by-or",
     "warning",
     "`a > x OR (a = x AND b > y)` reads the index from its beginning; a row comparison starts at the page.",
-    "Use cursor-based pagination (not OFFSET)",
+    _PAGED,
 )
 def keyset_by_or(subject: Subject) -> Iterator[Hit]:
     for query in subject.queries:
@@ -259,18 +246,16 @@ def keyset_by_or(subject: Subject) -> Iterator[Hit]:
     "Soft deletes for audit trail",
 )
 def deleted_rows_in_pattern(subject: Subject) -> Iterator[Hit]:
-    does = {"select": "reads", "update": "changes", "delete": "deletes for good, and does not mark,"}
+    does = {"select": "reads", "update": "changes", "delete": "removes for good"}
     for query in subject.queries:
         for use in query.uses:
             soft = use.table.name in subject.design.soft_deleted
             if soft and use.role in does and "deleted_at" not in use.mentioned and not _is_looked_up(use):
-                message = f"{does[use.role]} rows of `{use.table.name}` whatever their deleted_at"
-                fix = (
-                    "SET deleted_at = now()"
-                    if use.role == "delete"
-                    else f"{identifier(use.alias)}.deleted_at IS NULL"
+                message = f"the query {does[use.role]} rows of `{use.table.name}` whatever their deleted_at"
+                fix = f"{identifier(use.alias)}.deleted_at IS NULL"
+                yield on_pattern(
+                    query.pattern, message, "SET deleted_at = now()" if use.role == "delete" else fix
                 )
-                yield on_pattern(query.pattern, message, fix)
 
 
 def _is_looked_up(use: Use) -> bool:
@@ -278,7 +263,3 @@ def _is_looked_up(use: Use) -> bool:
     joined = {c.column for c in use.conditions if c.joins and c.kind == "equality"}
     keys = [key.columns for key in (use.table.primary_key, *use.table.uniques) if key]
     return use.role == "select" and any(set(columns) <= joined for columns in keys) and not _filters(use)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from data_platform.model.database import Column, Domain, Index, Name, Table
+from data_platform.model.database import Column, Domain, Enum, ForeignKey, Index, Name, Table, Type
 from data_platform.model.design import AccessPattern, Design, Mark
 from data_platform.report.finding import Finding, Severity
 from data_platform.schema.rules.reading import Query, read
@@ -29,6 +29,11 @@ class Subject:
         return self.design.database.tables
 
     @cached_property
+    def columns(self) -> tuple[tuple[Table, Column], ...]:
+        """All columns, each with its table."""
+        return tuple((table, column) for table in self.tables for column in table.columns)
+
+    @cached_property
     def extensions(self) -> frozenset[str]:
         """The names of the extensions it lists."""
         return frozenset(extension.name for extension in self.design.database.extensions)
@@ -36,21 +41,15 @@ class Subject:
     @cached_property
     def queries(self) -> tuple[Query, ...]:
         """Its access patterns, read."""
-        schemas = tuple(dict.fromkeys((self.design.default_schema, "public")))
         tables = {table.name: table for table in self.tables}
-        return tuple(
-            read(pattern, tables, schemas, self.type_name) for pattern in self.design.access_patterns
-        )
-
-    @cached_property
-    def _domains(self) -> dict[Name, Domain]:
-        return {type_.name: type_ for type_ in self.design.database.types if isinstance(type_, Domain)}
+        patterns = self.design.access_patterns
+        return tuple(read(pattern, tables, self._schemas, self.type_name) for pattern in patterns)
 
     def type_of(self, column: Column) -> types.TypeReference:
         """The column's type; for a domain, the type under it."""
         found = types.reference(column.type)
         # A chain of domains ends: the reader refuses rings.
-        while not found.array and (domain := self._domain(found)) is not None:
+        while not found.array and isinstance(domain := self._own_type(found), Domain):
             found = types.reference(domain.base)
         return found
 
@@ -59,20 +58,31 @@ class Subject:
         found = self.type_of(column)
         return found.name + "[]" * found.array
 
+    def is_enum(self, column: Column) -> bool:
+        """Whether that type is one of the model's enums."""
+        found = self.type_of(column)
+        return not found.array and isinstance(self._own_type(found), Enum)
+
     def is_small(self, table: Table) -> bool:
         """Whether the author expects so few rows that no index is needed."""
         return self.design.rows.get(table.name, _SMALL + 1) <= _SMALL
 
-    def _domain(self, found: types.TypeReference) -> Domain | None:
-        schemas = (found.schema,) if found.schema else (self.design.default_schema, "public")
-        return next(
-            (self._domains[name] for s in schemas if (name := Name(s, found.name)) in self._domains), None
-        )
+    @cached_property
+    def _own_types(self) -> dict[Name, Type]:
+        return {type_.name: type_ for type_ in self.design.database.types}
+
+    def _own_type(self, found: types.TypeReference) -> Type | None:
+        names = [Name(schema, found.name) for schema in ((found.schema,) if found.schema else self._schemas)]
+        return next((self._own_types[name] for name in names if name in self._own_types), None)
+
+    @property
+    def _schemas(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.design.default_schema, "public")))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Hit:
-    """What a rule found: the rest of a finding is the rule's."""
+    """What a rule found; the rest of a finding is the rule's."""
 
     message: str
     fix: str | None = None
@@ -109,7 +119,7 @@ class Rule:
                 file=subject.design.file or None,
                 line=mark.line if mark else None,
                 column=mark.column if mark else None,
-                object=hit.object or (str(hit.table) if hit.table else None),
+                object=hit.object,
                 fix=hit.fix,
             )
 
@@ -119,24 +129,35 @@ def rule(name: str, severity: Severity, reason: str, practice: str | None = None
     return lambda find: Rule(name, severity, reason, practice, find)
 
 
-def on_table(table: Table, message: str, fix: str | None = None, *path: str) -> Hit:
+def on_table(table: Table, message: str, fix: str, *path: str) -> Hit:
     """A hit at a table, or at the part of its spec under `path`."""
-    return Hit(message=message, fix=fix, table=table.name, path=path)
+    return Hit(message=message, fix=fix, table=table.name, path=path, object=str(table.name))
 
 
-def on_column(table: Table, column: str, message: str, fix: str | None = None) -> Hit:
+def on_column(table: Table, column: str, message: str, fix: str) -> Hit:
     """A hit at a column."""
-    place = ("columns", column)
-    return Hit(message=message, fix=fix, table=table.name, path=place, object=f"{table.name}.{column}")
+    path = ("columns", column)
+    return Hit(message=message, fix=fix, table=table.name, path=path, object=f"{table.name}.{column}")
 
 
-def on_index(table: Table, index: Index, message: str, fix: str | None = None) -> Hit:
-    """A hit at an index."""
-    name = f"{table.name.schema}.{index.name}"
-    return Hit(message=message, fix=fix, table=table.name, path=("indexes", index.name), object=name)
+def on_index(table: Table, index: Index, message: str, fix: str) -> Hit:
+    """A hit at an index, or at the key that it is behind."""
+    is_key = index.name in {key.name for key in table.uniques}
+    path = ("unique",) if is_key else ("indexes", index.name)
+    object_ = f"{table.name.schema}.{index.name}"
+    return Hit(message=message, fix=fix, table=table.name, path=path, object=object_)
 
 
-def on_pattern(pattern: AccessPattern, message: str, fix: str | None = None) -> Hit:
+def on_key(table: Table, key: ForeignKey, message: str, fix: str) -> Hit:
+    """A hit at a foreign key."""
+    if len(key.columns) == 1:
+        path, object_ = ("columns", key.columns[0], "references"), f"{table.name}.{key.columns[0]}"
+    else:
+        path, object_ = ("foreign_keys",), f"{table.name} ({', '.join(key.columns)})"
+    return Hit(message=message, fix=fix, table=table.name, path=path, object=object_)
+
+
+def on_pattern(pattern: AccessPattern, message: str, fix: str) -> Hit:
     """A hit at an access pattern."""
     path = ("access_patterns", pattern.name, "sql")
     return Hit(message=message, fix=fix, path=path, object=f"access pattern {pattern.name}")

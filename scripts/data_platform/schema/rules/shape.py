@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from data_platform.model.database import Column, Enum, Table
+from data_platform.model.database import Column, Table
 from data_platform.schema.rules.rule import Hit, Subject, on_column, on_table, rule
 from data_platform.sql.text import identifier
 
 _NORMALISED = "Schema properly normalized (or intentionally denormalized)"
 _WIDE = 60
+_NUMBERED = re.compile(r"(?P<base>[^\W\d].*?[^\W\d_])_?(?P<number>[1-9][0-9]?)\Z")
+_ADDRESS = ("line", "address", "street")
 _IDS = frozenset({"uuid", "int2", "int4", "int8"})
 _TEXTS = frozenset({"text", "varchar", "bpchar", "citext"})
-_NUMBERED = re.compile(r"(?P<base>[^\W\d].*?[^\W\d_])_?(?P<number>[1-9][0-9]?)\Z")
-_FOREIGN = frozenset(
-    "batch causation correlation device event external idempotency job legacy message process remote request session source span trace transaction".split()
+_ELSEWHERE = frozenset(
+    ["aggregate", "batch", "causation", "correlation", "device", "entity", "event", "external", "idempotency", "job", "legacy", "message", "object", "process", "record", "remote", "request", "row", "session", "source", "span", "subject", "trace", "transaction"]
 )
-"""First words of ids that name something outside the database."""
+"""First words of ids that often name something outside the database, or in any table of it."""
 
 
 @rule(
@@ -28,37 +29,37 @@ _FOREIGN = frozenset(
 )
 def repeated_columns(subject: Subject) -> Iterator[Hit]:
     for table in subject.tables:
-        groups: dict[tuple[str, str], dict[int, str]] = {}
-        for column in table.columns:
-            if found := _NUMBERED.match(column.name):
-                group = groups.setdefault((found["base"], column.type), {})
-                group[int(found["number"])] = column.name
-        for (base, _), group in groups.items():
+        for base, names in _numbered(table):
             # The lines of a postal address are one text, not a list.
-            if (
-                len(group) > 1
-                and sorted(group) == list(range(1, len(group) + 1))
-                and not base.endswith("line")
-            ):
-                message = f"{', '.join(f'`{name}`' for name in group.values())} repeat one thing"
-                fix = f"a table with one row for each {base}, or an array if it is never searched"
-                yield on_column(table, group[1], message, fix)
+            if not base.endswith(_ADDRESS):
+                message = f"{', '.join(f'`{name}`' for name in names)} repeat one thing"
+                fix = f"a table with a row for each {base}, or an array if it is never searched"
+                yield on_column(table, names[0], message, fix)
+
+
+def _numbered(table: Table) -> Iterator[tuple[str, list[str]]]:
+    """Columns of one type whose names count from 1 without a gap, by what is before the number."""
+    groups: dict[tuple[str, str], dict[int, str]] = {}
+    for column in table.columns:
+        if found := _NUMBERED.match(column.name):
+            groups.setdefault((found["base"], column.type), {})[int(found["number"])] = column.name
+    for (base, _), group in groups.items():
+        if len(group) > 1 and max(group) == len(group):
+            yield base, [group[number] for number in sorted(group)]
 
 
 @rule(
     "array-of-ids",
     "warning",
-    "No foreign key guards the elements of an array, and a join on it is slow.",
+    "No foreign key guards the elements of an array, and joins on it are slow.",
     _NORMALISED,
 )
 def array_of_ids(subject: Subject) -> Iterator[Hit]:
-    for table in subject.tables:
-        for column in table.columns:
-            found = subject.type_of(column)
-            if found.array and found.name in _IDS and column.name.rpartition("_")[2] == "ids":
-                message = f"`{column.name}` lists ids that nothing checks"
-                fix = f"a table of pairs ({table.name.name}, {column.name.removesuffix('s')}) with two foreign keys"
-                yield on_column(table, column.name, message, fix)
+    for table, column in subject.columns:
+        found = subject.type_of(column)
+        if found.array and found.name in _IDS and column.name.rpartition("_")[2] == "ids":
+            fix = f"a table of pairs, {table.name.name} and {column.name.removesuffix('s')}, with two foreign keys"
+            yield on_column(table, column.name, f"nothing checks the ids in `{column.name}`", fix)
 
 
 @rule(
@@ -70,12 +71,8 @@ def array_of_ids(subject: Subject) -> Iterator[Hit]:
 def wide_table(subject: Subject) -> Iterator[Hit]:
     for table in subject.tables:
         if len(table.columns) > _WIDE:
-            message = f"`{table.name}` has {len(table.columns)} columns"
-            yield on_table(
-                table,
-                message,
-                "split off what changes together or is read together; rare attributes into jsonb",
-            )
+            fix = "split off what is read or changed together; rare attributes into jsonb"
+            yield on_table(table, f"`{table.name}` has {len(table.columns)} columns", fix)
 
 
 @rule(
@@ -85,26 +82,21 @@ def wide_table(subject: Subject) -> Iterator[Hit]:
     _NORMALISED,
 )
 def polymorphic_association(subject: Subject) -> Iterator[Hit]:
-    for table in subject.tables:
-        for column in table.columns:
-            kind = _kind_beside(subject, table, column)
-            if kind is not None:
-                message = f"`{kind}` and `{column.name}` together refer to rows of several tables, and nothing checks them"
-                fix = "one nullable foreign key for each table, with a check: num_nonnulls(…) = 1"
-                yield on_column(table, column.name, message, fix)
+    for table, column in subject.columns:
+        kind = _kind_beside(subject, table, column)
+        if kind is not None:
+            message = f"`{kind}` and `{column.name}` refer to rows of several tables, and nothing checks them"
+            fix = 'one nullable foreign key a table, with check: "num_nonnulls(…) = 1"'
+            yield on_column(table, column.name, message, fix)
 
 
 def _kind_beside(subject: Subject, table: Table, column: Column) -> str | None:
-    """The column that says which table `column` refers to, if it is such an id."""
-    if not column.name.endswith("_id") or _refers(table, column):
-        return None
+    """The column that says which table `column` refers to, if there is one."""
     name = column.name.removesuffix("_id") + "_type"
     kind = next((other for other in table.columns if other.name == name), None)
-    if kind is None:
+    if kind is None or not column.name.endswith("_id") or _refers(table, column):
         return None
-    type_ = subject.type_name(kind)
-    enums = {enum.name.name for enum in subject.design.database.types if isinstance(enum, Enum)}
-    return name if type_ in _TEXTS or type_ in enums else None
+    return name if subject.type_name(kind) in _TEXTS or subject.is_enum(kind) else None
 
 
 @rule(
@@ -115,20 +107,18 @@ def _kind_beside(subject: Subject, table: Table, column: Column) -> str | None:
 )
 def id_without_foreign_key(subject: Subject) -> Iterator[Hit]:
     names = {table.name.name for table in subject.tables}
-    for table in subject.tables:
-        for column in table.columns:
-            base = column.name.removesuffix("_id")
-            if (
-                base == column.name
-                or subject.type_name(column) not in _IDS
-                or _is_explained(subject, table, column)
-            ):
-                continue
-            target = next(
-                (name for name in (base, base + "s", base + "es", base[:-1] + "ies") if name in names), None
-            )
-            if target is None and base.split("_")[0] in _FOREIGN:
-                continue
+    for table, column in subject.columns:
+        base = column.name.removesuffix("_id")
+        if (
+            base == column.name
+            or subject.type_name(column) not in _IDS
+            or _is_explained(subject, table, column)
+        ):
+            continue
+        target = next(
+            (name for name in (base, f"{base}s", f"{base}es", f"{base[:-1]}ies") if name in names), None
+        )
+        if target is not None or base.partition("_")[0] not in _ELSEWHERE:
             message = f"`{column.name}` refers to nothing" + (
                 f"; `{target}` is in this model" if target else ""
             )
@@ -138,12 +128,8 @@ def id_without_foreign_key(subject: Subject) -> Iterator[Hit]:
 
 def _is_explained(subject: Subject, table: Table, column: Column) -> bool:
     own_key = table.primary_key is not None and table.primary_key.columns == (column.name,)
-    return (
-        own_key
-        or _refers(table, column)
-        or bool(column.comment)
-        or _kind_beside(subject, table, column) is not None
-    )
+    polymorphic = _kind_beside(subject, table, column) is not None
+    return own_key or polymorphic or _refers(table, column) or bool(column.comment)
 
 
 def _refers(table: Table, column: Column) -> bool:
@@ -153,24 +139,25 @@ def _refers(table: Table, column: Column) -> bool:
 @rule(
     "table-without-timestamps",
     "info",
-    "When did this row come? Nobody can say later what was not written down.",
+    "When a row came, nobody can tell later if it was not written down.",
     "Soft deletes for audit trail",
 )
 def table_without_timestamps(subject: Subject) -> Iterator[Hit]:
-    entities = [table for table in subject.tables if not _is_junction(table)]
-    without = [
-        table for table in entities if not any("timestamp" in subject.type_name(c) for c in table.columns)
-    ]
+    entities = [table for table in subject.tables if not _is_part(table)]
     dated = [table for table in entities if any(column.name == "created_at" for column in table.columns)]
-    for table in without if 2 * len(dated) > len(entities) else ():
-        if not subject.is_small(table):
+    if 2 * len(dated) <= len(entities):
+        return
+    for table in entities:
+        timed = any(subject.type_of(column).name in ("timestamp", "timestamptz") for column in table.columns)
+        if not timed and not subject.is_small(table):
             message = f"`{table.name}` has no created_at, as {len(dated)} other tables have"
             yield on_table(table, message, "conventions: {timestamps: true}")
 
 
-def _is_junction(table: Table) -> bool:
-    keys = {name for key in table.foreign_keys for name in key.columns}
-    return table.primary_key is not None and set(table.primary_key.columns) <= keys
+def _is_part(table: Table) -> bool:
+    """Whether its key holds another table's key: a line of an order, a pair of a junction."""
+    referring = {name for key in table.foreign_keys for name in key.columns}
+    return table.primary_key is not None and not referring.isdisjoint(table.primary_key.columns)
 
 
 @rule(
@@ -192,15 +179,12 @@ def updated_at_without_trigger(subject: Subject) -> Iterator[Hit]:
     "A name that is not snake_case, or is a keyword, needs double quotes in every query for ever.",
 )
 def name_needs_quotes(subject: Subject) -> Iterator[Hit]:
+    fix = "a name in snake_case that is no keyword"
     for table in subject.tables:
         if identifier(table.name.name) != table.name.name:
-            yield on_table(table, _quoted(table.name.name), "a name in snake_case that is no keyword")
+            yield on_table(table, f"the name must be written {identifier(table.name.name)}", fix)
         for column in table.columns:
             if identifier(column.name) != column.name:
                 yield on_column(
-                    table, column.name, _quoted(column.name), "a name in snake_case that is no keyword"
+                    table, column.name, f"the name must be written {identifier(column.name)}", fix
                 )
-
-
-def _quoted(name: str) -> str:
-    return f"the name must be written {identifier(name)}, with its quotes, wherever it is used"

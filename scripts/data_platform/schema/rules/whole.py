@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from data_platform.schema.rules.indexes import unexplained
 from data_platform.schema.rules.rule import Hit, Subject, rule
 
-_END_OF_LIFE = {13: "2025-11-13", 14: "2026-11-12"}
+_LAST_RELEASE = {13: "2025-11-13", 14: "2026-11-12"}
 """https://www.postgresql.org/support/versioning/"""
-_ENDED = 13
+_SHOWN = 5
 
 
 @rule(
@@ -21,25 +21,18 @@ _ENDED = 13
 def no_access_patterns(subject: Subject) -> Iterator[Hit]:
     if not subject.queries:
         count = sum(1 for _ in unexplained(subject))
-        message = "the model declares no access pattern" + (
-            f", so {count} of its indexes have no reason" if count else ""
-        )
-        yield Hit(
-            message=message,
-            fix="access_patterns: the queries that matter, with their frequency",
-            path=("tables",),
-        )
+        rest = f", so the reason of {count} index{'es' if count > 1 else ''} is unknown" if count else ""
+        fix = "access_patterns: the queries that matter, each with its frequency"
+        yield Hit(message=f"the model declares no access pattern{rest}", fix=fix, path=("tables",))
 
 
 @rule(
-    "tables-without-comment",
-    "info",
-    "A comment in the catalog is the documentation that travels with the data.",
+    "tables-without-comment", "info", "A comment in the catalog is documentation that travels with the data."
 )
 def tables_without_comment(subject: Subject) -> Iterator[Hit]:
     bare = [table.name for table in subject.tables if not table.comment]
     if bare:
-        shown = ", ".join(str(name) for name in bare[:5]) + (", …" if len(bare) > 5 else "")
+        shown = ", ".join(str(name) for name in bare[:_SHOWN]) + (", …" if len(bare) > _SHOWN else "")
         message = f"{len(bare)} of {len(subject.tables)} tables have no comment: {shown}"
         yield Hit(message=message, fix="comment: what one row is", path=("tables",))
 
@@ -47,7 +40,7 @@ def tables_without_comment(subject: Subject) -> Iterator[Hit]:
 @rule("server-version-ends", "warning", "After its last release a version gets no security fixes.")
 def server_version_ends(subject: Subject) -> Iterator[Hit]:
     version = subject.design.server_version
-    if version in _END_OF_LIFE:
-        message = f"PostgreSQL {version} has its last release on {_END_OF_LIFE[version]}"
-        milder = None if version <= _ENDED else "info"
+    if version in _LAST_RELEASE:
+        message = f"PostgreSQL {version} has its last release on {_LAST_RELEASE[version]}"
+        milder = "info" if version > min(_LAST_RELEASE) else None
         yield Hit(message=message, fix="server_version: 18", path=("server_version",), severity=milder)

@@ -47,7 +47,8 @@ class TableReader:
             self.context.error(self.path, "spec-empty", f"the table `{self.name}` has no columns", "add `columns:`")
         primary_key = self._primary_key()
         uniques, unique_indexes = self._uniques()
-        return Table(
+        self._refuse_repeated_keys(primary_key, uniques)
+        table = Table(
             name=self.name,
             columns=self._not_null(primary_key),
             primary_key=primary_key,
@@ -58,6 +59,8 @@ class TableReader:
             triggers=(updated_at_trigger(self.context.default_schema),) if self._has_updated_at() else (),
             comment=self.spec.get("comment"),
         )
+        self._refuse_virtual_keys(table)
+        return table
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -181,6 +184,29 @@ class TableReader:
         for number, item in enumerate(self.spec.get("unique", ())):
             path = (*self.path, "unique", str(number))
             yield path, item if isinstance(item, dict) else {"columns": item}
+
+    def _refuse_repeated_keys(self, primary_key: PrimaryKey | None, uniques: list[Unique]) -> None:
+        """PostgreSQL merges a UNIQUE that repeats another key without a word, and its name is gone."""
+        seen = {primary_key.columns: "the primary key"} if primary_key else {}
+        for key in uniques:
+            if key.columns in seen:
+                message = f"the unique key ({', '.join(key.columns)}) repeats {seen[key.columns]}"
+                self.context.error((*self.path, "unique"), "spec-duplicate", message, "remove it")
+            seen[key.columns] = f"`{key.name}`"
+
+    def _refuse_virtual_keys(self, table: Table) -> None:
+        """No key or index may hold a virtual generated column (PostgreSQL 18, CREATE TABLE)."""
+        virtual = {column.name for column in self.columns if column.generated and not column.generated.stored}
+        held = [(key.name, key.columns) for key in (table.primary_key, *table.uniques) if key]
+        held += [
+            (index.name, tuple(element.column or "" for element in index.elements) + index.include)
+            for index in table.indexes
+        ]
+        for name, columns in held:
+            for column in sorted(virtual & set(columns)):
+                message = f"`{name}` holds `{column}`, a virtual generated column, which cannot be indexed"
+                fix = "stored: true, or an index on the expression itself"
+                self.context.error((*self.path, "columns", column), "spec-conflict", message, fix)
 
     def _checks(self) -> list[Check]:
         checks = [
