@@ -15,6 +15,6 @@ if sys.version_info < (3, 11):  # noqa: UP036  an older interpreter must read th
 sys.dont_write_bytecode = False
 sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120  pathlib is slow to import
 
-from data_platform.cli import main
+from data_platform.cli import main  # noqa: E402
 
 sys.exit(main())

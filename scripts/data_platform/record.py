@@ -1,8 +1,8 @@
 """Frozen records for the few modules that every start of dpe imports.
 
-`@record` is `@dataclass(frozen=True)` to a reader and to mypy. It exists because importing `dataclasses` (9 ms) or
-`typing` (4 ms) and having either write a dozen classes would take longer than the gate may take as a whole.
-Everything that is not on the gate's path uses dataclasses.
+`@record` is `@dataclass(frozen=True)` to a reader and to mypy. It exists because importing `dataclasses`
+(9 ms) or `typing` (4 ms), and having either write a dozen classes, takes longer than the whole gate.
+What is not on the gate's path uses dataclasses.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ def record(cls: Class) -> Class:
     names = tuple(cls.__annotations__)
     defaults = {name: vars(cls)[name] for name in names if name in vars(cls)}
 
-    def __init__(self: Any, *values: Any, **named: Any) -> None:
+    def construct(self: Any, *values: Any, **named: Any) -> None:
         fields = defaults | dict(zip(names, values, strict=False)) | named
         if len(fields) != len(names) or len(values) > len(names):
             odd = sorted(set(fields).symmetric_difference(names)) or list(values[len(names) :])
             raise TypeError(f"{cls.__name__}: missing, unknown or too many values: {odd}")
         self.__dict__.update((name, fields[name]) for name in names)
 
-    cls.__init__ = __init__  # type: ignore[misc]
+    cls.__init__ = construct  # type: ignore[misc]
     cls.__setattr__ = _refuse  # type: ignore[method-assign, assignment]
     cls.__eq__ = _equal  # type: ignore[method-assign, assignment]
     cls.__hash__ = _hash  # type: ignore[method-assign, assignment]

@@ -3,7 +3,7 @@
 In the source tree they lie at its top; a wheel carries copies in `data_platform/_bundle`.
 """
 
-# ruff: noqa: PTH118, PTH120
+# ruff: noqa: PTH100, PTH112, PTH118, PTH120
 # os.path and not pathlib: the gate reads a resource, and importing pathlib would cost it a tenth of its time.
 
 from __future__ import annotations

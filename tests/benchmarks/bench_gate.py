@@ -1,7 +1,7 @@
 """How long the gate takes: `dpe scope check` on a 100 KB claude.md against an interpreter that does nothing.
 
-Run it as a script: `python tests/benchmarks/bench_gate.py`. Medians of interleaved runs, so that a busy machine
-slows both alike; exit code 1 when the ratio is above 3.
+Run it as a script: `python tests/benchmarks/bench_gate.py`. Medians of interleaved runs, so that a busy
+machine slows both alike; exit code 1 when the ratio is above 3.
 """
 
 from __future__ import annotations
@@ -83,10 +83,10 @@ def measure(runs: int = RUNS) -> dict[str, float]:
             for key, command in commands.items():
                 times[key].append(milliseconds(command, directory))
     medians = {f"{key}_ms": round(statistics.median(values), 2) for key, values in times.items()}
-    ratios = {
-        f"{key}_ratio": round(medians[f"{key}_ms"] / medians["pass_ms"], 2) for key in commands if key != "pass"
+    base = medians["pass_ms"]
+    return medians | {
+        f"{key}_ratio": round(medians[f"{key}_ms"] / base, 2) for key in commands if key != "pass"
     }
-    return medians | ratios
 
 
 def main() -> int:

@@ -61,7 +61,7 @@ def test_a_block_keeps_lines_and_tabs() -> None:
 
 
 def test_spans_join_neighbours_of_one_kind() -> None:
-    run = ("a", "", "b", Code("x"), "", Code(""), Strong("1"), Strong("2"), "")
+    run = ("a", "", "b", Code("x"), "", Strong(""), Code(""), Strong("1"), Strong("2"), "")
     assert spans(run) == ("ab", Code("x"), " ", Code(""), Strong("12"))
     assert spans("") == ()
 

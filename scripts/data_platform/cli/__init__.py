@@ -1,6 +1,6 @@
 """The command line: `dpe NOUN VERB`. Finds the command, runs it, and turns every ending into an exit code.
 
-Only the module of the noun that was asked for is imported; the help for all of them comes from the table here.
+Only the module of the noun that was asked for is imported; the help for all nouns is from the table here.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def _reader_went_away() -> int:
 
 
 def _fault(words: list[str], fault: Exception) -> int:
-    """What no command foresaw. The system's refusals are the environment's; anything else is a fault of ours."""
+    """What no command foresaw: what the system refused is the environment's, the rest a fault of ours."""
     from data_platform.errors import EnvironmentProblem, Problem  # noqa: PLC0415
 
     if os.environ.get("DPE_DEBUG") == "1":

@@ -1,8 +1,8 @@
 """What every command shares: its declaration, the gate before it, and the envelope after it.
 
-A command is data (`Command`); `execute` is the one way to run it. The order is fixed: arguments, the gate for the
-project and the store named on the command line, the environment, the work (which asks the gate again for the
-store that its spec names), the answer. Nothing heavy is imported here: a refusal costs an agent nothing.
+A command is data (`Command`); `execute` is the one way to run it. The order is fixed: arguments, the gate for
+the project and the store named on the command line, the environment, the work (which asks the gate again for
+the store that its spec names), the answer. Nothing heavy is imported here: a refusal costs an agent nothing.
 """
 
 from __future__ import annotations
@@ -83,8 +83,8 @@ class Command:
     """One noun and verb. `run` imports its capability when it is called, not before.
 
     `declare` adds the command's own arguments, with the `with_…` helpers for the common ones; `--project`,
-    `--json` and, when gated, `--store` are always there. `passthrough` hands every argument on unread; `quick` reads a command line of the common
-    options alone without argparse.
+    `--json` and, when gated, `--store` are always there. `passthrough` hands every argument on unread;
+    `quick` reads a command line of the common options alone without argparse.
     """
 
     noun: str
@@ -125,7 +125,7 @@ def with_force(parser: ArgumentParser) -> None:
 
 
 def with_html(parser: ArgumentParser) -> None:
-    """`--html FILE`: `execute` also writes the report as a page. Needs `with_output`, `with_files` or `with_force`."""
+    """`--html FILE`: `execute` also writes the report as a page. Goes with a helper that adds `--force`."""
     parser.add_argument("--html", metavar="FILE", help="also write the report as one self-contained page")
 
 
@@ -151,8 +151,8 @@ def with_dsn(parser: ArgumentParser) -> None:
 def execute(command: Command, argv: Sequence[str]) -> int:
     """Run one command with the arguments after its name; returns the exit code.
 
-    Prints the answer on stdout, refusals and errors on stderr; with `--json`, an envelope on stdout for all of
-    them. Raises nothing but `SystemExit` (from `--help`), interruptions, and what is a fault of ours.
+    Prints the answer on stdout, refusals and errors on stderr; with `--json`, an envelope on stdout for all
+    of them. Raises nothing but `SystemExit` (from `--help`), interruptions, and what is a fault of ours.
     """
     answer = Answer(command.name, as_json="--json" in argv and not command.passthrough)
     try:
@@ -186,7 +186,7 @@ def _parsed(command: Command, argv: Sequence[str]) -> SimpleNamespace:
 
 
 def _quickly(argv: Sequence[str]) -> SimpleNamespace | None:
-    """The common options without argparse, whose import takes longer than the gate; None leaves the rest to it."""
+    """The common options without argparse, which is slow to import; None leaves the command line to it."""
     arguments = SimpleNamespace(project=".", store=None, json=False)
     words = iter(argv)
     for word in words:

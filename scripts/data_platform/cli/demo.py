@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from data_platform.cli.contract import Command, Invocation, Outcome, with_html, with_output
+from data_platform.record import replace
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -56,7 +57,7 @@ def _demo(invocation: Invocation) -> Outcome:
     )
     told = dataclasses.replace(outcome.text, pieces=(Heading("What was done"), steps, *outcome.text.pieces))
     assert isinstance(told, Report)
-    return outcome._replace(text=told, decision=ours)
+    return replace(outcome, text=told, decision=ours)
 
 
 def _place(file: str | None, line: int | None) -> str:

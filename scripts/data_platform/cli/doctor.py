@@ -17,7 +17,7 @@ _SPACE_NEEDED = 500_000_000  # bytes: the packages with their server, and a proo
 
 @record
 class Check:
-    """One thing that was looked at. `mend` is the command that helps; a check that is not `needed` is advice."""
+    """One thing that was looked at. `mend` is the command that helps; what is not `needed` is advice."""
 
     what: str
     ok: bool

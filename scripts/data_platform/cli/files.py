@@ -41,12 +41,12 @@ def _differs(path: Path, text: str) -> bool:
 
 
 def replace(path: Path, data: bytes) -> None:
-    """Put `data` at `path` in one step, through symbolic links and with the old file's mode. Raises OSError."""
+    """Put `data` at `path` in one step, through symbolic links, keeping the file's mode. Raises OSError."""
     target = path.resolve()
     mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
     handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
     try:
-        with open(handle, "wb") as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(data)
         os.chmod(temporary, mode)  # noqa: PTH101
         os.replace(temporary, target)  # noqa: PTH105

@@ -1,4 +1,4 @@
-"""Command lines read with argparse: the common options, the command's own, and a help text with an example."""
+"""Command lines read with argparse: the common options, the command's own, and a help with an example."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from data_platform.cli.contract import (
 )
 from data_platform.cli.spec import again, read_design
 from data_platform.errors import UsageProblem
+from data_platform.record import replace
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -132,7 +133,7 @@ def _prove(invocation: Invocation) -> Outcome:
     design, allowed = read_design(invocation, arguments.model)
     plan = _plan(arguments, design)
     repeat = again(PROVE, invocation, arguments.model, *_prove_words(arguments))
-    return proven(design, plan, arguments.dsn, repeat)._replace(decision=allowed.decision)
+    return replace(proven(design, plan, arguments.dsn, repeat), decision=allowed.decision)
 
 
 def proven(design: Design, plan: Plan, dsn: str | None, repeat: str) -> Outcome:

@@ -1,4 +1,4 @@
-"""`dpe scope`: ask the gate, write the scope, say the protocol's words. Never gated, standard library only."""
+"""`dpe scope`: ask the gate, write the scope, say the protocol's words. Standard library only."""
 
 from __future__ import annotations
 
@@ -238,7 +238,8 @@ COMMANDS = (
         summary="write the Project Scope section into the project's claude.md",
         example=(
             "dpe scope init --name Storefront --team platform --owner @data --ticket-system github \\\n"
-            '    --own "Customer DB" postgresql env:CUSTOMER_DB_URL --other "Billing DB" "Billing Team" --dry-run'
+            '    --own "Customer DB" postgresql env:CUSTOMER_DB_URL --other "Billing DB" "Billing Team" \\\n'
+            "    --dry-run"
         ),
         declare=_declare_init,
         run=_init,
@@ -249,7 +250,7 @@ COMMANDS = (
         noun="scope",
         verb="dependency",
         summary="write down what we need from a data store that is not ours",
-        example='dpe scope dependency --theirs "Billing DB" --data "paid invoices, daily" --pattern "batch export"',
+        example='dpe scope dependency --theirs "Billing DB" --data invoices --pattern "shared view"',
         declare=_declare_dependency,
         run=_dependency,
         gated=False,

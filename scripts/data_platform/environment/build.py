@@ -65,7 +65,7 @@ class _Failed(Exception):
 
 
 def _install(aside: Path, requirements: list[str]) -> None:
-    """With uv when it is there, else with venv and pip; with those too when uv fails, as pip may know another index."""
+    """With uv when it is there, else with pip; with pip too when uv fails, as it may know another index."""
     ways = [_with_pip(sys.executable, aside, requirements)]
     if uv := shutil.which("uv"):
         ways.insert(0, _with_uv(uv, aside, requirements))
@@ -157,9 +157,6 @@ def _last_line(output: str) -> str:
 def _say(text: str) -> None:
     sys.stderr.write(f"dpe: {text}\n")
     sys.stderr.flush()
-
-
-# The lock ------------------------------------------------------------------------------------------------------
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _ENTERED = (
 
 
 class Ready(NamedTuple):
-    """An interpreter with everything. `built` says whether there was something to do; `extras` are what it has."""
+    """An interpreter with everything. `built` says whether there was something to do."""
 
     python: Path
     built: bool
@@ -29,7 +29,7 @@ class Ready(NamedTuple):
 
 
 def enter(argv: Sequence[str]) -> None:
-    """Return if this interpreter has the dependencies; else run `dpe argv` in one that has, and do not return.
+    """Return if this interpreter has the dependencies; else run `dpe argv` in one that has, for good.
 
     Raises `Fault` when there is none and none can be built.
     """
@@ -98,8 +98,11 @@ def _environment(project: Project, extras: Sequence[str]) -> Path:
     environment = place.directory(project, extras)
     if os.environ.get(_ENTERED) == str(environment):
         lacks = ", ".join(one.text for one in missing(project.wants(extras), sys.path))
-        again = f"rm -r {shlex.quote(str(environment))} && {shlex.join([sys.executable, str(launcher(project)), 'setup'])}"
-        raise Fault(f"the environment {environment} lacks {lacks}", again)
+        set_up_again = shlex.join([sys.executable, str(launcher(project)), "setup"])
+        raise Fault(
+            f"the environment {environment} lacks {lacks}",
+            f"rm -r {shlex.quote(str(environment))} && {set_up_again}",
+        )
     if place.is_ready(environment, project, extras):
         return place.python_in(environment)
     return build(project, extras)

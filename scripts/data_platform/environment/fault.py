@@ -26,7 +26,7 @@ _NO_NETWORK = (
 
 
 def kind_of(output: str) -> str:
-    """What an installer's output complains of: "space", "write", "venv", "network", or "" for something else."""
+    """What an installer complains of: "space", "write", "venv", "network", or "" for something else."""
     lower = output.lower()
     for kind, signs in (
         ("space", _NO_SPACE),

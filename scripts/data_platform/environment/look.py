@@ -21,8 +21,8 @@ class State(NamedTuple):
     """The environment that a command would use now.
 
     `python` is None while there is none. `versions` has each requirement with the version found, or None, and
-    `lacking` those that are not satisfied; `directories` are where its packages lie; `place` is where it is, or
-    would be built.
+    `lacking` those that are not satisfied; `directories` are where its packages lie; `place` is where it is,
+    or would be built.
     """
 
     python: Path | None

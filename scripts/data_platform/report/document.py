@@ -34,6 +34,14 @@ Inline: TypeAlias = Span | tuple[Span, ...]
 """One span or a run of them."""
 
 
+def words(text: str) -> Inline:
+    """A message with `names` in backticks as words and code spans; as one code span if they do not pair up."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return Code(text)
+    return tuple(Code(part) if number % 2 else part for number, part in enumerate(parts) if part)
+
+
 @dataclass(frozen=True)
 class Heading:
     """The title of a section."""
@@ -175,11 +183,12 @@ def spans(inline: Inline) -> tuple[Span, ...]:
     """
     run = inline if isinstance(inline, tuple) else (inline,)
     merged: list[Span] = []
-    for kind, neighbours in groupby((span for span in run if span != ""), key=_kind):
+    for kind, neighbours in groupby((span for span in run if span not in ("", Strong(""))), key=_kind):
         if kind is Code:
             merged.extend(chain.from_iterable((span, " ") for span in neighbours))
             merged.pop()
-        elif text := plain(tuple(neighbours)):
+        else:
+            text = plain(tuple(neighbours))
             merged.append(Strong(text) if kind is Strong else text)
     return tuple(merged)
 

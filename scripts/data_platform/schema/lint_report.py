@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from data_platform.model.design import Design
-from data_platform.report.document import Block, Code, Heading, Inline, Paragraph, Piece, Report, Table
-from data_platform.report.finding import Finding
+from data_platform.report.document import Block, Code, Heading, Inline, Paragraph, Piece, Report, Table, words
+from data_platform.report.finding import SEVERITIES, Finding
 
 MAX_ROWS = 60
 
 
 def report(design: Design, findings: Sequence[Finding], again: str) -> Report:
     """The findings, the most severe first; `again` is the command that repeats the check."""
-    errors = sum(finding.severity == "error" for finding in findings)
+    counts = {level: sum(finding.severity == level for finding in findings) for level in SEVERITIES}
+    errors = counts["error"]
     pieces: list[Piece] = []
-    order = ("error", "warning", "info")
-    ranked = sorted(findings, key=lambda finding: order.index(finding.severity))
+    ranked = sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
     if ranked:
         rows = [_row(finding) for finding in ranked[:MAX_ROWS]]
         if len(ranked) > MAX_ROWS:
@@ -24,13 +24,14 @@ def report(design: Design, findings: Sequence[Finding], again: str) -> Report:
         pieces.append(Table(("severity", "rule", "where", "object", "finding", "fix"), tuple(rows)))
     pieces += [
         Heading("How this was checked"),
-        Paragraph("From the model alone, without a server: `dpe schema prove` runs it and measures."),
+        Paragraph(words("From the model alone, without a server: `dpe schema prove` runs it and measures.")),
         Block(again, "bash"),
     ]
-    count = f"{len(findings)} finding{'s' if len(findings) != 1 else ''}"
+    count = f"{len(findings)} finding{'s' if len(findings) != 1 else ''}" if findings else ""
     return Report(
-        title=f"{design.store}: {count} in {len(design.database.tables)} tables" if findings else f"{design.store}: nothing found",
-        verdict=f"{errors} error{'s' if errors != 1 else ''}, {len(findings) - errors} below" if findings else "clean",
+        title=(Code(design.store), f": {count or 'nothing found'} in {len(design.database.tables)} tables"),
+        verdict="failed" if errors else "passed",
+        summary=", ".join(f"{number} {level}" for level, number in counts.items() if number),
         good=not errors,
         pieces=tuple(pieces),
     )
@@ -42,6 +43,6 @@ def _row(finding: Finding) -> tuple[Inline, ...]:
         finding.rule,
         Code(finding.place) if finding.place else "",
         Code(finding.object) if finding.object else "",
-        Code(finding.message),
-        Code(finding.fix) if finding.fix else "",
+        words(finding.message),
+        words(finding.fix) if finding.fix else "",
     )

@@ -21,7 +21,7 @@ class CannotWrite(ValueError):
 
 
 class StoreAnswer(NamedTuple):
-    """A data store. Without `owner` it is ours; with one, that team's Data Platform Engineer's unless `role` differs."""
+    """A data store. Without `owner` it is ours; with one it is that team's, under `role` if that is given."""
 
     name: str
     engine: str = "-"
@@ -76,7 +76,7 @@ def checked(answers: Answers) -> Answers:
     for store in answers.stores:
         if store.connection != "-" and not store.connection.startswith(("env:", "service:")):
             raise CannotWrite(
-                f"the connection of {store.name!r} is not the name of a variable; a URL does not belong in claude.md",
+                f"the connection of {store.name!r} does not name a variable; no URL belongs in claude.md",
                 "env:CUSTOMER_DB_URL",
             )
     return answers
@@ -85,7 +85,7 @@ def checked(answers: Answers) -> Answers:
 def from_yaml(path: Path) -> Answers:
     """Read a file of answers; its keys are the fields of `Answers`.
 
-    Raises `CannotWrite` when it does not hold them, `ImportError` without PyYAML, `OSError` when it cannot be read.
+    Raises `CannotWrite` when it does not hold them, `ImportError` without PyYAML, `OSError` when unreadable.
     """
     import yaml  # noqa: PLC0415  the gate needs the standard library only
 
@@ -98,7 +98,7 @@ def from_yaml(path: Path) -> Answers:
         raise CannotWrite(
             f"{path} is not YAML: {' '.join(str(error).split())[:300]}", "quote `@name` values"
         ) from error
-    answers = _record(Answers, loaded, str(path))
+    answers: Answers = _record(Answers, loaded, str(path))
     return answers._replace(
         stores=_records(StoreAnswer, answers.stores, "stores"),
         domains=_records(DomainAnswer, answers.domains, "domains"),

@@ -1,4 +1,4 @@
-"""The gate: may work start in this project, and on this store? One answer, with the file and line it rests on."""
+"""The gate: may work start in this project, and on this store? One answer, with the line it rests on."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ _LISTED = 20
 class Decision:
     """What the gate says.
 
-    `message` is what a person reads; `details` holds what the verdict rests on: `row` and `owner`, both `lines`
-    of a conflict, `placeholders`, `owned` stores, `leaks` (lines with a password), `notes` on files passed over.
+    `message` is what a person reads; `details` holds what the verdict rests on: `row` and `owner`, both
+    `lines` of a conflict, `placeholders`, `owned` stores, `leaks` (lines with a password), and `notes` on
+    files passed over.
     """
 
     verdict: str
@@ -101,7 +102,7 @@ def locate(project: str | os.PathLike[str]) -> tuple[Located | None, tuple[str, 
 
 
 def check(project: str | os.PathLike[str], store: str | None = None) -> Decision:
-    """Ask the gate. Reads claude.md files and writes nothing; whatever they hold, it answers and never raises."""
+    """Ask the gate. Reads claude.md files and writes nothing; whatever they hold, it answers."""
     located, notes = locate(project)
     if located is None:
         return Decision("undefined", refusal(), _asked(store), details=_details(notes=notes))
@@ -146,7 +147,8 @@ def _of_project(located: Located) -> Decision | None:
         )  # fmt: skip
     if scope.roles_line is not None and not scope.active:
         return _refuse(
-            "role_inactive", located, scope.roles_line, f"Active Roles does not list the {ROLE} of this team.",
+            "role_inactive", located, scope.roles_line,
+            f"Active Roles does not list the {ROLE} of this team.",
             f"If the role is active on this project, add it to that list in {file}.",
         )  # fmt: skip
     return None
@@ -159,7 +161,7 @@ def _placeholders(located: Located) -> Decision:
     if len(found) > _LISTED:
         listing += "\n- and more"
     return _refuse(
-        "placeholders", located, found[0].line, f"the Project Scope still holds unedited values:\n{listing}",
+        "placeholders", located, found[0][0], f"the Project Scope still holds unedited values:\n{listing}",
         "Replace each with the project's own value.", placeholders=shown,
     )  # fmt: skip
 
@@ -210,8 +212,8 @@ def _contradict(one: Claim, other: Claim) -> bool:
 def _unknown(located: Located, store: str) -> Decision:
     return _refuse(
         "unknown", located, located.scope.line, f"the Project Scope does not list `{echo(store)}`.",
-        "Ask who owns it: ownership is never assumed. If it is yours, add it to the scope; if it is another team's,"
-        f" write down what you need from it: {_dependency(store)}",
+        "Ask who owns it: ownership is never assumed. If it is yours, add it to the scope; if it is another"
+        f" team's, write down what you need from it: {_dependency(store)}",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""`scope init`: the section of the answers, written into the project's claude.md and nothing else changed there."""
+"""`scope init`: the section of the answers, written into the project's claude.md, the rest left alone."""
 
 from __future__ import annotations
 
@@ -88,8 +88,8 @@ def _cell(value: str) -> str:
 def plan(project: Path, answers: Answers, *, force: bool) -> Change:
     """What `scope init` would write. Reads files, writes none.
 
-    Raises `CannotWrite` when another scope is there and `force` is not given, when the file is no text file, or
-    when the gate would not read the result as the answers say.
+    Raises `CannotWrite` when another scope is there and `force` is not given, when the file is no text file,
+    or when the gate would not read the result as the answers say.
     """
     located, _ = locate(project)
     here = located if located is not None and located.document.level == 0 else None

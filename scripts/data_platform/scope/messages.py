@@ -31,7 +31,7 @@ def refusal() -> str:
 
 
 def echo(text: str) -> str:
-    """Text from a file or a command line as it may be shown: one bounded line, no control characters, no password.
+    """Text from a file or a command line to be shown: one short line, no control characters, no password.
 
     Backticks are dropped too, so that a code span around it holds.
     """

@@ -41,7 +41,7 @@ def without_notes(text: str) -> str:
 
 
 def store_key(name: str) -> str:
-    """What is equal for two spellings of one store: `Customer DB (PostgreSQL)`, `customer-database`, `CustomerDB`."""
+    """What is equal for `Customer DB (PostgreSQL)`, `customer-database` and `CustomerDB`."""
     spelled = words(_camel_apart(without_notes(name)))
     kept = [word for word in spelled if word not in _STORE_WORDS] or spelled
     if kept:
@@ -107,7 +107,7 @@ class Owner:
 
 
 def owner(role: str, person: str = "") -> Owner:
-    """Read `Data Platform Engineer (Billing)`, `Data Platform Engineer @data`, with the cell beside it if any."""
+    """Read `Data Platform Engineer (Billing)` or `Data Platform Engineer @data`, with the cell beside it."""
     stated = role if role.strip(" -—–") else person
     text = ", ".join(part for part in (role.strip(), person.strip()) if part.strip(" -—–"))
     title, handles = _handles_apart(stated)

@@ -1,4 +1,4 @@
-"""Values of a template that nobody has edited: `[in brackets]`, `[e.g., ...]`, the whole menu of ticket systems."""
+"""Values of a template that nobody has edited: `[in brackets]`, `[e.g., ...]`, a menu left whole."""
 
 from __future__ import annotations
 

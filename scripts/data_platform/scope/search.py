@@ -1,7 +1,7 @@
 """Which files may hold the scope, nearest first, and their text.
 
-From the project upward to the repository's root: CLAUDE.md in any letter case, what it imports, and after all of
-those AGENTS.md. Reading never waits and never raises: what cannot be read is a note.
+From the project upward to the repository's root: CLAUDE.md in any letter case, what it imports, and after all
+of those AGENTS.md. Reading never waits and never raises: what cannot be read is a note.
 """
 
 # ruff: noqa: PTH111, PTH113, PTH116, PTH118, PTH120, PTH123, PTH208

@@ -1,4 +1,4 @@
-"""What the Project Scope section of one file says: whose team, which roles, which stores, what is still unedited."""
+"""What a file's Project Scope section says: whose team, which roles, which stores, what is unedited."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECTION_LIMIT = 1_000  # sections of one name in one file; more is an attack or
 
 @record
 class Region:
-    """The lines under a heading of level 1 or 2. `older` is the line of a `### Domain Ownership` among them."""
+    """The lines under a heading of level 1 or 2. `older` is the line of `### Domain Ownership` among them."""
 
     line: int
     title: str | None
@@ -130,7 +130,7 @@ def _underlines(line: str, before: list[tuple[int, str]]) -> bool:
 
 
 def _scope_title(title: str) -> str | None:
-    """The project's name in `Project Scope: Name`, "" for a bare `Project Scope`, None for any other title."""
+    """The name in `Project Scope: Name`, "" for a bare `Project Scope`, None for any other title."""
     if "scope" not in title.lower():
         return None
     head, _, name = plain(title).partition(":")

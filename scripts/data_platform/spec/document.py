@@ -6,6 +6,7 @@ nesting cannot exhaust the stack, an alias costs what it expands to, and every n
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from collections.abc import Iterator
@@ -21,8 +22,11 @@ from data_platform.report.finding import Finding
 
 MAX_BYTES = 4_000_000
 MAX_NODES = 500_000
-"""Values after aliases are expanded."""
+"""Values after aliases are expanded; each hundred characters of a text count as one more."""
 MAX_DEPTH = 64
+MAX_FINDINGS = 1000
+"""Errors reported at once; more would only take time."""
+_TEXT_UNIT = 100
 
 Path_: TypeAlias = tuple[str, ...]
 """Keys from the root; positions in a list are written as digits."""
@@ -34,6 +38,10 @@ _INT = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _SPECIAL_FLOAT = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)\Z|(\.nan|\.NaN|\.NAN)\Z")
 _MAX_DIGITS = 400
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+# https://yaml.org/spec/1.2.2/#51-character-set
+_CONTROL = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _Loader: type[yaml.Loader] = getattr(yaml, "CLoader", yaml.Loader)
 
@@ -78,13 +86,13 @@ class Document:
         return Finding(
             rule=rule,
             severity="error",
-            message=message,
+            message=_printable(message),
             evidence="parsed",
             file=self.file,
             line=mark.line,
             column=mark.column,
-            object=".".join(path) or None,
-            fix=fix,
+            object=_printable(".".join(path)) or None,
+            fix=_printable(fix) if fix else None,
         )
 
 
@@ -115,14 +123,15 @@ def parse(raw: bytes, file: str) -> Document:
             f"the file is larger than {MAX_BYTES:,} bytes; a spec of this kind is smaller",
             "split the model by store, one spec each",
         )
+    body = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        text = raw.decode("utf-8-sig")
+        text = body.decode()
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        column = error.start - (raw.rfind(b"\n", 0, error.start) + 1) + 1
-        raise _problem(
-            file, Mark(line, column), "spec-not-utf8", "this byte is not UTF-8", "save the file as UTF-8"
-        ) from None
+        mark = _mark_after(body[: error.start].decode())
+        raise _problem(file, mark, "spec-not-utf8", "this byte is not UTF-8", "save the file as UTF-8") from None
+    if odd := _CONTROL.search(text):
+        message = f"the character U+{ord(odd[0]):04X} is not allowed in YAML"
+        raise _problem(file, _mark_after(text[: odd.start()]), "spec-not-yaml", message, "remove the character")
     builder = _Builder(file)
     try:
         for event in _events(text):
@@ -133,10 +142,13 @@ def parse(raw: bytes, file: str) -> Document:
         message = "not YAML: " + " ".join(part for part in (error.context, error.problem) if part)
         raise _problem(file, mark, "spec-not-yaml", message, "check indentation, colons and quotes here") from None
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
         message = f"not YAML: {error.reason}"
-        raise _problem(file, Mark(line, 1), "spec-not-yaml", message, "remove the character") from None
+        raise _problem(file, Mark(1, 1), "spec-not-yaml", message, "save the file as UTF-8") from None
     return Document(file, hashlib.sha256(raw).hexdigest(), builder.root, builder.marks)
+
+
+def _mark_after(text: str) -> Mark:
+    return Mark(text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1)
 
 
 def _printable(text: str) -> str:
@@ -147,7 +159,7 @@ def _problem(file: str, mark: Mark, rule: str, message: str, fix: str) -> SpecPr
     finding = Finding(
         rule=rule,
         severity="error",
-        message=message,
+        message=_printable(message),
         evidence="parsed",
         file=file,
         line=mark.line,
@@ -218,14 +230,18 @@ class _Builder:
             raise self._refuse(mark, "spec-tag", f"the tag {tag} is not allowed", "write the value without a tag")
 
     def _scalar(self, event: Any, mark: Mark) -> None:
+        if "\0" in event.value or _SURROGATE.search(event.value):
+            message = "a text cannot hold NUL or half a surrogate pair"
+            raise self._refuse(mark, "spec-character", message, "remove the escape")
         if self._expects_key():
             self._key(event.value, mark)
             return
         plain = event.style in (None, "") and event.tag is None
         value = _resolve(event.value) if plain else event.value
+        size = 1 + len(event.value) // _TEXT_UNIT
         if event.anchor:
-            self._anchors[event.anchor] = (value, 1)
-        self._add(value, 1, mark)
+            self._anchors[event.anchor] = (value, size)
+        self._add(value, size, mark)
 
     def _alias(self, anchor: str, mark: Mark) -> None:
         if self._expects_key():
@@ -272,6 +288,9 @@ class _Builder:
                 f"the key `{_printable(key)[:80]}` is here twice; the first is in line {first.line}",
                 "remove one or rename it",
             )
+        size = len(key) // _TEXT_UNIT
+        self._count(size, mark)
+        parent.size += size
         parent.key = key
         self.marks[(*parent.path, key)] = mark
 

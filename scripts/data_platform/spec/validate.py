@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
+from itertools import islice
 from typing import Any
 
 import jsonschema
 
 from data_platform.report.finding import Finding
-from data_platform.spec.document import Document, Path_, SpecProblem
+from data_platform.spec.document import MAX_FINDINGS, Document, Path_, SpecProblem
 
 KINDS = ("model",)
 _MAX_SHOWN = 60
@@ -35,7 +38,33 @@ def _package_text(name: str) -> str:
 
 @lru_cache
 def _validator(kind: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(json.loads(schema_text(kind)))
+    return _Validator(json.loads(schema_text(kind)))
+
+
+def _unique_items(_: Any, wanted: bool, items: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
+    # jsonschema's own compares each pair when it cannot sort: minutes for a list of 20,000 mappings.
+    if wanted and isinstance(items, list):
+        texts = [json.dumps(item, sort_keys=True) for item in items]
+        if len(set(texts)) < len(texts):
+            yield jsonschema.ValidationError("not unique")
+
+
+def _is_integer(_: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(_: Any, value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+# Stricter than the standard where values go on into SQL: 1e3 is no whole number, .nan no number.
+_Validator: type[jsonschema.Draft202012Validator] = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    {"uniqueItems": _unique_items},
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _is_integer, "number": _is_number}
+    ),
+)
 
 
 def kind_of(document: Document) -> str:
@@ -64,11 +93,8 @@ def kind_of(document: Document) -> str:
 def check(document: Document) -> str:
     """The document's kind, once it agrees with that kind's schema; SpecProblem with every violation otherwise."""
     kind = kind_of(document)
-    findings = [
-        _finding(document, error)
-        for raw in _validator(kind).iter_errors(document.data)
-        for error in _each(raw)
-    ]
+    errors = (error for raw in _validator(kind).iter_errors(document.data) for error in _each(raw))
+    findings = [_finding(document, error) for error in islice(errors, MAX_FINDINGS)]
     if findings:
         raise SpecProblem(tuple(sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.message))))
     return kind
@@ -89,8 +115,14 @@ def _each(error: jsonschema.ValidationError) -> Iterator[tuple[jsonschema.Valida
 
 
 def _finding(document: Document, located: tuple[jsonschema.ValidationError, str | None]) -> Finding:
-    error, key = located
+    found = _located(document, *located)
+    return found if found.fix else replace(found, fix="dpe spec example model")
+
+
+def _located(document: Document, error: jsonschema.ValidationError, key: str | None) -> Finding:
     path: Path_ = tuple(str(part) for part in error.absolute_path)
+    if "propertyNames" in error.absolute_schema_path:
+        return _bad_key(document, (*path, str(error.instance)), error)
     name = path[-1] if path else "the spec"
     value = error.instance
     expectation = error.validator_value
@@ -117,6 +149,9 @@ def _finding(document: Document, located: tuple[jsonschema.ValidationError, str 
             return document.error(path, "spec-empty", f"`{_clean(name)}` is empty", "give it a value, or remove it")
         case "uniqueItems":
             return document.error(path, "spec-duplicate", f"`{_clean(name)}` names something twice", "keep one")
+        case "maxLength" | "maxItems" | "maxProperties":
+            message = f"`{_clean(name)}` has {len(value):,} {_UNITS[error.validator]}; at most {expectation:,} are allowed"
+            return document.error(path, "spec-too-large", message, f"at most {expectation:,}")
         case "pattern":
             hint = error.schema.get("description", f"text that matches {expectation}")
             return document.error(path, "spec-format", f"`{_clean(name)}` is {_shown(value)}; expected: {hint}")
@@ -125,6 +160,7 @@ def _finding(document: Document, located: tuple[jsonschema.ValidationError, str 
             return document.error(path, "spec-out-of-range", message, error.schema.get("description"))
 
 
+_UNITS = {"maxLength": "characters", "maxItems": "items", "maxProperties": "entries"}
 _TYPES = {
     "string": "text",
     "object": "a mapping",
@@ -134,6 +170,11 @@ _TYPES = {
     "boolean": "true or false",
     "null": "nothing",
 }
+
+
+def _bad_key(document: Document, path: Path_, error: jsonschema.ValidationError) -> Finding:
+    hint = error.schema.get("description", f"text that matches {error.validator_value}")
+    return document.error(path, "spec-name", f"the key is {_shown(path[-1])}; expected: {hint}", "rename it")
 
 
 def _unknown_key(document: Document, parent: Path_, key: str, known: list[str]) -> Finding:
@@ -148,6 +189,8 @@ def _unknown_key(document: Document, parent: Path_, key: str, known: list[str]) 
 def _type_fix(value: Any, kinds: list[str]) -> str | None:
     if isinstance(value, bool | int | float) and "string" in kinds:
         return f'quote it: "{str(value).lower() if isinstance(value, bool) else value}"'
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     if isinstance(value, str) and "array" in kinds:
         return f"[{_clean(value)}]"
     if isinstance(value, str) and "boolean" in kinds:
@@ -171,8 +214,12 @@ def _shape(value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return _clean(text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…")
+    text = ""
+    for piece in json.JSONEncoder(ensure_ascii=False, default=str).iterencode(value):
+        text += piece
+        if len(text) > _MAX_SHOWN:
+            return _clean(text[: _MAX_SHOWN - 1] + "…")
+    return _clean(text)
 
 
 def _clean(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import postgast
 
-from data_platform.sql.text import NotSql
+from data_platform.sql.text import NotSql, parse, tokens_of
 
 pb = postgast.pg_query_pb2
 
@@ -18,20 +18,18 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 def number_parameters(text: str, names: Sequence[str]) -> str:
     """`text` with `:name` written as `$1`, `$2` … in the order of `names`. NotSql for a name that is not listed.
 
-    Works on the server's own tokens, so that casts (`::`), strings, comments and array slices stay as they are.
+    Works on the server's own tokens, so that casts (`::`), strings, comments and array slices stay as they are; between
+    square brackets a name that is not listed is the end of a slice.
     """
-    try:
-        raw = text.encode()
-        tokens = postgast.scan(text).tokens
-    except UnicodeEncodeError:
-        raise NotSql("SQL must be valid Unicode") from None
-    except postgast.PgQueryError as error:
-        raise NotSql(error.message) from None
+    raw, tokens = tokens_of(text)
     pieces: list[bytes] = []
-    done = 0
+    done = brackets = 0
     for colon, word in zip(tokens, tokens[1:], strict=False):
+        brackets += {b"[": 1, b"]": -1}.get(raw[colon.start : colon.end], 0)
         name = raw[word.start : word.end].decode()
         if raw[colon.start : colon.end] != b":" or colon.end != word.start or not _WORD.match(name):
+            continue
+        if name not in names and brackets:
             continue
         if name not in names:
             offset = len(raw[: colon.start].decode())
@@ -44,10 +42,7 @@ def number_parameters(text: str, names: Sequence[str]) -> str:
 
 def only_statement(text: str) -> pb.Node:
     """The tree of the single SELECT, INSERT, UPDATE, DELETE or MERGE in `text`; NotSql if it is something else."""
-    try:
-        statements = postgast.parse(text).stmts
-    except postgast.PgQueryError as error:
-        raise NotSql(error.message, max(0, (error.cursorpos or 1) - 1)) from None
+    statements = parse(text).stmts
     if len(statements) != 1:
         raise NotSql(f"expected one statement, found {len(statements)}")
     statement = statements[0].stmt

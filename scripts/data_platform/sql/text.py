@@ -7,11 +7,12 @@ as exactly one type or one expression.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import postgast
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from psycopg import sql as psycopg_sql
 
 MAX_IDENTIFIER_BYTES = 63
@@ -24,6 +25,8 @@ _BARE = (postgast.pg_query_pb2.NO_KEYWORD, postgast.pg_query_pb2.UNRESERVED_KEYW
 _WORDS = re.compile(r"[A-Za-z]+( [A-Za-z]+)*\Z")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 _OPENING = {"(": ")", "[": "]"}
+_SPACE = " \t\n\r\f\v"
+"""What the server's lexer skips; to it a no-break space is a letter."""
 
 
 class Sql(str):
@@ -140,9 +143,8 @@ def body(text: str) -> Sql:
 
 def literal(value: str) -> Sql:
     """`value` as a string constant, in the form that no server setting can change (E'' where it has a backslash)."""
-    if "\0" in value:
-        raise NotSql("a text cannot hold the character NUL")
-    return Sql(psycopg_sql.quote(value).strip())
+    _check_text(value)
+    return Sql(psycopg_sql.quote(value).strip(" "))
 
 
 @lru_cache(maxsize=65536)
@@ -155,19 +157,31 @@ def type_name(text: str) -> Sql:
     cast = target.type_cast
     if not cast.arg.HasField("a_const") or not cast.arg.a_const.isnull:
         raise NotSql("not a type")
-    return Sql(text.strip())
+    if len(cast.type_name.names) > 2:
+        raise NotSql("a type has a name, and a schema before it, no more")
+    if not all(modifier.HasField("a_const") or modifier.HasField("column_ref") for modifier in cast.type_name.typmods):
+        raise NotSql("the modifiers of a type are constants")
+    return Sql(text.strip(_SPACE))
 
 
 @lru_cache(maxsize=65536)
 def expression(text: str) -> Sql:
     """`text` if it is exactly one scalar expression. The caller puts it in parentheses.
 
-    Subqueries are refused: PostgreSQL allows them in no constraint, default, generated column or index.
+    Subqueries and parameters are refused: PostgreSQL allows them in no constraint, default, generated column or index.
     """
     target = expression_tree(text)
-    if next(postgast.find_nodes(target, postgast.pg_query_pb2.SubLink), None) is not None:
-        raise NotSql("a subquery is not allowed here")
-    return Sql(text.strip())
+    for kind, what in _NOT_ALONE.items():
+        if next(postgast.find_nodes(target, kind), None) is not None:
+            raise NotSql(f"{what} is not allowed here")
+    return Sql(text.strip(_SPACE))
+
+
+_NOT_ALONE = {
+    postgast.pg_query_pb2.SubLink: "a subquery",
+    postgast.pg_query_pb2.ParamRef: "a parameter",
+    postgast.pg_query_pb2.SetToDefault: "DEFAULT",
+}
 
 
 def expression_tree(text: str) -> postgast.pg_query_pb2.Node:
@@ -188,9 +202,11 @@ def operator(text: str) -> Sql:
     """`text` if it is one operator, such as `&&` or `OPERATOR(public.=)`."""
     tree = _only_target(_balanced(text), "SELECT a ", " b")
     whole = tree.HasField("a_expr") and tree.a_expr.kind == postgast.pg_query_pb2.AEXPR_OP
-    if not whole or any(not side.HasField("column_ref") for side in (tree.a_expr.lexpr, tree.a_expr.rexpr)):
+    # Exactly our own a and b: in `= b.` the grammar would take the name for a part of what follows.
+    sides = [[field.string.sval for field in side.column_ref.fields] for side in (tree.a_expr.lexpr, tree.a_expr.rexpr)]
+    if not whole or sides != [["a"], ["b"]]:
         raise NotSql("not an operator")
-    return Sql(text.strip())
+    return Sql(text.strip(_SPACE))
 
 
 def _balanced(text: str) -> str:
@@ -198,15 +214,7 @@ def _balanced(text: str) -> str:
 
     This is what makes it safe to put the text between brackets of ours: nothing in it can close them.
     """
-    if "\0" in text:
-        raise NotSql("SQL cannot hold the character NUL")
-    try:
-        raw = text.encode()
-        tokens = postgast.scan(text).tokens
-    except UnicodeEncodeError:
-        raise NotSql("SQL must be valid Unicode") from None
-    except postgast.PgQueryError as error:
-        raise NotSql(error.message) from None
+    raw, tokens = tokens_of(text)
     if not tokens:
         raise NotSql("nothing here")
     expected: list[str] = []
@@ -216,6 +224,8 @@ def _balanced(text: str) -> str:
             raise NotSql("a comment is not allowed here", len(raw[: token.start].decode()))
         if word == ";":
             raise NotSql("a semicolon is not allowed here", len(raw[: token.start].decode()))
+        if word == "," and not expected:
+            raise NotSql("a comma is not allowed here", len(raw[: token.start].decode()))
         if word in _OPENING:
             expected.append(_OPENING[word])
         elif word in _OPENING.values() and (not expected or expected.pop() != word):
@@ -225,11 +235,42 @@ def _balanced(text: str) -> str:
     return text
 
 
+def tokens_of(text: str) -> tuple[bytes, Sequence[Any]]:
+    """The server's own tokens of `text`, and the bytes that their offsets count in."""
+    _check_text(text)
+    try:
+        return text.encode(), postgast.scan(text).tokens
+    except postgast.PgQueryError as error:
+        raise NotSql(error.message) from None
+
+
+def parse(text: str) -> postgast.pg_query_pb2.ParseResult:
+    """The trees of the statements in `text`; NotSql where PostgreSQL's grammar stops."""
+    _check_text(text)
+    try:
+        return postgast.parse(text)
+    except postgast.PgQueryError as error:
+        raise NotSql(error.message, (error.cursorpos or 1) - 1) from None
+    except DecodeError:
+        # protobuf reads 100 levels, and an operator takes two of them.
+        raise NotSql("nested too deeply: about 40 operators or calls inside each other are the most") from None
+
+
+def _check_text(text: str) -> None:
+    """Refuse what no PostgreSQL text can hold; the parser would silently stop at a NUL."""
+    if "\0" in text:
+        raise NotSql("a text cannot hold the character NUL", text.index("\0"))
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise NotSql("a text must be valid Unicode", error.start) from None
+
+
 def _only_target(text: str, before: str, after: str) -> postgast.pg_query_pb2.Node:
     try:
-        statements = postgast.parse(f"{before}{text}{after}").stmts
-    except postgast.PgQueryError as error:
-        raise NotSql(error.message, max(0, (error.cursorpos or 1) - 1 - len(before))) from None
+        statements = parse(f"{before}{text}{after}").stmts
+    except NotSql as error:
+        raise NotSql(str(error), None if error.offset is None else max(0, error.offset - len(before))) from None
     if len(statements) != 1:
         raise NotSql("more than one statement")
     select = statements[0].stmt.select_stmt

@@ -504,7 +504,9 @@ class CheckReader:
         if a is None or b is None:
             return None
         days = any(self._kinds[c].base == "date" for c in {*a[0], *b[0]})
-        constants = [part[1] * 86_400_000_000 if days and 0 < abs(part[1]) < 10**6 else part[1] for part in (a, b)]
+        constants = [
+            part[1] * 86_400_000_000 if days and 0 < abs(part[1]) < 10**6 else part[1] for part in (a, b)
+        ]
         terms = dict(a[0])
         for name, factor in b[0].items():
             terms[name] = terms.get(name, 0) + factor

@@ -81,6 +81,8 @@ class Kinds:
         found = None if '"' in text and text != '"char"' else _MODIFIERS.search(text)
         modifiers = tuple(int(part) for part in found.groups() if part) if found else ()
         bare = text if text == '"char"' else " ".join(_MODIFIERS.sub("", text).split())
+        if bare.startswith("interval "):
+            bare = "interval"  # whatever fields it is limited to
         return Kind(base=bare.rpartition(".")[2], modifiers=modifiers)
 
     def _named(self, type_: Type) -> Kind:
@@ -97,7 +99,8 @@ class Kinds:
 
 def _path(text: str) -> tuple[str, ...]:
     return tuple(
-        found[1].replace('""', '"') if found[1] is not None else found[2] for found in _NAME_PART.finditer(text)
+        found[1].replace('""', '"') if found[1] is not None else found[2]
+        for found in _NAME_PART.finditer(text)
     )
 
 

@@ -135,7 +135,9 @@ def _decimal_writer(digits: int) -> Callable[[Sequence[int]], list[str]]:
 
     def write(ticks: Sequence[int]) -> list[str]:
         return [
-            f"{tick // one}.{tick % one:0{digits}d}" if tick >= 0 else f"-{-tick // one}.{-tick % one:0{digits}d}"
+            f"{tick // one}.{tick % one:0{digits}d}"
+            if tick >= 0
+            else f"-{-tick // one}.{-tick % one:0{digits}d}"
             for tick in ticks
         ]
 

@@ -145,7 +145,9 @@ class Matching:
         for length, ways in self._by_length:
             if number < ways:
                 # Neighbours should not look alike: a stride that shares no factor with most counts.
-                return self.part.text(length, number * 2_654_435_761 % ways if ways % 2_654_435_761 else number, self.longest)
+                return self.part.text(
+                    length, number * 2_654_435_761 % ways if ways % 2_654_435_761 else number, self.longest
+                )
             number -= ways
         raise IndexError(number)
 

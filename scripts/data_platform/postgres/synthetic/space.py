@@ -109,9 +109,30 @@ class Phrases:
     def texts(self, numbers: Sequence[int]) -> list[str]:
         heads, tails, gap, count = self.heads, self.tails, self.gap, len(self.heads)
         return [
-            f"{heads[n]}{tails[n]}" if n < count else f"{heads[n % count]}{gap}{n // count + 1}{tails[n % count]}"
+            f"{heads[n]}{tails[n]}"
+            if n < count
+            else f"{heads[n % count]}{gap}{n // count + 1}{tails[n % count]}"
             for n in numbers
         ]
+
+
+@dataclass(frozen=True)
+class Later:
+    """Another space from number `first` on."""
+
+    space: Space
+    first: int
+
+    @property
+    def size(self) -> int:
+        return self.space.size - self.first
+
+    @property
+    def natural(self) -> int:
+        return max(1, self.space.natural - self.first)
+
+    def texts(self, numbers: Sequence[int]) -> list[str]:
+        return self.space.texts([number + self.first for number in numbers])
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,16 @@ class Counted:
         sheet.numbers[self.unit] = numbers
         self._bury(sheet, nulls)
 
+    def room(self, sheet: Sheet) -> int | None:
+        """How many rows of a sheet can still get a number; None if there is no limit to the rows."""
+        if sheet.world in self.exempt or may_be_null(self.unit, sheet):
+            return None
+        return len(self._choices(sheet)) - self._given.get(sheet.world if self.compare else 0, 0)
+
+    def skip(self, worlds: int, numbers: int) -> None:
+        """Go on as if so many numbers had been given out."""
+        self._given = dict.fromkeys(range(worlds), numbers)
+
     def _bury(self, sheet: Sheet, nulls: list[bool]) -> None:
         """Rows that wanted a number and got none stay NULL if they may, else they are dead."""
         numbers = sheet.numbers[self.unit]
@@ -104,13 +114,14 @@ class Counted:
         return tuple(self.unit.text(sheet, 0, number, column) for column in self.columns)
 
     def _take(self, world: int, choices: Sequence[int], count: int) -> list[int]:
-        given, pool = self._given.get(world, 0), min(self.pool, len(choices))
-        count = min(count, len(choices) - given)
-        self._given[world] = given + count
+        line = world if self.compare else 0
+        given, pool = self._given.get(line, 0), min(self.pool, len(choices))
+        count = max(0, min(count, len(choices) - given))
+        self._given[line] = given + count
         inside = max(0, min(count, pool - given))
-        if world not in self._orders:
-            self._orders[world] = Permutation(pool, self.random, in_order=self.in_order)
-        places = self._orders[world](given, inside)
+        if line not in self._orders:
+            self._orders[line] = Permutation(pool, self.random, in_order=self.in_order)
+        places = self._orders[line](given, inside)
         places += range(given + inside, given + count)
         return places if isinstance(choices, range) and choices.step == 1 else [choices[place] for place in places]
 
@@ -159,6 +170,10 @@ class Placed:
         loose = self._conditional(len(self.levels) - 1) or self.levels[-1] in self.fixed
         self._remembers = self.compare or partial or loose
         """Counting alone does not keep rows apart, so combinations must be remembered."""
+        self._movable = not any(
+            unit in self.fixed or self._conditional(level) for level, unit in enumerate(self.levels)
+        )
+        """What is full for one row is full for all."""
 
     def run(self, sheet: Sheet) -> None:
         last = self.levels[-1]
@@ -182,18 +197,16 @@ class Placed:
     def _fill_free(self, sheet: Sheet, empty: list[bool]) -> None:
         """Rows that a NULL frees from the key draw the last unit like any other."""
         last = self.levels[-1]
-        if len(self.levels) > 1 and any(not null and self._free(sheet, row) for row, null in enumerate(empty)):
+        if len(self.levels) > 1 and any(
+            not null and self._free(sheet, row) for row, null in enumerate(empty)
+        ):
             drawn = last.draw(sheet)
             for row, null in enumerate(empty):
                 if not null and self._free(sheet, row):
                     sheet.numbers[last][row] = drawn[row]
 
     def _free(self, sheet: Sheet, row: int) -> bool:
-        return any(
-            sheet.text(column, row) is None
-            for columns in self._covered[:-1]
-            for column in columns
-        )
+        return any(sheet.text(column, row) is None for columns in self._covered[:-1] for column in columns)
 
     def _place(self, sheet: Sheet, row: int, level: int, prefix: tuple[str | None, ...]) -> bool:
         if prefix in self._full:
@@ -208,7 +221,7 @@ class Placed:
             if self._place(sheet, row, level + 1, (*prefix, *texts)):
                 return True
         sheet.numbers[unit][row] = before
-        if unit not in self.fixed and not self._conditional(level) and not self._remembers:
+        if self._movable:
             self._full.add(prefix)
         return False
 
@@ -238,7 +251,9 @@ class Placed:
         choices = unit.choices(sheet, row)
         size = len(choices)
         given = self._given.get(prefix, 0)
-        start = self.start if self.in_order or not size else (self.start + crc32(repr(prefix).encode())) % size
+        start = (
+            self.start if self.in_order or not size else (self.start + crc32(repr(prefix).encode())) % size
+        )
         while given < size:
             number = choices[(start + given) % size]
             given += 1
@@ -246,9 +261,11 @@ class Placed:
                 sheet.numbers[unit][row] = number
                 self._given[prefix] = given
                 return True
-        if not self._conditional(len(self.levels) - 1):
-            self._given[prefix] = given
+        if self._movable:
             self._full.add(prefix)
+        self._given[prefix] = (
+            given if not self._conditional(len(self.levels) - 1) else self._given.get(prefix, 0)
+        )
         return False
 
     def _accepts(self, sheet: Sheet, row: int, number: int | None, prefix: tuple[str | None, ...]) -> bool:
@@ -327,22 +344,20 @@ class Ordered:
     def _column(self, sheet: Sheet, name: str, places: Mapping[str, list[int | None]]) -> list[int | None]:
         space, factor = self._spaces[name], self._factor[name]
         lows, highs = self._row_limits(sheet, name, places)
-        nulls = self.units[name].nulls(sheet)
-        step, natural = space.step, space.natural * space.step
-        draw = self.random.random
         made: list[int | None] = []
-        for row, (low, high, null) in enumerate(zip(lows, highs, nulls, strict=True)):
+        usual_end, reach, step = space.first + (space.natural - 1) * space.step, _reach(space), space.step
+        draw = self.random.random
+        for row, null in enumerate(self.units[name].nulls(sheet)):
             if null:
                 made.append(None)
                 continue
-            first, last = -(-low // factor), high // factor
+            first, last = -(-lows[row] // factor), highs[row] // factor
             if first > last:
                 first = last
                 sheet.dead.add(row)
-            usual = first if first > space.first else space.first if space.first <= last else first
-            end = min(last, max(space.first + natural - 1, usual + _reach(space)))
-            tick = usual + int(draw() * ((end - usual) // step + 1)) * step
-            made.append(tick)
+            start = space.first if first < space.first <= last else first
+            end = min(last, max(usual_end, start + reach))
+            made.append(start + int(draw() * ((end - start) // step + 1)) * step)
         present = [tick for tick in made if tick is not None]
         texts = iter(space.scale.write(present))
         sheet.values[name] = [None if tick is None else next(texts) for tick in made]
@@ -357,11 +372,13 @@ class Ordered:
             gap = self._gap(relation)
             if relation.right == name and relation.left in places:
                 lows = [
-                    a if b is None else max(a, b + gap) for a, b in zip(lows, places[relation.left], strict=True)
+                    a if b is None else max(a, b + gap)
+                    for a, b in zip(lows, places[relation.left], strict=True)
                 ]
             if relation.left == name and relation.right in places:
                 highs = [
-                    a if b is None else min(a, b - gap) for a, b in zip(highs, places[relation.right], strict=True)
+                    a if b is None else min(a, b - gap)
+                    for a, b in zip(highs, places[relation.right], strict=True)
                 ]
         return lows, highs
 
@@ -372,7 +389,10 @@ class Ordered:
 
     def _tightened(self) -> dict[str, tuple[int, int]]:
         """Limits that leave room for what must come before and after."""
-        limits = {name: (s.low * self._factor[name], s.high * self._factor[name]) for name, s in self._spaces.items()}
+        limits = {
+            name: (s.low * self._factor[name], s.high * self._factor[name])
+            for name, s in self._spaces.items()
+        }
         for _ in limits:
             for relation in self.relations:
                 (low, high), (right_low, right_high) = limits[relation.left], limits[relation.right]

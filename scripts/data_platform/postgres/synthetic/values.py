@@ -11,10 +11,10 @@ from random import Random
 
 from data_platform.postgres.synthetic import words
 from data_platform.postgres.synthetic.facts import NO_FACTS, Bound, Facts, text_fits
-from data_platform.postgres.synthetic.kinds import LINEAR, MULTIRANGES, RANGES, TEXTS, Kind
-from data_platform.postgres.synthetic.linear import REFERENCE_DAY, Scale, scale_of
+from data_platform.postgres.synthetic.kinds import LINEAR, MOMENTS, MULTIRANGES, RANGES, TEXTS, Kind
+from data_platform.postgres.synthetic.linear import DAY, REFERENCE_DAY, Scale, scale_of
 from data_platform.postgres.synthetic.pattern import UnknownPattern, matching
-from data_platform.postgres.synthetic.space import HUGE, Joined, Linear, Listed, Phrases, Space, Written
+from data_platform.postgres.synthetic.space import HUGE, Joined, Later, Linear, Listed, Phrases, Space, Written
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _GOLDEN = 0x9E3779B97F4A7C15F39CC0605CEDC835
@@ -77,7 +77,7 @@ def linear_space(kind: Kind, facts: Facts, wish: Wish) -> Linear | Listed:
     if low > high:
         raise NoValues("its constraints leave no value")
     if facts.calendar:
-        return _calendar_days(scale, kind, facts, low, high)
+        return _calendar_days(scale, kind, facts, (low, high), wish.distinct)
     first, last = _plausible(scale, kind, wish.column.lower())
     if not low <= first <= high:
         # The usual values are out of reach: stay near the limit that is.
@@ -122,11 +122,15 @@ def _past_forbidden(scale: Scale, facts: Facts, low: int, high: int) -> tuple[in
 
 def _step(scale: Scale, multiple_of: int) -> int:
     """How many ticks lie between two multiples."""
-    return lcm(scale.tick.denominator, multiple_of * scale.tick.denominator) // scale.tick.numerator or 1 if multiple_of > 1 else 1
+    return (
+        lcm(scale.tick.denominator, multiple_of * scale.tick.denominator) // scale.tick.numerator or 1
+        if multiple_of > 1
+        else 1
+    )
 
 
 def _plausible(scale: Scale, kind: Kind, name: str) -> tuple[int, int]:
-    if kind.base in ("date", "timestamp without time zone", "timestamp with time zone"):
+    if kind.base in MOMENTS:
         day = 1 if kind.base == "date" else 86_400
         if "birth" in name or name == "dob":
             return -70 * 365 * day, -18 * 365 * day
@@ -148,18 +152,25 @@ def _plausible(scale: Scale, kind: Kind, name: str) -> tuple[int, int]:
     return scale.first, scale.last
 
 
-def _calendar_days(scale: Scale, kind: Kind, facts: Facts, low: int, high: int) -> Listed:
-    """Days (midnights for timestamps) whose parts are as the facts say."""
-    per_day = int(Fraction(86_400_000_000) / scale.tick) if kind.base in _DATED else 0
-    if not per_day:
+def _calendar_days(
+    scale: Scale, kind: Kind, facts: Facts, limits_: tuple[int, int], distinct: int
+) -> Listed:
+    """Days (midnights for timestamps) whose parts are as the facts say, the latest first."""
+    if kind.base not in MOMENTS:
         raise NoValues("its constraints on parts of the time are not understood")
-    first, last = max(-20 * 365, -(-low // per_day)), min(5 * 365, high // per_day)
-    days = [day for day in range(first, last + 1) if _has_parts(REFERENCE_DAY + timedelta(days=day), facts)]
-    recent = [day for day in days if day <= 0] or days
-    return _listed(scale.write([day * per_day for day in reversed(recent)]), facts)
+    per_day = int(Fraction(DAY) / scale.tick)
+    first, last = -(-limits_[0] // per_day), limits_[1] // per_day
+    found: list[int] = []
+    newest = min(last, -1 if first < 0 else first + 730)
+    for day in range(newest, max(first, newest - _MOST_DAYS) - 1, -1):
+        if _has_parts(REFERENCE_DAY + timedelta(days=day), facts):
+            found.append(day)
+        if len(found) >= max(distinct, 24):
+            break
+    return _listed(scale.write([day * per_day for day in found]), facts)
 
 
-_DATED = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
+_MOST_DAYS = 300_000
 _PARTS: dict[str, Callable[[date], int]] = {
     "year": lambda day: day.year,
     "month": lambda day: day.month,
@@ -197,19 +208,38 @@ def _text_space(kind: Kind, facts: Facts, wish: Wish) -> Space:
     facts = replace(facts, longest=longest, never=facts.never | {""})
     if kind.base == "character" and longest:
         facts = replace(facts, shortest=max(facts.shortest, min(longest, 1)))
-    for space in _text_candidates(facts, replace(wish, fold=fold)):
+    candidates = [allowed for s in _text_candidates(facts, replace(wish, fold=fold)) for allowed in _allowed(s, facts)]
+    for space in candidates:
         if _serves(space, facts, wish.distinct):
             return space
-    best = max(_text_candidates(facts, wish), key=lambda s: min(s.size, wish.distinct) if _serves(s, facts, 1) else 0)
-    if not _serves(best, facts, 1):
+    fitting = [space for space in candidates if _serves(space, facts, 1)]
+    if not fitting:
         raise NoValues("no text was found that its constraints allow")
-    return best
+    return max(fitting, key=lambda space: space.size)
+
+
+def _allowed(space: Space, facts: Facts) -> list[Space]:
+    """The space without the single values that a constraint forbids."""
+    first = space.texts(range(min(space.size, _FIRST)))
+    places = [place for place, text in enumerate(first) if text in facts.never]
+    if not places:
+        return [space]
+    if space.size > _FIRST:
+        return [Later(space, places[-1] + 1)]
+    kept = tuple(text for text in first if text not in facts.never)
+    return [Listed(kept)] if kept else []
+
+
+_FIRST = 1000
+"""How many values of a space are compared with those that are forbidden; beyond them they are too rare to matter."""
 
 
 def _text_candidates(facts: Facts, wish: Wish) -> list[Space]:
     """From the most plausible to the most able."""
     named = words.candidates(wish.column, wish.table)
-    cased = [_mapped(phrases, str.upper) for phrases in named] + [_mapped(phrases, str.lower) for phrases in named]
+    cased = [_mapped(phrases, str.upper) for phrases in named] + [
+        _mapped(phrases, str.lower) for phrases in named
+    ]
     patterns = [pattern for pattern in facts.patterns if pattern.wanted]
     spaces: list[Space] = [limited for p in (*named, *cased) for limited in _limited(p, facts, wish.distinct)]
     if not patterns:
@@ -256,7 +286,9 @@ def _codes(facts: Facts, wish: Wish) -> list[Space]:
     alphabets = [_LETTERS, _LETTERS.upper()] + ([] if wish.fold else [_LETTERS + _LETTERS[:26].upper()])
     usual = min(longest, max(shortest, 8))
     fixed = [matching(f"[{alphabet}]{{{usual}}}", usual, usual) for alphabet in alphabets]
-    spread = [matching(f"[{alphabet}]{{{shortest},{longest}}}", shortest, longest) for alphabet in alphabets[::2]]
+    spread = [
+        matching(f"[{alphabet}]{{{shortest},{longest}}}", shortest, longest) for alphabet in alphabets[::2]
+    ]
     return [*fixed, *spread]
 
 
@@ -273,7 +305,7 @@ def _serves(space: Space, facts: Facts, distinct: int) -> bool:
 def _range_space(kind: Kind, facts: Facts, wish: Wish) -> Space:
     scale = scale_of(Kind(base=RANGES[kind.base]))
     low, high = limits(scale, facts)
-    widths = 1 if scale.tick >= 86_400_000_000 or kind.base.startswith("int") else 3600
+    widths = 1 if scale.tick >= DAY or kind.base.startswith("int") else 3600
     most = max(1, min(30, (high - low) // widths))
     if high <= low:
         raise NoValues("its constraints leave no value")
@@ -283,7 +315,8 @@ def _range_space(kind: Kind, facts: Facts, wish: Wish) -> Space:
     def write(numbers: Sequence[int]) -> list[str]:
         starts = lowers.ticks([number // most for number in numbers])
         ends = [
-            min(high, start + (number % most + 1) * widths) for start, number in zip(starts, numbers, strict=True)
+            min(high, start + (number % most + 1) * widths)
+            for start, number in zip(starts, numbers, strict=True)
         ]
         return interval_texts(scale, starts, ends)
 
@@ -324,6 +357,11 @@ def uuid7(number: int) -> str:
     """A version 7 UUID whose time part grows with the number: one a second, as if made in the last two years."""
     bits = _scattered(number, 74)
     return _uuid_text(1_720_000_000_000 + number % 60_000_000 * 1000, 7, bits >> 62, bits & (1 << 62) - 1)
+
+
+def uuid7_space() -> Space:
+    """Version 7 UUIDs in rising order."""
+    return Written(HUGE, uuid7)
 
 
 def _uuid_text(high: int, version: int, middle: int, low: int) -> str:
@@ -380,7 +418,7 @@ _WRITERS: dict[str, Callable[[int], str]] = {
     "macaddr8": _mac(64),
     "tsvector": _document,
     "tsquery": lambda n: f"'{_NOUNS[n % len(_NOUNS)]}' & 'n{n}'",
-    "pg_lsn": lambda n: f"{n >> 24:X}/{(n & 0xFFFFFF) << 3:X}",
+    "pg_lsn": lambda n: f"{n >> 32:X}/{n & 0xFFFFFFFF:X}",
     "xid8": str,
     "pg_snapshot": lambda n: f"{n + 3}:{n + 3}:",
     "hstore": lambda n: f'"color"=>"{words.COLORS[n % len(words.COLORS)]}", "number"=>"{n}"',
@@ -441,10 +479,14 @@ def _json(kind: Kind, facts: Facts, wish: Wish) -> Space:
             return Listed(("true", "false"))
         case "null":
             return Listed(("null",))
-    named = "".join(f'"{_json_text(key)}": "{_NOUNS[i % len(_NOUNS)]}", ' for i, key in enumerate(sorted(facts.json_keys)))
+    named = "".join(
+        f'"{_json_text(key)}": "{_NOUNS[i % len(_NOUNS)]}", ' for i, key in enumerate(sorted(facts.json_keys))
+    )
     return Written(
         HUGE,
-        lambda n: f'{{{named}"color": "{words.COLORS[n % len(words.COLORS)]}", "size": {n % 50}, "number": {n}}}',
+        lambda n: (
+            f'{{{named}"color": "{words.COLORS[n % len(words.COLORS)]}", "size": {n % 50}, "number": {n}}}'
+        ),
     )
 
 
@@ -459,12 +501,15 @@ def _array(kind: Kind, facts: Facts, wish: Wish) -> Space:
     shortest = min(longest, max(1, facts.shortest))
     if longest == 0:
         return Listed(("{}",))
-    return Joined((element,) * min(longest, max(shortest, 2)), lambda parts: _array_text(parts, shortest))
+    comma = ";" if kind.element.base == "box" else ","
+    most = min(longest, max(shortest, 2))
+    return Joined((element,) * most, lambda parts: _array_text(parts, shortest, comma))
 
 
-def _array_text(parts: tuple[str, ...], shortest: int) -> str:
-    items = parts if len(parts) == shortest or len(parts[0]) % 3 else parts[: max(shortest, 1)]
-    return "{" + ",".join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in items) + "}"
+def _array_text(parts: tuple[str, ...], shortest: int, comma: str) -> str:
+    """Some arrays are shorter than others, by a rule that does not make two of them equal."""
+    items = parts if len(parts[0]) % 3 else parts[:shortest]
+    return "{" + comma.join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in items) + "}"
 
 
 def _composite(kind: Kind, facts: Facts, wish: Wish) -> Space:
@@ -520,7 +565,11 @@ def _sparse_vector(kind: Kind, facts: Facts, wish: Wish) -> Space:
 
     def write(number: int) -> str:
         places = sorted({number % dimensions, number // dimensions % dimensions, number * 7 % dimensions})
-        return "{" + ",".join(f"{place + 1}:{0.1 + number % 997 / 1000:.3f}" for place in places) + f"}}/{dimensions}"
+        return (
+            "{"
+            + ",".join(f"{place + 1}:{0.1 + number % 997 / 1000:.3f}" for place in places)
+            + f"}}/{dimensions}"
+        )
 
     return Written(dimensions, write)
 

@@ -46,6 +46,8 @@ Key = PrimaryKey | Unique | Index
 NOT_NULL, FOREIGN_KEY, UNIQUE, CHECK, EXCLUSION = "23502", "23503", "23505", "23514", "23P01"
 BAD_TEXT = "22P02"
 MAX_ATTEMPTS = 150
+MAX_SET_ASIDE = 6
+"""Other constraints that are dropped to see one refuse on its own."""
 MAX_ROWS = 5
 """Existing rows whose key is tried."""
 
@@ -82,9 +84,31 @@ class Prober:
         for table in self.database.tables:
             yield from self._table(table)
 
-    def try_insert(self, table: Table, row: Row) -> Attempt:
-        """INSERT the row with its constraints checked at once, and take it back."""
-        return _attempt(self.connection, insert_sql(table, row))
+    def try_insert(self, table: Table, row: Row, expected: str | None = None) -> Attempt:
+        """INSERT the row with its constraints checked at once, and take it back.
+
+        If another constraint than the `expected` one refuses it first, that one is dropped (and with everything else
+        taken back), so that each constraint is seen to refuse on its own.
+        """
+        with self.connection.transaction(force_rollback=True):
+            for _ in range(MAX_SET_ASIDE):
+                attempt = _attempt(self.connection, insert_sql(table, row))
+                if expected is None or attempt.constraint in (None, expected):
+                    break
+                if not self._set_aside(table, attempt.constraint):
+                    break
+            return attempt
+
+    def _set_aside(self, table: Table, name: str) -> bool:
+        """Drop another constraint or unique index of the table; False if it has none of that name."""
+        if name in {constraint.name for constraint in table.constraints}:
+            sql = f"ALTER TABLE {qualified_name(table.name)} DROP CONSTRAINT {identifier(name)} CASCADE"
+        elif name in {index.name for index in table.indexes}:
+            sql = f"DROP INDEX {qualified_name(Name(table.name.schema, name))} CASCADE"
+        else:
+            return False
+        self.connection.execute(sql.encode())
+        return True
 
     def _table(self, table: Table) -> Iterator[Probe]:
         with self.connection.transaction(force_rollback=True):
@@ -130,7 +154,7 @@ class Prober:
                 {**valid, **{name: row[name] for name in columns if name in row}},
                 {**row, **self._other_keys(table, key, valid)},
             ):
-                attempt = self.try_insert(table, changed)
+                attempt = self.try_insert(table, changed, key.name)
                 if attempt.broke(UNIQUE, key.name):
                     return _refused(kind, table, key.name, attempt, "the key of another row")
                 last = attempt if last is None or attempt.sqlstate is None else last
@@ -142,7 +166,7 @@ class Prober:
         columns = [name for name in _columns_in(check.expression, table) if name in valid]
         tried = 0
         for changed in islice(_breaking_values(self.database, table, check.expression, columns, valid), MAX_ATTEMPTS):
-            attempt = self.try_insert(table, {**valid, **changed})
+            attempt = self.try_insert(table, {**valid, **changed}, check.name)
             tried += 1
             if attempt.broke(CHECK, check.name):
                 return _refused("check", table, check.name, attempt, _shown(changed))
@@ -154,7 +178,7 @@ class Prober:
         last: Attempt | None = None
         for row in self._sample(table, exclusion.where):
             changed = {**valid, **{name: row[name] for name in columns if name in row}}
-            attempt = self.try_insert(table, changed)
+            attempt = self.try_insert(table, changed, exclusion.name)
             if attempt.broke(EXCLUSION, exclusion.name):
                 return _refused("exclusion", table, exclusion.name, attempt, "the values of another row")
             last = attempt
@@ -166,7 +190,7 @@ class Prober:
         absent = self._absent_key(key)
         if absent is None:
             return _probe("foreign key", table, key.name, "not checked", "no value was found that the target lacks")
-        attempt = self.try_insert(table, {**valid, **dict(zip(key.columns, absent, strict=True))})
+        attempt = self.try_insert(table, {**valid, **dict(zip(key.columns, absent, strict=True))}, key.name)
         if attempt.broke(FOREIGN_KEY, key.name):
             return _refused("foreign key", table, key.name, attempt, "a key that the target does not have")
         return _unproven("foreign key", table, key.name, attempt, "a key that the target does not have")
@@ -412,9 +436,10 @@ def _around(constant: str) -> list[str]:
         number = int(constant)
     except ValueError:
         return [constant, constant + "x", constant[:-1]]
-    # A small whole number may bound a length as well as a value.
-    lengths = ["x" * length for length in (number - 1, number, number + 1) if 0 <= length <= 300]
-    return [str(number - 1), str(number), str(number + 1), *lengths]
+    # A small whole number may bound the length of a text or an array as well as a value.
+    lengths = [length for length in (number - 1, number, number + 1) if 0 <= length <= 300]
+    arrays = ["{" + ",".join(["NULL"] * length) + "}" for length in lengths]
+    return [str(number - 1), str(number), str(number + 1), *("x" * length for length in lengths), *arrays]
 
 
 def _family(type_: str) -> str:

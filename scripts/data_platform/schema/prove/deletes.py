@@ -16,6 +16,7 @@ from data_platform.schema.prove.constraints import Connection, Prober, Row, inse
 from data_platform.schema.prove.result import Probe
 from data_platform.sql.text import identifier, identifiers, literal, qualified_name
 
+MAX_PARENTS = 10
 _RESTRICTED = ("23001", "23503")
 """restrict_violation from PostgreSQL 18 on, foreign_key_violation before and for NO ACTION."""
 
@@ -34,16 +35,20 @@ def deletes(prober: Prober) -> Iterator[Probe]:
 def _tried(prober: Prober, table: Table, key: ForeignKey) -> tuple[State, str]:
     connection = prober.connection
     parent = prober.database.table(key.target)
-    try:
-        parent_key = _insert(connection, parent, prober.generator.fresh(connection, parent.name), key.target_columns)
-        pins = dict(zip(key.columns, parent_key, strict=True))
-        child = prober.generator.fresh(connection, table.name, pins)
-        if child is not None and any(child.get(name, value) != value for name, value in pins.items()):
-            child = {**child, **pins}
-        identity = _identity(table)
-        child_key = _insert(connection, table, child, identity)
-    except (psycopg.Error, _NoRow) as error:
-        return "not checked", f"no parent and child of their own could be made: {str(error).splitlines()[0]}"
+    identity = _identity(table)
+    for attempt in range(MAX_PARENTS):
+        try:
+            with connection.transaction():
+                row = prober.generator.fresh(connection, parent.name)
+                parent_key = _insert(connection, parent, row, key.target_columns)
+                # Another foreign key of the child may leave this parent without a child (a clinic without doctors).
+                pins = dict(zip(key.columns, parent_key, strict=True))
+                child_key = _insert(connection, table, prober.generator.fresh(connection, table.name, pins), identity)
+            break
+        except (psycopg.Error, _NoRow) as error:
+            if attempt == MAX_PARENTS - 1:
+                said = str(error).splitlines()[0]
+                return "not checked", f"no parent and child of their own could be made: {said}"
     deleted = _delete(connection, parent, key.target_columns, parent_key)
     if isinstance(deleted, psycopg.Error):
         return _judge_refusal(key, deleted)

@@ -65,6 +65,7 @@ def measure(bench: Bench, pattern: AccessPattern) -> Measured:
             _prepare(bench.connection, pattern)
             times, rows = _timed(bench.connection, sets)
             plans = [_explained(bench.connection, values) for values in sets[:PLANNED_SETS]]
+            usable = _usable_indexes(bench.connection, sets[:PLANNED_SETS])
     except psycopg.Error as error:
         return Measured(pattern=pattern, error=_said(error))
     return Measured(
@@ -75,6 +76,7 @@ def measure(bench: Bench, pattern: AccessPattern) -> Measured:
         rows=statistics.median(rows),
         scans=_distinct_scans(plans),
         plan=plans[0].text,
+        usable_indexes=usable,
     )
 
 
@@ -155,6 +157,18 @@ def _explained(connection: Connection, values: Values) -> _Plan:
     return _Plan(_outline(plan), tuple(_scans(plan)))
 
 
+def _usable_indexes(connection: Connection, sets: list[Values]) -> tuple[str, ...]:
+    """Indexes that the planner takes when it may not read whole tables: it prefers that while they are small."""
+    found: dict[str, None] = {}
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL enable_seqscan TO off")
+        for values in sets:
+            row = connection.execute(b"EXPLAIN (FORMAT JSON) " + _call(values)).fetchone()
+            assert row is not None
+            found |= {scan.index: None for scan in _scans(row[0][0]["Plan"]) if scan.index}
+    return tuple(found)
+
+
 def _scans(node: Mapping[str, Any]) -> Iterator[Scan]:
     kind = node["Node Type"]
     loops = node.get("Actual Loops", 1) or 1
@@ -220,11 +234,12 @@ def _sampled(connection: Connection, table: Name, columns: list[str]) -> list[di
     filled = " AND ".join(f"{identifier(column)} IS NOT NULL" for column in columns)
     query = f"""
         SELECT {texts} FROM (
-            SELECT {names}, {filled} AS filled, row_number() OVER () AS number, count(*) OVER () AS total
+            SELECT {names}, {filled} AS "dpe filled",
+                   row_number() OVER () AS "dpe number", count(*) OVER () AS "dpe total"
             FROM {qualified_name(table)}
         ) AS numbered
-        WHERE number % greatest(1, total / 100) = 0
-        ORDER BY filled DESC, number * 7919 % 104729, number LIMIT {SETS}"""  # noqa: S608 - quoted names
+        WHERE "dpe number" % greatest(1, "dpe total" / 100) = 0
+        ORDER BY "dpe filled" DESC, "dpe number" * 7919 % 104729, "dpe number" LIMIT {SETS}"""  # noqa: S608
     return [dict(zip(columns, row, strict=True)) for row in connection.execute(query.encode())]
 
 

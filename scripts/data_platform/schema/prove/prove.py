@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,9 +25,11 @@ from data_platform.schema.prove.indexes import index_uses
 from data_platform.schema.prove.patterns import Bench, baseline_ms, measure
 from data_platform.schema.prove.result import Measured, Proof, Refused, Verdict
 from data_platform.schema.render import search_path, statements
-from data_platform.sql.text import identifier
+from data_platform.sql.text import identifier, literal, qualified_name
 
 DEFAULT_ROWS = 10_000
+INDEX_MEMORY = "512MB"
+"""Enough for the graph of some 200,000 vectors of 384 dimensions; the server takes what it needs."""
 _NO_LIMIT = 0
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share done, 0 … 1."""
@@ -125,7 +128,8 @@ def _run(trial: _Trial, proof: Proof) -> Proof:
     found = read(trial.connection)
     proof = replace(proof, catalog=_compare(trial, found))
     generator = Generator(found, trial.plan.rows_of(trial.design), trial.design.hints, trial.plan.seed)
-    filled = _fill(trial, generator)
+    with _indexes_built_afterwards(trial.connection, found):
+        filled = _fill(trial, generator)
     trial.connection.execute("VACUUM (ANALYZE)")
     bench = Bench(trial.connection, generator, search_path(trial.design))
     proof = replace(
@@ -169,6 +173,24 @@ def _hint(error: psycopg.Error) -> str:
 
 def _compare(trial: _Trial, found: Database) -> Differences:
     return differences(canonical(trial.connection, trial.design), found)
+
+
+@contextmanager
+def _indexes_built_afterwards(connection: psycopg.Connection[Any], database: Database) -> Iterator[None]:
+    """Load first, then index: many times faster for HNSW and GIN, and IVFFlat takes its lists from the rows."""
+    names = [Name(t.name.schema, index.name) for t in database.tables for index in t.indexes if not index.unique]
+    definitions = []
+    for name in names:
+        relation = literal(qualified_name(name))
+        row = connection.execute(f"SELECT pg_get_indexdef({relation}::regclass)".encode()).fetchone()
+        assert row is not None
+        definitions.append(row[0])
+        connection.execute(f"DROP INDEX {qualified_name(name)}".encode())
+    yield
+    connection.execute(f"SET maintenance_work_mem TO '{INDEX_MEMORY}'".encode())
+    for definition in definitions:
+        connection.execute(definition.encode())
+    connection.execute("RESET maintenance_work_mem")
 
 
 def _fill(trial: _Trial, generator: Generator) -> tuple[Filled, ...]:

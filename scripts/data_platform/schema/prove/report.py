@@ -20,12 +20,15 @@ from data_platform.report.document import (
     Paragraph,
     Piece,
     Report,
+    Strong,
     Table,
+    plain,
 )
 from data_platform.report.finding import Finding
 from data_platform.schema.prove.checklist import wasteful_scans
 from data_platform.schema.prove.result import IndexUse, Measured, Probe, Proof
 
+MAX_BARS = 8
 MAX_ROWS = 40
 """Rows of a table in the report; JSON has them all."""
 
@@ -160,6 +163,7 @@ def _pattern(measured: Measured) -> dict[str, Any]:
         "target_ms": measured.pattern.latency_ms,
         "rows": measured.rows,
         "expected_rows": measured.pattern.expected_rows,
+        "load_ms_per_s": None if measured.load is None else round(measured.load, 3),
         "indexes": list(measured.indexes),
         "scans": [dataclasses.asdict(scan) for scan in measured.scans],
         "plan": measured.plan,
@@ -176,47 +180,52 @@ def _probe(probe: Probe) -> dict[str, Any]:
     return {**dataclasses.asdict(probe), "table": str(probe.table)}
 
 
-def plain(text: Inline) -> str:
-    """Inline text without its markup."""
-    parts = text if isinstance(text, tuple) else (text,)
-    return "".join(part.text if isinstance(part, Code) else part for part in parts)
-
-
 # --- for a person ---
 
 
 def report(design: Design, proof: Proof, checks: Sequence[Check], again: str) -> Report:
     """The proof as a report. `again` is the command that repeats it."""
     return Report(
-        title=_title(design, proof),
-        verdict=_verdict(proof),
-        good=proof.verdict == "proven",
+        title=(Code(design.store), f": {_title(design, proof)}"),
+        verdict=proof.verdict.replace("_", " "),
+        good={"proven": True, "failed": False}.get(proof.verdict),
+        summary=_summary(proof),
         pieces=tuple(_pieces(design, proof, checks, again)),
     )
 
 
 def _title(design: Design, proof: Proof) -> str:
-    tables = len(design.database.tables)
-    what = f"{design.store}: {tables} table{'s' if tables != 1 else ''}"
+    count = len(design.database.tables)
+    tables = f"{count} table{'s' if count != 1 else ''}"
+    server = f"PostgreSQL\N{NO-BREAK SPACE}{proof.server_version}"
     match proof.verdict:
         case "proven":
-            return f"{what} proven on PostgreSQL {proof.server_version}"
+            return f"{tables} proven on {server}"
         case "failed":
-            count = len(proof.reasons)
-            return f"{what} tried on PostgreSQL {proof.server_version}: {count} thing{'s' if count != 1 else ''} failed"
+            failures = len(proof.reasons)
+            return f"{tables} tried on {server}, {failures} thing{'s' if failures != 1 else ''} failed"
         case _:
-            return f"{what} not provable here"
+            return f"{tables} not provable on {server}"
 
 
-def _verdict(proof: Proof) -> str:
+def _summary(proof: Proof) -> str:
+    if not proof.filled:
+        return ""
     rows = sum(fill.rows for fill in proof.filled)
     met = sum(measured.meets_target is not False and not measured.error for measured in proof.patterns)
     held = sum(probe.state == "proven" for probe in proof.constraints)
-    told = (
-        f"{proof.statements} statements, {rows:,} rows, {met} of {len(proof.patterns)} access patterns, "
-        f"{held} of {len(proof.constraints)} constraints, {proof.seconds:.1f} s"
+    did = sum(probe.state == "proven" for probe in proof.deletes)
+    return (
+        f"{proof.statements} statements, {_catalog_words(proof)}, {rows:,} rows. "
+        f"{met} of {len(proof.patterns)} access patterns run and meet their target, "
+        f"{held} of {len(proof.constraints)} constraints refused a row that breaks them, "
+        f"{did} of {len(proof.deletes)} ON DELETEs did what they say. {proof.seconds:.1f} s."
     )
-    return f"{proof.verdict.replace('_', ' ')}. {told}" if proof.filled else proof.verdict.replace("_", " ")
+
+
+def _catalog_words(proof: Proof) -> str:
+    same = proof.catalog is not None and proof.catalog.equal
+    return "catalog equal to the model" if same else "catalog not equal to the model"
 
 
 def _pieces(design: Design, proof: Proof, checks: Sequence[Check], again: str) -> Iterator[Piece]:
@@ -254,11 +263,14 @@ def _pieces(design: Design, proof: Proof, checks: Sequence[Check], again: str) -
 def _pattern_pieces(proof: Proof) -> Iterator[Piece]:
     yield Heading("Access patterns")
     yield Table(
-        ("access pattern", "median", "p95", "target", "rows (expected)", "reads by", ""),
+        ("access pattern", "median", "p95", "target", "rows (expected)", "reads by", "load"),
         _cut([_pattern_row(measured) for measured in proof.patterns]),
-        numeric=frozenset({1, 2, 3, 4}),
+        numeric=frozenset({1, 2, 3, 4, 6}),
     )
-    yield Bars("ms", tuple((Code(m.pattern.name), m.median_ms) for m in proof.patterns[:MAX_ROWS] if not m.error))
+    loads = sorted(((m.load, m.pattern.name) for m in proof.patterns if m.load), reverse=True)
+    if loads:
+        yield Heading("Where the time goes, at the declared frequencies")
+        yield Bars("ms of database time a second", tuple((Code(name), load) for load, name in loads[:MAX_BARS]))
     slow = [m for m in proof.patterns if m.meets_target is False or wasteful_scans(m)]
     for measured in slow[:5]:
         yield Paragraph(("The plan of ", Code(measured.pattern.name), ":"))
@@ -269,16 +281,16 @@ def _pattern_row(measured: Measured) -> tuple[Inline, ...]:
     pattern = measured.pattern
     target = f"{pattern.latency_ms:g} ms" if pattern.latency_ms is not None else "–"
     if measured.error:
-        return (Code(pattern.name), "–", "–", target, "–", Code(measured.error), "failed")
+        return (Code(pattern.name), "–", "–", target, "–", ("failed: ", Code(measured.error)), "–")
     rows = f"{measured.rows:g}" + (f" ({pattern.expected_rows})" if pattern.expected_rows is not None else "")
     return (
         Code(pattern.name),
         f"{measured.median_ms:.2f} ms",
         f"{measured.p95_ms:.2f} ms",
-        target,
+        Strong(f"{target} (missed)") if measured.meets_target is False else target,
         rows,
         _reads(measured),
-        {True: "met", False: "missed", None: ""}[measured.meets_target],
+        f"{measured.load:.1f} ms/s" if measured.load is not None else "–",
     )
 
 

@@ -49,11 +49,18 @@ class Measured:
     scans: tuple[Scan, ...] = ()
     plan: str = ""
     """EXPLAIN (ANALYZE, BUFFERS) of the first execution."""
+    usable_indexes: tuple[str, ...] = ()
+    """Names of the indexes that the planner takes when sequential scans are off."""
 
     @property
     def indexes(self) -> tuple[str, ...]:
         """Names of the indexes that the plans used."""
         return tuple(dict.fromkeys(scan.index for scan in self.scans if scan.index))
+
+    @property
+    def load(self) -> float | None:
+        """Milliseconds of database time a second at the declared frequency; None where none is declared."""
+        return None if self.pattern.per_second is None or self.error else self.pattern.per_second * self.median_ms
 
     @property
     def meets_target(self) -> bool | None:

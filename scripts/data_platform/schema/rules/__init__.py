@@ -1,1 +1,1 @@
-"""The rules for a design, one room for each subject; `lint` gathers them. Adding a rule touches its room and its test."""
+"""The rules for a design, one room a subject. A new rule touches its room and its test."""

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from data_platform.model.database import Column
 from data_platform.report.finding import Severity
-from data_platform.schema.rules.rule import Hit, Rule, Subject, on_column, rule
+from data_platform.schema.rules.rule import Hit, Rule, Subject, on_column, rule, words
 
 _TEXTS = frozenset({"text", "varchar", "bpchar", "citext"})
 _FLOATS = frozenset({"float4", "float8"})
-_MONEY = frozenset(
-    ["amount", "balance", "budget", "cost", "discount", "fee", "payment", "price", "refund", "revenue", "salary", "subtotal", "total"],
+_MONEY = words(
+    """amount balance budget cost discount fee payment price refund revenue salary subtotal total"""
 )
-_MEASURES = frozenset(
-    ["bytes", "count", "days", "distance", "duration", "hours", "kb", "kg", "km", "kwh", "lat", "lon", "mb", "minutes", "ms", "number", "percent", "percentage", "pct", "quantity", "rank", "rate", "ratio", "score", "seconds", "share", "size", "weight"]
+_MEASURES = words(
+    """bytes count days distance duration hours kb kg km kwh lat lon mb minutes ms number percent
+    percentage pct quantity rank rate ratio score seconds share size weight"""
 )
 """Words of columns that only sound like money: total_seconds, price_ratio."""
-_SECRETS = frozenset(["apikey", "cvc", "cvv", "passphrase", "passwd", "password", "pin", "pwd", "secret", "ssn", "token"])
+_SECRETS = words("apikey cvc cvv passphrase passwd password pin pwd secret ssn token")
 _SECRET_PAIRS = frozenset(
     {("access", "key"), ("api", "key"), ("card", "number"), ("private", "key"), ("secret", "key")},
 )
-_PROTECTED = frozenset(
-    ["argon2", "bcrypt", "cipher", "ciphertext", "digest", "encrypted", "fingerprint", "hash", "hashed", "scrypt", "sha256"]
+_PROTECTED = words(
+    """argon2 bcrypt cipher ciphertext digest encrypted fingerprint hash hashed scrypt sha256"""
 )
-_ABOUT = frozenset(
-    ["algorithm", "at", "by", "count", "date", "expires", "expiry", "hint", "id", "kind", "label", "last4", "length", "limit", "name", "policy", "prefix", "question", "status", "type", "uri", "url", "version"]
+_ABOUT = words(
+    """algorithm at by count date expires expiry hint id kind label last4 length limit name policy prefix
+    question status type uri url version"""
 )
 """Last words of columns that say something about a secret without being one."""
 
@@ -44,7 +47,7 @@ def _of_type(type_: str, name: str, reason: str, fix: str, severity: Severity = 
 timestamp_without_time_zone = _of_type(
     "timestamp",
     "timestamp-without-time-zone",
-    "timestamp drops the offset: the same value is another moment in another session. timestamptz is a moment.",
+    "timestamp drops the offset: the same value is another moment in another session.",
     "type: timestamptz",
 )
 time_with_time_zone = _of_type(
@@ -89,8 +92,8 @@ def varchar_limit(subject: Subject) -> Iterator[Hit]:
 @rule("float-money", "warning", "Binary floats cannot hold 0.10: sums drift by cents.")
 def float_money(subject: Subject) -> Iterator[Hit]:
     for table, column in subject.columns:
-        words = set(column.name.lower().split("_"))
-        if subject.type_of(column).name in _FLOATS and words & _MONEY and not words & _MEASURES:
+        parts = set(column.name.lower().split("_"))
+        if subject.type_of(column).name in _FLOATS and parts & _MONEY and not parts & _MEASURES:
             message = f"`{column.name}` sounds like money and is {column.type}"
             yield on_column(table, column.name, message, "type: numeric(12, 2)")
 
@@ -122,11 +125,11 @@ def secret_in_plain_text(subject: Subject) -> Iterator[Hit]:
     for table, column in subject.columns:
         if subject.type_name(column) in _TEXTS and _is_secret(column):
             message = f"`{column.name}` sounds like a secret in plain text"
-            fix = f"{column.name}_hash if it is only compared; if it is used, encrypted as bytea or kept elsewhere"
+            fix = f"{column.name}_hash if it is only compared; else encrypted as bytea, or kept elsewhere"
             yield on_column(table, column.name, message, fix)
 
 
 def _is_secret(column: Column) -> bool:
-    words = column.name.lower().split("_")
-    named = bool(_SECRETS & set(words)) or not _SECRET_PAIRS.isdisjoint(zip(words, words[1:], strict=False))
-    return named and not _PROTECTED & set(words) and words[-1] not in _ABOUT
+    parts = column.name.lower().split("_")
+    named = not _SECRETS.isdisjoint(parts) or not _SECRET_PAIRS.isdisjoint(pairwise(parts))
+    return named and _PROTECTED.isdisjoint(parts) and parts[-1] not in _ABOUT

@@ -7,15 +7,16 @@ from dataclasses import replace
 
 from data_platform.model.database import ForeignKey, Index, Name, Table
 from data_platform.schema.rules.cover import all_indexes, conditions_of
-from data_platform.schema.rules.rule import Hit, Subject, on_column, on_index, on_key, on_table, rule
+from data_platform.schema.rules.rule import Hit, Subject, on_column, on_index, on_key, on_table, rule, words
 
 _ON_DELETE = "Foreign keys with appropriate ON DELETE"
 _LONGEST_CASCADE = 3
 _LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1}
 _YEARS = 20
 _TEXTS = frozenset({"text", "varchar"})
-_NEED_BTREE_GIST = frozenset(
-    ["bit", "bool", "bpchar", "bytea", "cidr", "date", "float4", "float8", "inet", "int2", "int4", "int8", "interval", "macaddr", "macaddr8", "money", "numeric", "oid", "text", "time", "timestamp", "timestamptz", "timetz", "uuid", "varbit", "varchar"]
+_NEED_BTREE_GIST = words(
+    """bit bool bpchar bytea cidr date float4 float8 inet int2 int4 int8 interval macaddr macaddr8 money
+    numeric oid text time timestamp timestamptz timetz uuid varbit varchar"""
 )
 """Types that only btree_gist gives a GiST operator class; so it does for enums."""
 
@@ -36,7 +37,7 @@ def table_without_primary_key(subject: Subject) -> Iterator[Hit]:
 @rule(
     "integer-primary-key",
     "warning",
-    "A counted int4 key ends at 2,147,483,647; bigint later means rewriting the table and all that refer to it.",
+    "A counted int4 key ends at 2,147,483,647; bigint later is a rewrite of the table and its references.",
 )
 def integer_primary_key(subject: Subject) -> Iterator[Hit]:
     for table in subject.tables:
@@ -61,7 +62,12 @@ def nullable_unique_key(subject: Subject) -> Iterator[Hit]:
     for table in subject.tables:
         for index in all_indexes(table):
             columns = [table.column(element.column) for element in index.elements if element.column]
-            loose = [c.name for c in columns if c.nullable and not _leaves_out_null(index, c.name)]
+            # A comment on a nullable column is where the author says what NULL means.
+            loose = [
+                c.name
+                for c in columns
+                if c.nullable and not c.comment and not _leaves_out_null(index, c.name)
+            ]
             if index.unique and loose and not index.nulls_not_distinct:
                 listed = ", ".join(f"`{name}`" for name in loose)
                 message = f"the unique key `{index.name}` lets equal rows in when {listed} is NULL"

@@ -17,7 +17,7 @@ _EXTRACTS = (" -> ", " ->> ", " #> ", " #>> ")
 
 
 def _uses(subject: Subject) -> Iterator[tuple[Query, Use]]:
-    """Each use of a table for which an index matters: it is not small, and the query not rarer than hourly."""
+    """Each use of a table for which an index matters: it is not small, the query not rarer than hourly."""
     for query in subject.queries:
         rate = query.pattern.per_second
         if rate is None or rate >= _ONCE_AN_HOUR or query.pattern.latency_ms is not None:
@@ -91,7 +91,8 @@ def _nearly(use: Use, wanted: list[Condition]) -> str:
     """Names a partial index that would serve if the query said more."""
     for index in all_indexes(use.table):
         if any(fits(index, condition) for condition in wanted):
-            return f": `{index.name}` is for rows with {' AND '.join(missing(index, use))}, which the query must say"
+            unsaid = " AND ".join(missing(index, use))
+            return f"; `{index.name}` has only rows with {unsaid}, which the query does not say"
     return ""
 
 
@@ -259,7 +260,7 @@ def deleted_rows_in_pattern(subject: Subject) -> Iterator[Hit]:
 
 
 def _is_looked_up(use: Use) -> bool:
-    """Whether another table's row names this one by its key: an order's customer is wanted even when deleted."""
+    """Whether another table's row names this one by its key: an order's customer, deleted or not."""
     joined = {c.column for c in use.conditions if c.joins and c.kind == "equality"}
     keys = [key.columns for key in (use.table.primary_key, *use.table.uniques) if key]
     return use.role == "select" and any(set(columns) <= joined for columns in keys) and not _filters(use)

@@ -1,4 +1,4 @@
-"""What an access pattern asks of each table: filters, joins and order, with the scopes that SQL gives names."""
+"""What an access pattern asks of each table: filters, joins and order, each name read in its scope."""
 
 from __future__ import annotations
 

@@ -129,6 +129,11 @@ def rule(name: str, severity: Severity, reason: str, practice: str | None = None
     return lambda find: Rule(name, severity, reason, practice, find)
 
 
+def words(text: str) -> frozenset[str]:
+    """A set of words."""
+    return frozenset(text.split())
+
+
 def on_table(table: Table, message: str, fix: str, *path: str) -> Hit:
     """A hit at a table, or at the part of its spec under `path`."""
     return Hit(message=message, fix=fix, table=table.name, path=path, object=str(table.name))
@@ -150,10 +155,9 @@ def on_index(table: Table, index: Index, message: str, fix: str) -> Hit:
 
 def on_key(table: Table, key: ForeignKey, message: str, fix: str) -> Hit:
     """A hit at a foreign key."""
-    if len(key.columns) == 1:
-        path, object_ = ("columns", key.columns[0], "references"), f"{table.name}.{key.columns[0]}"
-    else:
-        path, object_ = ("foreign_keys",), f"{table.name} ({', '.join(key.columns)})"
+    alone = len(key.columns) == 1
+    path = ("columns", key.columns[0], "references") if alone else ("foreign_keys",)
+    object_ = f"{table.name}.{key.columns[0]}" if alone else f"{table.name} ({', '.join(key.columns)})"
     return Hit(message=message, fix=fix, table=table.name, path=path, object=object_)
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from data_platform.model.database import Column, Table
-from data_platform.schema.rules.rule import Hit, Subject, on_column, on_table, rule
+from data_platform.schema.rules.rule import Hit, Subject, on_column, on_table, rule, words
 from data_platform.sql.text import identifier
 
 _NORMALISED = "Schema properly normalized (or intentionally denormalized)"
@@ -15,8 +15,9 @@ _NUMBERED = re.compile(r"(?P<base>[^\W\d].*?[^\W\d_])_?(?P<number>[1-9][0-9]?)\Z
 _ADDRESS = ("line", "address", "street")
 _IDS = frozenset({"uuid", "int2", "int4", "int8"})
 _TEXTS = frozenset({"text", "varchar", "bpchar", "citext"})
-_ELSEWHERE = frozenset(
-    ["aggregate", "batch", "causation", "correlation", "device", "entity", "event", "external", "idempotency", "job", "legacy", "message", "object", "process", "record", "remote", "request", "row", "session", "source", "span", "subject", "trace", "transaction"]
+_ELSEWHERE = words(
+    """aggregate batch causation correlation device entity event external idempotency job legacy message
+    object process record remote request row session source span subject trace transaction"""
 )
 """First words of ids that often name something outside the database, or in any table of it."""
 
@@ -58,7 +59,7 @@ def array_of_ids(subject: Subject) -> Iterator[Hit]:
     for table, column in subject.columns:
         found = subject.type_of(column)
         if found.array and found.name in _IDS and column.name.rpartition("_")[2] == "ids":
-            fix = f"a table of pairs, {table.name.name} and {column.name.removesuffix('s')}, with two foreign keys"
+            fix = f"a table of pairs, with foreign keys to `{table.name.name}` and to what the ids name"
             yield on_column(table, column.name, f"nothing checks the ids in `{column.name}`", fix)
 
 
@@ -122,7 +123,7 @@ def id_without_foreign_key(subject: Subject) -> Iterator[Hit]:
             message = f"`{column.name}` refers to nothing" + (
                 f"; `{target}` is in this model" if target else ""
             )
-            fix = f"references: {{table: {target or '…'}, on_delete: …}}, or a `comment:` that says whose id it is"
+            fix = f"references: {{table: {target or '…'}, on_delete: …}}, or a `comment:` that says whose id"
             yield on_column(table, column.name, message, fix)
 
 

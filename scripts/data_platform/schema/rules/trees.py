@@ -1,4 +1,4 @@
-"""Questions to ask of a parse tree: what is below a node, what a comparison compares, what it says of an index."""
+"""Questions to ask of a parse tree: what is below a node, what is compared with what, and how."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_platform.report.finding import Severity
 from data_platform.schema.rules.indexes import unexplained
 from data_platform.schema.rules.rule import Hit, Subject, rule
 
@@ -42,5 +43,5 @@ def server_version_ends(subject: Subject) -> Iterator[Hit]:
     version = subject.design.server_version
     if version in _LAST_RELEASE:
         message = f"PostgreSQL {version} has its last release on {_LAST_RELEASE[version]}"
-        milder = "info" if version > min(_LAST_RELEASE) else None
+        milder: Severity | None = "info" if version > min(_LAST_RELEASE) else None
         yield Hit(message=message, fix="server_version: 18", path=("server_version",), severity=milder)

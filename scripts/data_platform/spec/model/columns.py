@@ -36,7 +36,7 @@ class Conventions:
 def read_columns(context: Context, spec: Mapping[str, Any], path: Path_, rules: Conventions) -> tuple[Column, ...]:
     """The author's columns in their order, between the key and the bookkeeping columns of the house rules."""
     specs: Mapping[str, Any] = spec.get("columns", {})
-    own = [_column(context, name, value, (*path, "columns", name), tuple(specs)) for name, value in specs.items()]
+    own = [_column(context, name, value, (*path, "columns", name)) for name, value in specs.items()]
     declared = {column.name for column in own}
     has_key = "primary_key" in spec or any(isinstance(v, dict) and v.get("primary_key") for v in specs.values())
     before = [] if has_key or "id" in declared else _key_column(context, rules, path)
@@ -75,9 +75,10 @@ def read_hint(context: Context, spec: Any, path: Path_) -> DataHint | None:
     )
 
 
-def _column(context: Context, name: str, value: Any, path: Path_, names: tuple[str, ...]) -> Column:
+def _column(context: Context, name: str, value: Any, path: Path_) -> Column:
     spec: Mapping[str, Any] = {"type": value} if isinstance(value, str) else value
-    context.identifier(name, path)
+    if context.identifier(name, path) and name in _SYSTEM_COLUMNS:
+        context.error(path, "spec-name", f"every table has a system column `{name}` already", "another name")
     if "type" in spec:
         type_ = context.type(spec["type"], path if isinstance(value, str) else (*path, "type"))
     else:
@@ -96,15 +97,13 @@ def _column(context: Context, name: str, value: Any, path: Path_, names: tuple[s
         nullable=spec.get("nullable", False),
         default=context.constant(spec["default"], (*path, "default")) if "default" in spec else None,
         identity=spec.get("identity"),
-        generated=_generated(context, name, spec, path, names),
+        generated=_generated(context, spec, path),
         collation=spec.get("collation"),
         comment=spec.get("comment"),
     )
 
 
-def _generated(
-    context: Context, name: str, spec: Mapping[str, Any], path: Path_, names: tuple[str, ...]
-) -> Generated | None:
+def _generated(context: Context, spec: Mapping[str, Any], path: Path_) -> Generated | None:
     if "generated" not in spec:
         return None
     value = spec["generated"]
@@ -113,12 +112,11 @@ def _generated(
     stored = inner.get("stored", True)
     if not stored:
         context.needs_version(18, "a virtual generated column", at)
-    # Columns of the house rules may stand in the expression too; the table's reader checks all names at the end.
-    others = [other for other in (*names, *_RULE_COLUMNS) if other != name]
-    return Generated(expression=context.expression(inner["expression"], at, others), stored=stored)
+    # Its columns are checked by the table's reader, which knows those of the house rules too.
+    return Generated(expression=context.expression(inner["expression"], at, None), stored=stored)
 
 
-_RULE_COLUMNS = ("id", "metadata", "created_at", "updated_at", "deleted_at")
+_SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 
 
 def _key_column(context: Context, rules: Conventions, path: Path_) -> list[Column]:

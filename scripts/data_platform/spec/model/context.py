@@ -11,7 +11,7 @@ import postgast
 
 from data_platform.model.database import Name
 from data_platform.report.finding import Finding
-from data_platform.spec.document import Document, Path_
+from data_platform.spec.document import MAX_FINDINGS, Document, Path_, SpecProblem
 from data_platform.spec.naming import Namer, parse_name
 from data_platform.sql import statements, types
 from data_platform.sql.text import NotSql, check_identifier, expression, expression_tree
@@ -35,6 +35,13 @@ class Context:
     def error(self, path: Path_, rule: str, message: str, fix: str | None = None) -> None:
         """Note an error at `path`."""
         self.findings.append(self.document.error(path, rule, message, fix))
+        if len(self.findings) >= MAX_FINDINGS:
+            self.raise_findings()
+
+    def raise_findings(self) -> None:
+        """SpecProblem with the errors so far, if there are any."""
+        if self.findings:
+            raise SpecProblem(tuple(sorted(self.findings, key=lambda f: (f.line or 0, f.column or 0, f.message))))
 
     def namer(self, schema: str) -> Namer:
         """The names that relations of `schema` have taken."""
@@ -50,7 +57,7 @@ class Context:
 
     def identifier(self, text: str, path: Path_) -> bool:
         """Whether `text` can be a name; notes an error if not."""
-        return self._attempt(lambda: check_identifier(text), path, "spec-name") is not _FAILED
+        return self._attempt(lambda: check_identifier(text), path, "spec-name", "a name of 1 to 63 bytes") is not _FAILED
 
     def expression(self, value: Any, path: Path_, columns: Collection[str] | None) -> str:
         """`value` as one SQL expression over `columns` (None: not checked); the text stays as written."""
@@ -75,7 +82,7 @@ class Context:
         """Whether `name` is one of `columns`; notes an error with the nearest name if not."""
         if name in columns:
             return True
-        self.error(path, "spec-unknown-column", f"no column `{name}` in this table{_among(columns)}", near(name, columns))
+        self.error(path, "spec-unknown-column", f"no column `{name}` in this table{_among(columns)}", near(name, columns) or "add it")
         return False
 
     def known_columns(self, names: Iterable[str], columns: Collection[str], path: Path_) -> bool:
@@ -135,7 +142,7 @@ class Context:
         own = [name.name for name in self.types]
         message = f"unknown type `{text}`; expected a PostgreSQL type or one under `types:`{_among(own)}"
         nearest = near(text.lower(), [*own, *types.BUILT_IN, *self._extension_types(), *_COMMON_NAMES])
-        self.error(path, "spec-type", message, nearest)
+        self.error(path, "spec-type", message, nearest or "declare it under `types:`")
 
     def _attempt(self, check: Callable[[], object], path: Path_, rule: str, fix: str | None = None) -> object:
         try:

@@ -79,7 +79,7 @@ def _scope(
                 path,
                 "spec-unknown-table",
                 f"no table `{shown}` in this model",
-                near(relation.name, [table.name for table in tables]),
+                near(relation.name, _names(tables)) or "add it under `tables:`",
             )
 
 
@@ -136,7 +136,7 @@ def _column(
     table = context.name(table_text, path) if table_text else None
     if table is None or table not in tables:
         message = f"`{text}` names no column of this model; expected `table.column`"
-        context.error(path, "spec-unknown-column", message, near(table_text, _names(tables)))
+        context.error(path, "spec-unknown-column", message, near(table_text, _names(tables)) or "orders.id")
         return None
     names = [c.name for c in tables[table].columns]
     return (table, column) if context.known_column(column, names, path) else None

@@ -8,13 +8,14 @@ from typing import Any
 
 from data_platform.model.database import Database, Extension, Function, Name, Table
 from data_platform.model.design import DataHint, Design
-from data_platform.spec.document import Document, SpecProblem
+from data_platform.spec.document import Document
 from data_platform.spec.model.columns import Conventions, read_hint, updated_at_function
 from data_platform.spec.model.context import Context
 from data_platform.spec.model.patterns import read_patterns
 from data_platform.spec.model.references import add_foreign_keys
 from data_platform.spec.model.tables import TableReader
 from data_platform.spec.model.types import declare_types, read_types
+from data_platform.spec.naming import Namer
 
 DEFAULT_SERVER_VERSION = 18
 
@@ -34,8 +35,12 @@ def read_model(document: Document) -> Design:
         extensions={extension.name: extension.schema for extension in extensions},
     )
     context.identifier(context.default_schema, ("schema",))
+    seen = Namer()
     for number, extension in enumerate(extensions):
         context.identifier(extension.name, ("extensions", str(number)))
+        if not seen.claim(extension.name):
+            message = f"the extension `{extension.name}` is here twice"
+            context.error(("extensions", str(number)), "spec-duplicate", message, "keep one")
     type_keys = declare_types(context, data.get("types", {}))
     table_keys = _declare_tables(context, data["tables"])
     types = read_types(context, data.get("types", {}), type_keys)
@@ -51,8 +56,7 @@ def read_model(document: Document) -> Design:
     tables = add_foreign_keys(context, readers, {name: reader.read() for name, reader in readers.items()})
     patterns = tuple(read_patterns(context, data.get("access_patterns", {}), tables))
     hints = _hints(context, readers)
-    if context.findings:
-        raise SpecProblem(tuple(sorted(context.findings, key=lambda f: (f.line or 0, f.column or 0, f.message))))
+    context.raise_findings()
     return Design(
         store=data["store"],
         default_schema=context.default_schema,
@@ -103,6 +107,7 @@ def _declare_tables(context: Context, specs: Mapping[str, Any]) -> dict[Name, st
 
 def _schemas(context: Context, extensions: list[Extension], tables: Mapping[Name, Table]) -> tuple[str, ...]:
     used = {name.schema for name in (*tables, *context.types)} | {e.schema for e in extensions if e.schema}
+    used |= {function.name.schema for function in _functions(context, tables)}
     return tuple(sorted(used - {"public", "pg_catalog"}))
 
 

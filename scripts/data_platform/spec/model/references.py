@@ -84,7 +84,7 @@ def _resolve(
         if target not in tables:
             message = f"no table `{reference.table}` in this model"
             names = [str(n) for n in tables] + [n.name for n in tables]
-            context.error(reference.table_path, "spec-unknown-table", message, near(reference.table, names))
+            context.error(reference.table_path, "spec-unknown-table", message, near(reference.table, names) or "add it under `tables:`")
             continue
         columns_known = context.known_columns(reference.columns, reader.column_names, reference.columns_path)
         target_columns = _target_columns(context, reference, tables[target])

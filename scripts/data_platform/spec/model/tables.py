@@ -19,8 +19,9 @@ from data_platform.model.database import (
 )
 from data_platform.spec.document import Path_
 from data_platform.spec.model.columns import Conventions, read_columns, updated_at_trigger
-from data_platform.spec.model.context import Context
+from data_platform.spec.model.context import Context, parse_tree
 from data_platform.spec.naming import Namer
+from data_platform.sql.statements import column_references
 from data_platform.sql.text import NotSql, operator
 
 NOT_DELETED = "deleted_at IS NULL"
@@ -45,6 +46,7 @@ class TableReader:
         self.columns = read_columns(self.context, self.spec, self.path, self.rules)
         if not self.columns:
             self.context.error(self.path, "spec-empty", f"the table `{self.name}` has no columns", "add `columns:`")
+        self._check_generated()
         primary_key = self._primary_key()
         uniques, unique_indexes = self._uniques()
         self._refuse_repeated_keys(primary_key, uniques)
@@ -78,6 +80,19 @@ class TableReader:
 
     def _has_updated_at(self) -> bool:
         return self.rules.timestamps and "updated_at" in self.column_names
+
+    def _check_generated(self) -> None:
+        """A generated column is computed from plain columns of its own table."""
+        generated = {column.name: column.generated.expression for column in self.columns if column.generated}
+        for name, expression in generated.items():
+            path = (*self.path, "columns", name, "generated")
+            tree = parse_tree(expression)
+            for *_, used in column_references(tree) if tree else ():
+                if used in generated:
+                    message = f"`{used}` is generated itself; expected columns that are not"
+                    self.context.error(path, "spec-conflict", message, "write out what it is generated from")
+                else:
+                    self.context.known_column(used, self.column_names, path)
 
     def _not_null(self, key: PrimaryKey | None) -> tuple[Column, ...]:
         if key is None:
@@ -279,7 +294,7 @@ class TableReader:
         spec: Mapping[str, Any] = {"column": item} if isinstance(item, str) else item
         given = [key for key in ("column", "expression") if key in spec]
         if len(given) != 1:
-            self.context.error(path, "spec-index-key", "expected exactly one of `column` and `expression`")
+            self.context.error(path, "spec-index-key", "expected exactly one of `column` and `expression`", "keep one")
             return IndexElement(column=self.column_names[0] if self.columns else "")
         column = spec.get("column")
         if column is not None and not self._index_column(column, path):

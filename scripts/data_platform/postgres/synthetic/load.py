@@ -1,0 +1,192 @@
+"""Puts rows into a table: straight through COPY, or through a staging table where the server sorts rows out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from data_platform.model.database import Column, Table
+from data_platform.postgres.synthetic.plan import Plan
+from data_platform.postgres.synthetic.rows import Rows, copy_text
+from data_platform.postgres.synthetic.units import Texts
+from data_platform.sql.text import identifier, identifiers, literal, qualified
+
+Connection = psycopg.Connection[Any]
+Tell = Callable[[int], None]
+
+BLOCK = 10_000
+"""Rows made and sent at a time."""
+_OVERSAMPLE = 40
+"""How many rows are tried for each that is wanted before giving up."""
+_STAGING = "dpe_staging"
+_SETTINGS = {
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "lc_monetary": "C",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "xmloption": "content",
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """How many rows came in, and how many were tried if the server sorted them out.
+
+    `refused` is the constraint, or the message, with which the server refused a row at first.
+    """
+
+    rows: int
+    tried: int | None = None
+    refused: str | None = None
+
+
+@contextmanager
+def settled(connection: Connection) -> Iterator[None]:
+    """A transaction in which texts mean what they should, whatever the session's settings are."""
+    with connection.transaction():
+        for name, value in _SETTINGS.items():
+            connection.execute(f"SET LOCAL {name} = {literal(value)}")
+        yield
+
+
+def copy_rows(connection: Connection, rows: Rows, wanted: int, tell: Tell) -> Loaded:
+    """COPY into the table itself. Raises psycopg.Error if the server refuses a row; then nothing is left."""
+    plan, total = rows.plan, 0
+    target = qualified(plan.table.name.schema, plan.table.name.name)
+    if not plan.columns:
+        connection.execute(f"INSERT INTO {target} SELECT FROM generate_series(1, %s)", (wanted,))  # noqa: S608
+        return Loaded(wanted)
+    with connection.transaction(), connection.cursor() as cursor:
+        with cursor.copy(f"COPY {target} ({identifiers(plan.columns)}) FROM STDIN") as copy:
+            while total < wanted:
+                block = rows.block(min(BLOCK, wanted - total))
+                if not block.count:
+                    break
+                copy.write(copy_text(block.columns))
+                total += block.count
+                tell(total)
+        check_now(connection, plan.table)
+    return Loaded(total)
+
+
+def check_now(connection: Connection, table: Table) -> None:
+    """Deferred constraints are checked here, so that their failure is this table's."""
+    deferred = [c.name for c in table.constraints if getattr(c, "deferral", "") == "initially deferred"]
+    if deferred:
+        names = ", ".join(qualified(table.name.schema, name) for name in deferred)
+        connection.execute(f"SET CONSTRAINTS {names} IMMEDIATE")
+        connection.execute(f"SET CONSTRAINTS {names} DEFERRED")
+
+
+def sort_rows(connection: Connection, rows: Rows, wanted: int, learn: Callable[[], None]) -> Loaded:
+    """COPY into a staging table of texts, and take over what the checks let pass and no key forbids.
+
+    `learn` is called after each round, so that rows may refer to those of rounds before. Raises psycopg.Error for
+    what is neither a check nor a key.
+    """
+    total = tried = 0
+    take = take_over(rows.plan)
+    while total < wanted and tried < _OVERSAMPLE * wanted + 1000:
+        asked = min(BLOCK, _next_round(wanted - total, total, tried))
+        block = rows.block(asked)
+        if not block.count:
+            break
+        _stage(connection, rows.plan, block.columns)
+        with connection.transaction():
+            total += connection.execute(take, (wanted - total,)).rowcount
+            check_now(connection, rows.plan.table)
+        tried += block.count
+        learn()
+    return Loaded(total, tried)
+
+
+def _next_round(missing: int, total: int, tried: int) -> int:
+    share = max(total / tried, 0.02) if tried else 1.0
+    return int(missing / share * 1.1) + 10
+
+
+def _stage(connection: Connection, plan: Plan, columns: Sequence[Texts]) -> None:
+    listed = ", ".join(f"{identifier(name)} text" for name in plan.columns)
+    connection.execute(f"DROP TABLE IF EXISTS pg_temp.{_STAGING}")
+    connection.execute(f"CREATE TEMP TABLE {_STAGING} ({listed or 'dpe_nothing text'})")
+    with connection.cursor() as cursor:
+        names = identifiers(plan.columns)
+        with cursor.copy(f"COPY pg_temp.{_STAGING} ({names}) FROM STDIN") as copy:
+            copy.write(copy_text(columns))
+
+
+def take_over(plan: Plan) -> str:
+    """INSERT … SELECT of staged rows that pass every check; %s is the most rows to take."""
+    target = qualified(plan.table.name.schema, plan.table.name.name)
+    checks = [f"({check.expression}) IS NOT FALSE" for check in plan.table.checks]
+    names = identifiers(plan.columns)
+    return (
+        f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM ({computed(plan)}) AS dpe"  # noqa: S608
+        f" WHERE {' AND '.join(checks) or 'true'} LIMIT %s ON CONFLICT DO NOTHING"
+    ).replace("%", "%%").replace("%%s ON CONFLICT", "%s ON CONFLICT")
+
+
+def computed(plan: Plan) -> str:
+    """A query of the staged rows as typed values, with derived and generated columns computed."""
+    derived = {item.column: item.expression for item in plan.derived}
+    by_name = {column.name: column for column in plan.table.columns}
+    plain = ", ".join(
+        f"{identifier(name)}::{_cast(by_name[name])} AS {identifier(name)}" for name in plan.columns if name not in derived
+    )
+    inner = f"SELECT {plain} FROM pg_temp.{_STAGING} OFFSET 0"  # noqa: S608
+    for expressions in (derived, {c.name: c.generated.expression for c in by_name.values() if c.generated}):
+        if expressions:
+            more = ", ".join(
+                f"({text})::{_cast(by_name[name])} AS {identifier(name)}" for name, text in expressions.items()
+            )
+            inner = f"SELECT *, {more} FROM ({inner}) AS dpe"  # noqa: S608
+    return inner
+
+
+def computed_texts(connection: Connection, plan: Plan, columns: Sequence[Texts]) -> tuple[Texts, ...]:
+    """The same rows with their derived columns as the server computes them."""
+    _stage(connection, plan, columns)
+    listed = ", ".join(f"{identifier(name)}::text" for name in plan.columns)
+    found = connection.execute(f"SELECT {listed} FROM ({computed(plan)}) AS dpe").fetchall()  # noqa: S608
+    return tuple(list(texts) for texts in zip(*found, strict=True))
+
+
+def _cast(column: Column) -> str:
+    return column.type
+
+
+def advance_sequences(connection: Connection, plan: Plan) -> None:
+    """Let identity and serial columns go on after the highest value that was loaded."""
+    target = qualified(plan.table.name.schema, plan.table.name.name)
+    for name in plan.columns:
+        column = plan.table.column(name)
+        if not column.identity and "nextval(" not in (column.default or ""):
+            continue
+        found = connection.execute("SELECT pg_get_serial_sequence(%s, %s)", (target, name)).fetchone()
+        sequence = found[0] if found and found[0] else _sequence_in(column.default or "")
+        if sequence:
+            connection.execute(
+                f"SELECT setval(%s::regclass, max({identifier(name)})) FROM {target} HAVING max({identifier(name)}) > 0",  # noqa: S608
+                (sequence,),
+            )
+
+
+def _sequence_in(default: str) -> str | None:
+    _, found, rest = default.partition("nextval('")
+    return rest.partition("'::")[0].replace("''", "'") if found else None
+
+
+def read_back(connection: Connection, table: Table, columns: Sequence[str]) -> dict[str, Texts]:
+    """What the table really holds in these columns, in one order always."""
+    target = qualified(table.name.schema, table.name.name)
+    listed = ", ".join(f"{identifier(name)}::text" for name in columns)
+    order = ", ".join(f'{identifier(name)}::text COLLATE "C"' for name in columns)
+    found = connection.execute(f"SELECT {listed} FROM {target} ORDER BY {order}").fetchall()  # noqa: S608
+    lists: list[Texts] = [list(values) for values in zip(*found, strict=True)] or [[] for _ in columns]
+    return dict(zip(columns, lists, strict=True))

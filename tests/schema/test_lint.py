@@ -1,0 +1,109 @@
+"""Each rule where it must fire and, one step away, where it must not: `lint_cases/<rule>.yaml`.
+
+A case is a model without `kind` and `store`; `objects` lists the objects of the findings that the rule must have.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data_platform.model.design import Design
+from data_platform.report.finding import Finding
+from data_platform.schema.lint import RULES, lint
+from data_platform.spec import document, validate
+from data_platform.spec.model import read_model
+
+CASES = Path(__file__).parent / "lint_cases"
+HEAD = {"kind": "model", "store": "Test DB"}
+
+
+def _design(text: str) -> Design:
+    read = document.parse(text.encode(), "model.yaml")
+    validate.check(read)
+    return read_model(read)
+
+
+def _lint(model: dict[str, Any]) -> tuple[Finding, ...]:
+    return lint(_design(yaml.safe_dump({**HEAD, **model}, sort_keys=False, allow_unicode=True)))
+
+
+def _cases(outcome: str) -> list[Any]:
+    files = sorted(CASES.glob("*.yaml"))
+    return [
+        pytest.param(file.stem, case, id=f"{file.stem}: {name}")
+        for file in files
+        for name, case in yaml.safe_load(file.read_text(encoding="utf-8"))[outcome].items()
+    ]
+
+
+@pytest.mark.parametrize(("rule", "case"), _cases("fires"))
+def test_fires(rule: str, case: dict[str, Any]) -> None:
+    expected = case.pop("objects")
+    severity = case.pop("severity", None)
+    found = [finding for finding in _lint(case) if finding.rule == rule]
+    assert [finding.object for finding in found] == expected
+    assert severity is None or {finding.severity for finding in found} == {severity}
+
+
+@pytest.mark.parametrize(("rule", "case"), _cases("quiet"))
+def test_stays_quiet(rule: str, case: dict[str, Any]) -> None:
+    assert [finding for finding in _lint(case) if finding.rule == rule] == []
+
+
+def test_every_rule_has_both_cases() -> None:
+    cases = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in CASES.glob("*.yaml")}
+    assert {name for name, case in cases.items() if case["fires"] and case["quiet"]} == {rule.name for rule in RULES}
+
+
+def test_names_are_unique_and_reasons_are_sentences() -> None:
+    assert len({rule.name for rule in RULES}) == len(RULES)
+    assert all(rule.reason.endswith(".") and len(rule.reason) < 120 for rule in RULES)
+
+
+def test_a_finding_says_where_what_and_how_to_mend_it() -> None:
+    text = """kind: model
+store: Test DB
+tables:
+  people:
+    comment: Who buys.
+    columns:
+      id: {type: bigint, identity: always, primary_key: true}
+      seen: timestamp
+access_patterns:
+  everyone:
+    sql: SELECT * FROM people
+"""
+    time, star = lint(_design(text))
+    assert (time.place, time.object) == ("model.yaml:8:7", "public.people.seen")
+    assert (star.place, star.object) == ("model.yaml:11:5", "access pattern everyone")
+    assert all(finding.fix and finding.evidence == "parsed" for finding in (time, star))
+
+
+def test_findings_are_in_the_order_of_the_file() -> None:
+    findings = _lint({"tables": {"b": {"columns": {"x": "money"}}, "a": {"columns": {"x": "json"}}}})
+    assert [finding.line for finding in findings] == sorted(finding.line or 0 for finding in findings)
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("examples/*/model.yaml")), ids=str)
+def test_our_own_examples_are_clean(path: Path) -> None:
+    read = document.read(path)
+    validate.check(read)
+    assert [finding for finding in lint(read_model(read)) if finding.severity != "info"] == []
+
+
+def test_hostile_names_are_no_trouble() -> None:
+    name, column = 'x"; DROP TABLE "y', "sel'ect\n--"
+    table = {
+        "columns": {column: {"type": "jsonb"}, "a.b": {"type": "int[]", "nullable": True}, "ünï": "vector(3)"},
+        "unique": [[column], ["a.b"]],
+        "indexes": [{"columns": ["ünï"], "using": "hnsw"}],
+    }
+    quoted = '"' + name.replace('"', '""') + '"'
+    sql = f'SELECT * FROM {quoted} AS "s""t" WHERE "s""t"."a.b" = :p AND lower("ünï"::text) LIKE \'%a\' OFFSET 3'
+    model = {"extensions": ["vector"], "tables": {'"' + name.replace('"', '""') + '"': table}}
+    findings = _lint({**model, "access_patterns": {"p\n": {"sql": sql, "parameters": {"p": "int[]"}}}})
+    assert {"vector-opclass", "select-star", "offset-pagination"} <= {finding.rule for finding in findings}

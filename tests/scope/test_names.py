@@ -1,0 +1,57 @@
+"""When two names are the same."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_platform.scope.names import names, owner, store_key
+from data_platform.scope.passwords import without_passwords
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Customer DB", "customer database"),
+        ("Customer DB (PostgreSQL)", "customer"),
+        ("CustomerDB", "Customer Store"),
+        ("customer_db", "customer-db"),
+        ("Vector Store", "vector"),
+        ("ＤＢ Straße", "strasse"),
+    ],
+)
+def test_the_same_store(one: str, other: str) -> None:
+    assert store_key(one) == store_key(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("Customer DB", "Customers DB"), ("Bookstore", "Book"), ("DB", "Store")])
+def test_other_stores(one: str, other: str) -> None:
+    assert store_key(one) != store_key(other)
+
+
+def test_lists_of_names() -> None:
+    assert names("Customer DB (a, b), Analytics DW; Orders — the old one") == [
+        "Customer DB (a, b)", "Analytics DW", "Orders",
+    ]  # fmt: skip
+    assert names("Research and Development") == ["Research and Development", "Research", "Development"]
+    assert names("@data — Customer DB") == ["Customer DB"]
+    assert names(" , ;") == []
+
+
+def test_owners() -> None:
+    assert owner("Data Platform Engineer (Billing)", "Billing Team").qualifier == {"billing"}
+    assert owner("Data Platform Engineer @data — first of all").people == ("@data",)
+    assert owner("", "Data Platform Engineer @data").is_role
+    assert not owner("Platform Engineer").is_role
+
+
+@given(st.text())
+def test_keys_are_stable(text: str) -> None:
+    assert store_key(text) == store_key(f"  {text}  ")
+
+
+@given(st.text("ab/:@ $"))
+def test_removing_passwords_twice_is_removing_them_once(text: str) -> None:
+    once = without_passwords(text)
+    assert without_passwords(once) == once
