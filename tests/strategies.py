@@ -32,7 +32,9 @@ names = st.one_of(
     st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=15),
 ).filter(lambda name: len(name.encode()) <= 63)
 
-comments = st.one_of(st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30))
+comments = st.one_of(
+    st.sampled_from(HOSTILE), st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30)
+)
 
 NUMBERS = ("smallint", "integer", "bigint", "numeric(12, 3)", "double precision")
 TEXTS = ("text", "varchar(40)", "char(7)")
@@ -87,11 +89,26 @@ def quoted(name: str) -> str:
 def checks_on(draw: st.DrawFn, name: str, type_: str) -> str:
     column = quoted(name)
     if type_ in NUMBERS:
-        forms = (f"{column} > 0", f"{column} BETWEEN 1 AND 10", f"{column} IN (1, 2, 3)", f"NOT ({column} < 0 OR {column} = 7)")
+        forms = (
+            f"{column} > 0",
+            f"{column} BETWEEN 1 AND 10",
+            f"{column} IN (1, 2, 3)",
+            f"NOT ({column} < 0 OR {column} = 7)",
+        )
     elif type_ in TEXTS or type_ == "citext":
-        forms = (f"{column} <> ''", f"{column} ~ '^[a-z]+$'", f"{column} LIKE 'a%'", f"length({column}) <= 5", f"{column} IN ('a', 'b''c')")
+        forms = (
+            f"{column} <> ''",
+            f"{column} ~ '^[a-z]+$'",
+            f"{column} LIKE 'a%'",
+            f"length({column}) <= 5",
+            f"{column} IN ('a', 'b''c')",
+        )
     else:
-        forms = (f"{column} IS NOT NULL", f"num_nonnulls({column}) = 1", f"coalesce({column} IS NULL, false) = false")
+        forms = (
+            f"{column} IS NOT NULL",
+            f"num_nonnulls({column}) = 1",
+            f"coalesce({column} IS NULL, false) = false",
+        )
     return draw(st.sampled_from(forms))
 
 
@@ -123,7 +140,11 @@ def types(draw: st.DrawFn, name: str) -> dict[str, Any]:
         return {"enum": draw(st.lists(names, min_size=1, max_size=4, unique=True)), "comment": draw(comments)}
     if kind == "composite":
         fields = draw(st.lists(names, min_size=1, max_size=3, unique=True))
-        return {"composite": {field: draw(st.sampled_from((*NUMBERS, *TEXTS, "uuid", "text[]"))) for field in fields}}
+        return {
+            "composite": {
+                field: draw(st.sampled_from((*NUMBERS, *TEXTS, "uuid", "text[]"))) for field in fields
+            }
+        }
     base = draw(st.sampled_from((*NUMBERS, "text", "varchar(9)")))
     check = "VALUE > 0" if base in NUMBERS else "VALUE <> ''"
     domain: dict[str, Any] = {"domain": base, "checks": {draw(names): check}}
@@ -138,22 +159,36 @@ COMPARABLE = (*NUMBERS, *TEXTS, "boolean", "date", "timestamptz", "uuid", "citex
 
 
 @st.composite
-def indexes(draw: st.DrawFn, table: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def indexes(draw: st.DrawFn, table: dict[str, dict[str, Any]]) -> dict[str, Any]:  # noqa: PLR0912 - a list of cases
     comparable = [name for name, column in table.items() if column["type"] in COMPARABLE]
     by_type = {column["type"]: name for name, column in table.items()}
     special: list[dict[str, Any]] = []
     if "jsonb" in by_type:
-        special.append({"columns": [{"column": by_type["jsonb"], "opclass": "jsonb_path_ops"}], "using": "gin"})
+        special.append(
+            {"columns": [{"column": by_type["jsonb"], "opclass": "jsonb_path_ops"}], "using": "gin"}
+        )
     if "text[]" in by_type:
         special.append({"columns": [by_type["text[]"]], "using": "gin", "with": {"fastupdate": False}})
     if "vector(3)" in by_type:
         key = [{"column": by_type["vector(3)"], "opclass": "vector_cosine_ops"}]
-        special += [{"columns": key, "using": "hnsw", "with": {"m": 8}}, {"columns": key, "using": "ivfflat", "with": {"lists": 2}}]
+        special += [
+            {"columns": key, "using": "hnsw", "with": {"m": 8}},
+            {"columns": key, "using": "ivfflat", "with": {"lists": 2}},
+        ]
     if "text" in by_type:
-        special.append({"columns": [{"expression": f"lower({quoted(by_type['text'])})", "opclass": "text_pattern_ops"}], "unique": True})
+        special.append(
+            {
+                "columns": [
+                    {"expression": f"lower({quoted(by_type['text'])})", "opclass": "text_pattern_ops"}
+                ],
+                "unique": True,
+            }
+        )
         special.append({"columns": [by_type["text"]], "using": "hash"})
     if "timestamptz" in by_type:
-        special.append({"columns": [by_type["timestamptz"]], "using": "brin", "with": {"pages_per_range": 16}})
+        special.append(
+            {"columns": [by_type["timestamptz"]], "using": "brin", "with": {"pages_per_range": 16}}
+        )
     if "int4range" in by_type:
         special.append({"columns": [by_type["int4range"]], "using": "gist"})
     if special and (not comparable or draw(st.booleans())):
@@ -192,13 +227,25 @@ def tables(draw: st.DrawFn, own_types: list[str]) -> dict[str, Any]:
     texts = [name for name, column in made.items() if column["type"] == "text" and "identity" not in column]
     if texts and "search" not in made and draw(st.booleans()):
         made["search"] = {"type": "tsvector", "generated": f"to_tsvector('simple', {quoted(texts[0])})"}
-        made["size"] = {"type": "integer", "nullable": True, "generated": {"expression": f"length({quoted(texts[0])})", "stored": draw(st.booleans())}}
-    keys = [n for n, c in made.items() if c["type"] in COMPARABLE and not c.get("nullable") and "generated" not in c]
+        made["size"] = {
+            "type": "integer",
+            "nullable": True,
+            "generated": {"expression": f"length({quoted(texts[0])})", "stored": draw(st.booleans())},
+        }
+    keys = [
+        n
+        for n, c in made.items()
+        if c["type"] in COMPARABLE and not c.get("nullable") and "generated" not in c
+    ]
     if keys and draw(st.booleans()):
         table["primary_key"] = draw(st.lists(st.sampled_from(keys), min_size=1, max_size=2, unique=True))
-    candidates = [name for name, column in made.items() if column["type"] in COMPARABLE and "generated" not in column]
+    candidates = [
+        name for name, column in made.items() if column["type"] in COMPARABLE and "generated" not in column
+    ]
     if candidates and draw(st.booleans()):
-        unique: dict[str, Any] = {"columns": draw(st.lists(st.sampled_from(candidates), min_size=1, max_size=2, unique=True))}
+        unique: dict[str, Any] = {
+            "columns": draw(st.lists(st.sampled_from(candidates), min_size=1, max_size=2, unique=True))
+        }
         if draw(st.booleans()):
             unique["nulls_not_distinct"] = True
         if draw(st.integers(0, 3)) == 0:
@@ -206,7 +253,9 @@ def tables(draw: st.DrawFn, own_types: list[str]) -> dict[str, Any]:
         table["unique"] = [unique]
     ranges = [name for name, column in made.items() if column["type"] == "int4range"]
     if ranges and draw(st.booleans()):
-        table["exclude"] = [{"elements": [{"column": ranges[0], "with": "&&"}], "where": f"NOT isempty({quoted(ranges[0])})"}]
+        table["exclude"] = [
+            {"elements": [{"column": ranges[0], "with": "&&"}], "where": f"NOT isempty({quoted(ranges[0])})"}
+        ]
     wanted = [draw(indexes(made)) for _ in range(draw(st.integers(0, 3)))]
     table["indexes"] = [index for index in wanted if index]
     if draw(st.integers(0, 2)) == 0:
@@ -231,8 +280,16 @@ def key_text(schema: str, name: str) -> str:
 def models(draw: st.DrawFn) -> dict[str, Any]:
     """A spec of kind `model` as data; it may still be refused for a reason that a random one cannot avoid."""
     type_names = draw(st.lists(names, max_size=2, unique=True))
-    table_names = draw(st.lists(names.filter(lambda n: n not in type_names), min_size=1, max_size=4, unique=True))
-    schemas = draw(st.lists(st.sampled_from(("public", "shop", 'we"ird')), min_size=len(table_names), max_size=len(table_names)))
+    table_names = draw(
+        st.lists(names.filter(lambda n: n not in type_names), min_size=1, max_size=4, unique=True)
+    )
+    schemas = draw(
+        st.lists(
+            st.sampled_from(("public", "shop", 'we"ird')),
+            min_size=len(table_names),
+            max_size=len(table_names),
+        )
+    )
     model: dict[str, Any] = {
         "kind": "model",
         "store": "Customer DB",
@@ -254,14 +311,18 @@ def models(draw: st.DrawFn) -> dict[str, Any]:
 def _refer(draw: st.DrawFn, model: dict[str, Any], key: str, target: str) -> None:
     spec = model["tables"][target]
     rules = spec.get("conventions", {})
-    has_key = "primary_key" in spec or (rules.get("primary_key", "none") != "none" and "id" not in spec["columns"])
+    has_key = "primary_key" in spec or (
+        rules.get("primary_key", "none") != "none" and "id" not in spec["columns"]
+    )
     if not has_key or ("primary_key" in spec and len(spec["primary_key"]) > 1):
         return
     model["tables"][key]["columns"]["parent ref"] = {
         "nullable": True,
         "references": {
             "table": target,
-            "on_delete": draw(st.sampled_from(("cascade", "restrict", "set null", "no action", "set default"))),
+            "on_delete": draw(
+                st.sampled_from(("cascade", "restrict", "set null", "no action", "set default"))
+            ),
             "on_update": draw(st.sampled_from(("cascade", "no action"))),
             "deferral": draw(st.sampled_from(("not deferrable", "initially deferred"))),
         },

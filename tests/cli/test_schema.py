@@ -53,7 +53,9 @@ def test_render_prints_sql(project: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "CREATE TABLE customers (" in out
 
 
-def test_render_writes_and_does_not_overwrite_what_differs(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_render_writes_and_does_not_overwrite_what_differs(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["schema", "render", "model.yaml", "--output", "schema.sql"]) == 0
     first = (project / "schema.sql").read_text()
     assert main(["schema", "render", "model.yaml", "--output", "schema.sql"]) == 0
@@ -120,7 +122,10 @@ def test_prove_on_a_live_server_leaves_nothing_and_hides_the_password(
     secret = "hunter2-not-shown"
     live = make_conninfo(**{**conninfo_to_dict(server.conninfo), "password": secret})
     monkeypatch.setenv("SCRATCH", live)
-    assert main(["schema", "prove", "model.yaml", "--rows", "20", "--dsn", "env:SCRATCH", "--output", "r.md"]) == 0
+    assert (
+        main(["schema", "prove", "model.yaml", "--rows", "20", "--dsn", "env:SCRATCH", "--output", "r.md"])
+        == 0
+    )
     text = (project / "r.md").read_text() + "".join(capsys.readouterr())
     assert secret not in text
     assert "live server" in text
@@ -137,7 +142,15 @@ def test_an_interrupted_proof_leaves_no_server(project: Path, number: signal.Sig
     temporary.mkdir(mode=0o777)
     temporary.chmod(0o777)
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    command = [sys.executable, str(ROOT / "scripts/dpe.py"), "schema", "prove", "model.yaml", "--rows", "3000000"]
+    command = [
+        sys.executable,
+        str(ROOT / "scripts/dpe.py"),
+        "schema",
+        "prove",
+        "model.yaml",
+        "--rows",
+        "3000000",
+    ]
     process = subprocess.Popen(command, cwd=project, env=environment, stderr=subprocess.PIPE, text=True)
     runs = lambda: [p for d in (temporary, Path("/tmp")) for p in d.glob(f"dpe-{os.geteuid()}/*/owner.lock")]  # noqa: E731
     before = set(runs())

@@ -19,7 +19,9 @@ DOCUMENTS = sorted(
     for pattern in ("*.md", "references/*.md", "_shared/references/*.md", "examples/*/*.md")
     for path in ROOT.glob(pattern)
 )
-SHIPPED = sorted(path for folder in ("references", "_shared/references") for path in (ROOT / folder).glob("*.md"))
+SHIPPED = sorted(
+    path for folder in ("references", "_shared/references") for path in (ROOT / folder).glob("*.md")
+)
 MAX_SKILL_LINES, MAX_SKILL_CHARACTERS = 500, 20_000
 """5,000 tokens are about 20,000 characters of English."""
 
@@ -40,7 +42,9 @@ def links(path: Path) -> list[str]:
 
 def commands() -> list[str]:
     """Every command line in a bash fence, once."""
-    lines = [line.strip() for path in DOCUMENTS for block in fences(path, "bash") for line in block.splitlines()]
+    lines = [
+        line.strip() for path in DOCUMENTS for block in fences(path, "bash") for line in block.splitlines()
+    ]
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
 
 
@@ -102,7 +106,9 @@ def test_documented_commands_run(command: str, checkout: Path) -> None:
         pytest.skip("this is what .ci/run runs")
     words = shlex.split(command)
     assert words[:2] == ["python3", "scripts/dpe.py"], f"not a command of ours: {command}"
-    done = subprocess.run([sys.executable, *words[1:]], cwd=checkout, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, *words[1:]], cwd=checkout, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     assert done.stdout.strip()
 
@@ -113,4 +119,6 @@ def test_every_command_is_documented() -> None:
     text = (ROOT / "README.md").read_text() + (ROOT / "SKILL.md").read_text()
     for noun, declared in NOUNS.items():
         for verb in declared.verbs or (noun,):
-            assert f"`{verb}`" in text or f"{noun} {verb}" in text, f"{noun} {verb} is in neither README nor SKILL.md"
+            assert f"`{verb}`" in text or f"{noun} {verb}" in text, (
+                f"{noun} {verb} is in neither README nor SKILL.md"
+            )

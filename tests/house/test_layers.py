@@ -28,7 +28,11 @@ def imports(tree: ast.AST) -> Iterator[str]:
     for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module] if node.module != "data_platform" else [f"data_platform.{a.name}" for a in node.names]
+            names = (
+                [node.module]
+                if node.module != "data_platform"
+                else [f"data_platform.{a.name}" for a in node.names]
+            )
         for name in names:
             parts = name.split(".")
             if parts[0] == "data_platform":
@@ -53,7 +57,9 @@ def violations(room: str, source: str) -> list[str]:
 
 
 def modules() -> list[tuple[str, Path]]:
-    return [(p.relative_to(PACKAGE).parts[0], p) for p in sorted(PACKAGE.rglob("*.py")) if p.parent != PACKAGE]
+    return [
+        (p.relative_to(PACKAGE).parts[0], p) for p in sorted(PACKAGE.rglob("*.py")) if p.parent != PACKAGE
+    ]
 
 
 @pytest.mark.parametrize(("room", "path"), modules(), ids=lambda v: str(v) if isinstance(v, str) else v.stem)
@@ -79,8 +85,15 @@ def test_only_postgres_and_proofs_touch_a_server() -> None:
     for room, path in modules():
         if room == "postgres" or "prove" in path.parts or path.stem == "prove":
             continue
-        names = {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
-        names |= {a.name for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Import) for a in n.names}
+        names = {
+            node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+        }
+        names |= {
+            a.name
+            for n in ast.walk(ast.parse(path.read_text()))
+            if isinstance(n, ast.Import)
+            for a in n.names
+        }
         # sql quotes literals with the driver's own function, which needs no connection.
         assert "psycopg" not in names or room == "sql", f"{path} imports the driver"
 

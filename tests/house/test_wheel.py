@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,22 +17,28 @@ ROOT = Path(__file__).parents[2]
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with our wheel; the dependencies are those of the running one."""
     place = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(place), str(ROOT)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(place),
+        str(ROOT),
+    ]
     subprocess.run(build, check=True, capture_output=True)
     home = place / "venv"
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
     wheel = next(place.glob("*.whl"))
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True, capture_output=True)
+    subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True, capture_output=True
+    )
     site = next((home / "lib").glob("python*")) / "site-packages"
-    (site / "dependencies.pth").write_text(str(Path(os.path.dirname(yaml_path())).parent) + "\n")
+    (site / "dependencies.pth").write_text(f"{Path(yaml.__file__).parents[1]}\n")
     return home / "bin" / "dpe"
-
-
-def yaml_path() -> str:
-    import yaml
-
-    return yaml.__file__
 
 
 def test_the_installed_command_renders_the_example(installed: Path, tmp_path: Path) -> None:
@@ -44,6 +50,8 @@ def test_the_installed_command_renders_the_example(installed: Path, tmp_path: Pa
 
 
 def test_the_installed_command_refuses_without_a_scope(installed: Path, tmp_path: Path) -> None:
-    done = subprocess.run([installed, "scope", "check"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [installed, "scope", "check"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 3
     assert done.stderr.startswith("[DATA_PLATFORM_ENGINEER] - I cannot proceed with this request.")

@@ -15,7 +15,9 @@ def test_a_database_does_not_differ_from_itself() -> None:
 
 
 def test_a_table_less_is_removed_with_all_its_parts() -> None:
-    fewer = replace(SHOP_DATABASE, tables=tuple(t for t in SHOP_DATABASE.tables if t.name.name != "order_items"))
+    fewer = replace(
+        SHOP_DATABASE, tables=tuple(t for t in SHOP_DATABASE.tables if t.name.name != "order_items")
+    )
     found = differences(SHOP_DATABASE, fewer)
     assert "table public.order_items" in found.removed
     assert "column public.order_items.line" in found.removed

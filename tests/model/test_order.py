@@ -17,7 +17,12 @@ def tables(pairs: list[tuple[int, int]]) -> list[Table]:
             name=Name("public", f"t{number}"),
             columns=(Column(name="a", type="integer"),),
             foreign_keys=tuple(
-                ForeignKey(name=f"k{target}", columns=("a",), target=Name("public", f"t{target}"), target_columns=("a",))
+                ForeignKey(
+                    name=f"k{target}",
+                    columns=("a",),
+                    target=Name("public", f"t{target}"),
+                    target_columns=("a",),
+                )
                 for source, target in pairs
                 if source == number
             ),

@@ -1,6 +1,6 @@
 """Each rule where it must fire and, one step away, where it must not: `lint_cases/<rule>.yaml`.
 
-A case is a model without `kind` and `store`; `objects` lists the objects of the findings that the rule must have.
+A case is a model without `kind` and `store`; `objects` are those of the findings that the rule must have.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, assume, given, settings
 
 from data_platform.model.design import Design
 from data_platform.report.finding import Finding
 from data_platform.schema.lint import RULES, lint
 from data_platform.spec import document, validate
+from data_platform.spec.document import SpecProblem
 from data_platform.spec.model import read_model
+from strategies import models
 
 CASES = Path(__file__).parent / "lint_cases"
 HEAD = {"kind": "model", "store": "Test DB"}
@@ -56,7 +59,9 @@ def test_stays_quiet(rule: str, case: dict[str, Any]) -> None:
 
 def test_every_rule_has_both_cases() -> None:
     cases = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in CASES.glob("*.yaml")}
-    assert {name for name, case in cases.items() if case["fires"] and case["quiet"]} == {rule.name for rule in RULES}
+    assert {name for name, case in cases.items() if case["fires"] and case["quiet"]} == {
+        rule.name for rule in RULES
+    }
 
 
 def test_names_are_unique_and_reasons_are_sentences() -> None:
@@ -95,15 +100,30 @@ def test_our_own_examples_are_clean(path: Path) -> None:
     assert [finding for finding in lint(read_model(read)) if finding.severity != "info"] == []
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(models())
+def test_random_models_are_read(spec: dict[str, Any]) -> None:
+    try:
+        findings = _lint(spec)
+    except SpecProblem:
+        assume(False)
+    assert all(finding.line for finding in findings)
+
+
 def test_hostile_names_are_no_trouble() -> None:
     name, column = 'x"; DROP TABLE "y', "sel'ect\n--"
     table = {
-        "columns": {column: {"type": "jsonb"}, "a.b": {"type": "int[]", "nullable": True}, "ünï": "vector(3)"},
+        "columns": {
+            column: {"type": "jsonb"},
+            "a.b": {"type": "int[]", "nullable": True},
+            "ünï": "vector(3)",
+        },
         "unique": [[column], ["a.b"]],
         "indexes": [{"columns": ["ünï"], "using": "hnsw"}],
     }
     quoted = '"' + name.replace('"', '""') + '"'
-    sql = f'SELECT * FROM {quoted} AS "s""t" WHERE "s""t"."a.b" = :p AND lower("ünï"::text) LIKE \'%a\' OFFSET 3'
+    where = """ "s""t"."a.b" = :p AND lower("ünï"::text) LIKE '%a' """
+    sql = f'SELECT * FROM {quoted} AS "s""t" WHERE {where} OFFSET 3'
     model = {"extensions": ["vector"], "tables": {'"' + name.replace('"', '""') + '"': table}}
     findings = _lint({**model, "access_patterns": {"p\n": {"sql": sql, "parameters": {"p": "int[]"}}}})
     assert {"vector-opclass", "select-star", "offset-pagination"} <= {finding.rule for finding in findings}

@@ -72,7 +72,9 @@ class TestARightDesign:
 
     def test_the_json_has_the_keys_of_the_contract(self, shop: Proof) -> None:
         told = report.result(shop, checklist(shop, ()))
-        assert {"verdict", "server_version", "rows", "access_patterns", "constraints", "checklist"} <= set(told)
+        assert {"verdict", "server_version", "rows", "access_patterns", "constraints", "checklist"} <= set(
+            told
+        )
         assert told["rows"] == {"public.customers": 300, "public.orders": 300, "public.order_items": 300}
         assert len(told["checklist"]) == 8
 
@@ -112,7 +114,9 @@ class TestAWrongDesign:
         assert prove(design(SHOP), older, ROWS).verdict == "not_provable"
 
     def test_rows_that_cannot_exist(self, server: Server) -> None:
-        proof = prove(design("tables: {t: {columns: {a: {type: int, check: a > 5 AND a < 3}}}}"), server, ROWS)
+        proof = prove(
+            design("tables: {t: {columns: {a: {type: int, check: a > 5 AND a < 3}}}}"), server, ROWS
+        )
         assert proof.verdict == "not_provable"
         assert proof.filled[0].note
 
@@ -128,7 +132,8 @@ access_patterns: {few: {sql: "SELECT id FROM t WHERE a = :a", parameters: {a: in
         assert "pattern-reads-whole-table" in {finding.rule for finding in report.findings(wrong, proof)}
 
     @pytest.mark.parametrize(
-        "expression", ["pg_read_file('/etc/passwd')", "pg_ls_dir('/')::text", "lo_import('/etc/passwd')::text"]
+        "expression",
+        ["pg_read_file('/etc/passwd')", "pg_ls_dir('/')::text", "lo_import('/etc/passwd')::text"],
     )
     def test_what_reaches_for_the_machine_is_refused(self, server: Server, expression: str) -> None:
         text = f"""
@@ -158,14 +163,16 @@ class TestTheCatalogMustBeEqual:
         [
             ("ALTER TABLE orders ALTER total TYPE numeric(12,2)", "column public.orders.total", "type"),
             ("ALTER TABLE orders ALTER state SET DEFAULT 'paid'", "column public.orders.state", "default"),
-            ("ALTER TABLE orders ALTER placed_at DROP NOT NULL", "column public.orders.placed_at", "nullable"),
+            (
+                "ALTER TABLE orders ALTER placed_at DROP NOT NULL",
+                "column public.orders.placed_at",
+                "nullable",
+            ),
             ("COMMENT ON TABLE orders IS 'x'", "table public.orders", "comment"),
             ("ALTER TYPE state ADD VALUE 'lost'", "type public.state", "labels"),
         ],
     )
-    def test_changed(
-        self, server: Server, change: str, object_: str, property_: str
-    ) -> None:
+    def test_changed(self, server: Server, change: str, object_: str, property_: str) -> None:
         with loaded(server, design(SHOP)) as (connection, _):
             connection.execute(change.encode())
             found = differences(canonical(connection, design(SHOP)), read(connection))
@@ -175,7 +182,10 @@ class TestTheCatalogMustBeEqual:
         ("change", "missing"),
         [
             ("DROP INDEX orders_total_idx", "index orders_total_idx on public.orders"),
-            ("ALTER TABLE orders DROP CONSTRAINT orders_total_check", "constraint orders_total_check on public.orders"),
+            (
+                "ALTER TABLE orders DROP CONSTRAINT orders_total_check",
+                "constraint orders_total_check on public.orders",
+            ),
         ],
     )
     def test_missing(self, server: Server, change: str, missing: str) -> None:

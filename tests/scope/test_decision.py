@@ -104,7 +104,7 @@ def test_two_other_owners_are_a_conflict_and_one_with_and_without_a_person_is_no
 def test_the_role_can_be_inactive(project: Project) -> None:
     absent = check(project(ROLES + "| Backend Developer | @bob | APIs |"))
     assert (absent.verdict, absent.exit_code, absent.line) == ("role_inactive", 4, 2)
-    assert verdict(project, ROLES) == "role_inactive"
+    assert verdict(project, ROLES + "\n### Domain Ownership\n- Orders: Backend Developer\n") == "role_inactive"
     assert verdict(project, ROLES + "| ~~Data Platform Engineer~~ | @d | Orders |", "Orders") == "role_inactive"
     assert verdict(project, ROLES + "| Data Platform Engineer (Billing) | @b | Billing DB |") == "role_inactive"
 
@@ -121,7 +121,7 @@ def test_the_older_convention_counts_and_is_named(project: Project) -> None:
     assert (decision.verdict, decision.line) == ("defined", 3)
     assert "older convention" in decision.message
     assert verdict(project, text, "Orders") == "owned"
-    assert verdict(project, text + "[anything]\n", "Orders") == "owned"
+    assert verdict(project, f"{text}### Other\n[anything]\n", "Orders") == "owned"
     assert check(project(text + BULLETS)).line == 5, "the level-2 heading wins"
 
 
@@ -183,7 +183,7 @@ def test_what_is_repeated_is_bounded_and_harmless(project: Project) -> None:
 
 def test_a_store_name_cannot_act_in_the_command_that_is_suggested(project: Project) -> None:
     message = check(project(TABLES), "a'; $(touch x) `touch y`\"").message
-    assert "--theirs 'a ; $(touch x) touch y\"'" in message
+    assert "--theirs 'a ; $(touch x) touch y \"'" in message
 
 
 def test_a_password_is_found_and_never_shown(project: Project) -> None:

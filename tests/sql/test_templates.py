@@ -50,7 +50,7 @@ def test_no_template_prints_without_a_filter() -> None:
     from pathlib import Path
 
     for path in sorted(Path(resource("templates", "ddl")).glob("*.j2")):
-        tree = jinja2.Environment(autoescape=False).parse(path.read_text())  # noqa: S701
+        tree = jinja2.Environment(autoescape=False).parse(path.read_text())
         for output in tree.find_all(jinja2.nodes.Output):
             for node in output.nodes:
                 if isinstance(node, jinja2.nodes.TemplateData | jinja2.nodes.Filter):

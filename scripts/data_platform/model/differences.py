@@ -79,4 +79,6 @@ def _table(table: Table) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _properties(part: Any) -> dict[str, Any]:
-    return {field.name: getattr(part, field.name) for field in dataclasses.fields(part) if field.name != "name"}
+    return {
+        field.name: getattr(part, field.name) for field in dataclasses.fields(part) if field.name != "name"
+    }

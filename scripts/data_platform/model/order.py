@@ -41,6 +41,6 @@ def in_dependency_order(tables: Iterable[Table]) -> Ordered:
             forward |= {(name, key.name) for key in table.foreign_keys if key.target in needs[name]}
             needs[name] = set()
         finished = {table.name for table in done}
-        for open_ in needs.values():
-            open_ -= finished
+        for targets in needs.values():
+            targets.difference_update(finished)
     return Ordered(tuple(done), frozenset(forward))

@@ -91,7 +91,9 @@ def _table_pieces(number: int, table: Table) -> Iterator[str]:
     for position, check in enumerate(table.checks):
         yield f"ALTER TABLE {name} ADD CONSTRAINT c{position} CHECK ({expression(check.expression)})"
     keys = [(index.method, index.elements, index.where) for index in table.indexes]
-    keys += [(part.method, tuple(item.element for item in part.elements), part.where) for part in table.exclusions]
+    keys += [
+        (part.method, tuple(item.element for item in part.elements), part.where) for part in table.exclusions
+    ]
     for position, (method, elements, where) in enumerate(keys):
         listed = ", ".join(_element_piece(element) for element in elements)
         predicate = f" WHERE {expression(where)}" if where is not None else ""
@@ -166,7 +168,8 @@ def _table(table: Table, spelled: Table) -> Table:
         ),
         indexes=tuple(_index(index, index_at(position)) for position, index in enumerate(table.indexes)),
         exclusions=tuple(
-            _exclusion(part, index_at(len(table.indexes) + position)) for position, part in enumerate(table.exclusions)
+            _exclusion(part, index_at(len(table.indexes) + position))
+            for position, part in enumerate(table.exclusions)
         ),
         comment=table.comment or None,
     )
@@ -223,4 +226,3 @@ def _element(element: IndexElement, spelled: IndexElement) -> IndexElement:
 def _spelled(author: str | None, server: str | None) -> str | None:
     """The server's spelling of what the author wrote; nothing that the author did not write."""
     return server if author is not None else None
-

@@ -40,7 +40,7 @@ from data_platform.model.database import (
 )
 from data_platform.postgres.queries import query
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 Connection = psycopg.Connection[Any]
 
 _ACTIONS: dict[str, Action] = {
@@ -99,7 +99,9 @@ def _types(enums: list[Row], domains: list[Row], composites: list[Row]) -> tuple
             nullable=not row["not_null"],
             default=row["default_expression"],
             collation=row["collation"],
-            checks=tuple(Check(name=name, expression=text) for name, text in sorted((row["checks"] or {}).items())),
+            checks=tuple(
+                Check(name=name, expression=text) for name, text in sorted((row["checks"] or {}).items())
+            ),
             comment=row["comment"],
         )
         for row in domains
@@ -128,7 +130,9 @@ def _tables(
     )
 
 
-def _table(row: Row, columns: list[Row], constraints: list[Row], indexes: list[Row], triggers: list[Row]) -> Table:
+def _table(
+    row: Row, columns: list[Row], constraints: list[Row], indexes: list[Row], triggers: list[Row]
+) -> Table:
     by_oid = {index["oid"]: index for index in indexes}
     kinds = defaultdict(list)
     for constraint in constraints:

@@ -53,7 +53,10 @@ class Finding:
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """By file, line and rule, so that the same input gives the same bytes."""
     return tuple(
-        sorted(findings, key=lambda f: (f.file or "", f.line or 0, f.column or 0, f.rule, f.object or "", f.message))
+        sorted(
+            findings,
+            key=lambda f: (f.file or "", f.line or 0, f.column or 0, f.rule, f.object or "", f.message),
+        )
     )
 
 

@@ -1,7 +1,7 @@
 """A design as a Mermaid entity-relationship diagram that parses whatever the names are.
 
-Inside quotes Mermaid knows one escape, `#<code point>;`. Attributes are bare words: a column's name that is none
-is written beside it, as the attribute's comment.
+Inside quotes Mermaid knows one escape, `#<code point>;`. An attribute is a bare word: a column's name that is
+none stands in the attribute's comment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from data_platform.sql.text import qualified
 
 _NO_WORD = re.compile(r"[^A-Za-z0-9_]+")
 _KEY_WORD = re.compile(r"(pk|fk|uk)\Z", re.IGNORECASE)
-_PLAIN = frozenset(" _-.,/()+='!")
+_PLAIN = frozenset(" _-.,/()+='!…")
 _LONGEST_COMMENT = 60
 _SPOKEN = {
     "bool": "boolean",
@@ -67,7 +67,7 @@ def _attributes(table: Table) -> Iterator[str]:
 
 
 def _type(text: str) -> str:
-    """The type as one word: `numeric(12, 2)` is `numeric_12_2`, `timestamp with time zone` is `timestamptz`."""
+    """The type as one word: `numeric(12, 2)` is `numeric_12_2`, `timestamp with time zone` `timestamptz`."""
     found = types.reference(text)
     words = [_SPOKEN.get(found.name, found.name), *found.modifiers]
     return _word("_".join(words), set()) + "[]" * found.array
@@ -93,8 +93,8 @@ def _marks(table: Table, column: str) -> Iterator[str]:
         yield "PK"
     if any(column in key.columns for key in table.foreign_keys):
         yield "FK"
-    alone = table.primary_key is not None and table.primary_key.columns == (column,)
-    if not alone and (column,) in (*_keys(table), *_keys(table, where="deleted_at IS NULL")):
+    is_key = table.primary_key is not None and table.primary_key.columns == (column,)
+    if not is_key and (column,) in (*_keys(table), *_keys(table, where="deleted_at IS NULL")):
         yield "UK"
 
 

@@ -59,7 +59,9 @@ def statements(design: Design) -> tuple[Statement, ...]:
         *_setup(design),
         *(made for type_ in database.types for made in _type(type_)),
         *(
-            Statement(render("ddl/function.sql.j2", function=function), f"function {function.name}", "functions")
+            Statement(
+                render("ddl/function.sql.j2", function=function), f"function {function.name}", "functions"
+            )
             for function in database.functions
         ),
         *(
@@ -106,7 +108,11 @@ def header(design: Design, again: str) -> str:
 def _file(design: Design, again: str, made: tuple[Statement, ...]) -> str:
     path = _search_path(design)
     # Every file stands alone, so each sets the path; the statements that make the schemas come before it.
-    body = [*(s.sql for s in made if s.section == "setup"), *path, *(s.sql for s in made if s.section != "setup")]
+    body = [
+        *(s.sql for s in made if s.section == "setup"),
+        *path,
+        *(s.sql for s in made if s.section != "setup"),
+    ]
     return header(design, again) + "\n" + "\n\n".join(body) + "\n"
 
 
@@ -126,7 +132,9 @@ def _setup(design: Design) -> Iterator[Statement]:
     for schema in design.database.schemas:
         yield Statement(render("ddl/schema.sql.j2", schema=schema), f"schema {schema}", "setup")
     for extension in design.database.extensions:
-        yield Statement(render("ddl/extension.sql.j2", extension=extension), f"extension {extension.name}", "setup")
+        yield Statement(
+            render("ddl/extension.sql.j2", extension=extension), f"extension {extension.name}", "setup"
+        )
 
 
 def _type(type_: Type) -> Iterator[Statement]:
@@ -201,8 +209,15 @@ def _added_key(table: Table, key: ForeignKey) -> Statement:
     return Statement(sql, f"foreign key {key.name} on {table.name}", "foreign_keys")
 
 
-def _comment(kind: str, object_: Sql, text: str, made: str, section: Section, table: Name | None = None) -> Statement:
-    return Statement(render("ddl/comment.sql.j2", kind=kind, object=object_, text=text), f"comment on {made}", section, table)
+def _comment(
+    kind: str, object_: Sql, text: str, made: str, section: Section, table: Name | None = None
+) -> Statement:
+    return Statement(
+        render("ddl/comment.sql.j2", kind=kind, object=object_, text=text),
+        f"comment on {made}",
+        section,
+        table,
+    )
 
 
 def _slug(section: Section, table: Name | None) -> str:
@@ -214,4 +229,3 @@ def _slug(section: Section, table: Name | None) -> str:
 
 def _one_line(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-

@@ -127,6 +127,15 @@ def stores(project: str | os.PathLike[str]) -> tuple[Store, ...]:
     )  # fmt: skip
 
 
+def owned_names(scope: Scope) -> list[str]:
+    """Our stores, each under the first of its spellings."""
+    spelled: dict[str, str] = {}
+    for claim in scope.claims:
+        if claim.ours:
+            spelled.setdefault(store_key(claim.store), claim.store)
+    return list(spelled.values())
+
+
 def _asked(store: str | None) -> str | None:
     return None if store is None else echo(store)
 
@@ -168,7 +177,7 @@ def _placeholders(located: Located) -> Decision:
 
 def _defined(located: Located) -> Decision:
     scope = located.scope
-    owned = list(dict.fromkeys(echo(claim.store) for claim in scope.claims if claim.ours))
+    owned = [echo(name) for name in owned_names(scope)]
     title = f" (`{echo(scope.title)}`)" if scope.title else ""
     older = " Read from `### Domain Ownership` alone, an older convention." if scope.older_convention else ""
     listed = ", ".join(f"`{name}`" for name in owned[:_LISTED]) or "none is listed"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import NamedTuple
 
-from data_platform.scope.decision import locate, stores
+from data_platform.scope.decision import locate, owned_names, stores
 from data_platform.scope.messages import echo, message
 from data_platform.scope.names import ROLE, store_key
 
@@ -37,7 +37,7 @@ def fill(project: str | os.PathLike[str], need: Need) -> tuple[str, tuple[str, .
     located, _ = locate(project)
     theirs = next((s for s in listed if not s.ours and store_key(s.name) == store_key(need.theirs)), None)
     owner = need.owner or (theirs.owner if theirs else None)
-    ours = need.ours or tuple(dict.fromkeys(store.name for store in listed if store.ours))
+    ours = need.ours or tuple(owned_names(located.scope) if located else ())
     said = {
         "project": need.project or (located.scope.title if located else ""),
         "context": need.context,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from data_platform.scope import section
 from data_platform.scope.answers import Answers, CannotWrite, role_of
 from data_platform.scope.decision import Located, locate
-from data_platform.scope.names import ROLE
+from data_platform.scope.names import ROLE, store_key
 from data_platform.scope.search import FILE_LIMIT, claude_files, decode
 
 _CONTEXT = 3  # lines around a change, as diffs show them
@@ -103,7 +103,7 @@ def plan(project: Path, answers: Answers, *, force: bool) -> Change:
             f"{here.shown}:{here.scope.line} already holds another scope",
             "read it, look at the diff with --force --dry-run, then --force to replace it",
         )
-    _verify(after, wanted)
+    _verify(after, wanted, answers)
     return change
 
 
@@ -164,8 +164,8 @@ def _appended(lines: list[str], written: list[str]) -> list[str]:
     return [*lines, *([] if not lines[-1].strip() else [line_end]), *written]
 
 
-def _verify(after: bytes, wanted: str) -> None:
-    """The file must say to the gate what the section alone says."""
+def _verify(after: bytes, wanted: str, answers: Answers) -> None:
+    """The file must say to the gate what the section alone says, and that is what the answers say."""
     alone, together = section.read(wanted), section.read(decode(after))
     if alone is None or alone.placeholders:
         raise CannotWrite("an answer still looks like a template's `[value]`", "the project's own value")
@@ -173,6 +173,16 @@ def _verify(after: bytes, wanted: str) -> None:
         raise CannotWrite("the file ends inside code or a comment, which would hide the section", "close it")
     if _facts(together) != _facts(alone):
         raise CannotWrite("the file has a second Project Scope section", "make the two one by hand first")
+
+
+    for store in answers.stores:
+        key = store_key(store.name)
+        read_as = {claim.ours for claim in alone.claims if key and store_key(claim.store) == key}
+        if read_as != {store.owner is None}:
+            raise CannotWrite(
+                f"{store.name!r} would not be read back as one store with one owner",
+                "a name without commas, parentheses and dashes, and unlike the other names",
+            )
 
 
 def _facts(scope: section.Scope) -> list[tuple[str, str, bool]]:

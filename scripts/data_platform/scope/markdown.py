@@ -99,19 +99,15 @@ def indent(line: str) -> int:
 
 def heading(line: str) -> tuple[int, str] | None:
     """The level and the title, without marks, of the heading that this line is, if it is one."""
-    if "#" not in line[:4]:
-        return None
     start = line.lstrip(" ")
-    level = len(start) - len(start.lstrip("#"))
-    if not 1 <= level <= 6 or len(line) - len(start) > 3:
-        return None
-    rest = start[level:]
-    if rest and rest[0] not in " \t":
+    rest = start.lstrip("#")
+    level = len(start) - len(rest)
+    if not 1 <= level <= 6 or len(line) - len(start) > 3 or (rest and rest[0] not in " \t"):
         return None
     title = rest.strip()
-    bare = title.rstrip("#")
-    if bare != title and (not bare or bare[-1] in " \t"):
-        title = bare.rstrip()
+    if title.endswith("#"):
+        bare = title.rstrip("#")
+        title = bare.rstrip() if not bare or bare[-1] in " \t" else title
     return level, title
 
 
@@ -138,6 +134,9 @@ class Paragraph:
 
     line: int
     source: str
+
+
+_MARKS = frozenset(">-*_+0123456789")  # what a quote, a rule or a list item can begin with
 
 
 class Blocks:
@@ -171,9 +170,10 @@ class Blocks:
         blank_before, self._after_blank = self._after_blank, False
         if columns >= 4 and not self._in_list and not self._in_paragraph:
             return  # indented code
-        if text[0] == ">" or _is_rule(text):
+        marked = text[0] in _MARKS
+        if marked and (text[0] == ">" or _is_rule(text)):
             self._end_list()
-        elif (content := _item_content(text)) is not None:
+        elif marked and (content := _item_content(text)) is not None:
             self._start_item(number, columns, content)
         elif "|" in text and (text[0] == "|" or self._item is None):
             self._end_list()
@@ -219,16 +219,11 @@ class Blocks:
 
 def _item_content(text: str) -> str | None:
     """What follows the mark of a list item and its checkbox, or None."""
-    mark, _, rest = text.partition(" ")
-    if mark not in ("-", "*", "+") and not (
-        mark[-1:] in (".", ")") and mark[:-1].isdecimal() and len(mark) < 11
-    ):
-        if "\t" not in text[:11]:
-            return None
-        mark, _, rest = text.partition("\t")
-        if mark not in ("-", "*", "+"):
-            return None
-    rest = rest.strip()
+    mark = text.split(None, 1)[0]
+    numbered = mark[-1] in ".)" and mark[:-1].isdecimal() and len(mark) < 11
+    if mark not in ("-", "*", "+") and not numbered:
+        return None
+    rest = text[len(mark) :].strip()
     return rest[3:].strip() if rest[:4].lower() in ("[ ] ", "[x] ") else rest
 
 
@@ -251,7 +246,9 @@ def split_row(text: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """The words that a reader sees: without emphasis, code marks and the targets of links."""
+    """The words that a reader sees: without emphasis, code marks, targets of links, and what is struck out."""
+    if "~~" in text:
+        text = "".join(text.split("~~")[::2])
     if "[" in text:
         text = _links_as_text(text)
     for mark in ("**", "__", "`"):

@@ -142,32 +142,36 @@ def _role_at(spelled: list[str]) -> int | None:
 
 @record
 class Team:
-    """Who "we" are, as far as the file says: words of the team's slug, and the people of our role."""
+    """Who "we" are, as far as the file says: the words that name our team or the people of our role.
 
-    slug: frozenset[str]
-    people: tuple[str, ...]
+    `is_told_apart` says that a team or a handle is known for our role, so that another one is somebody else.
+    """
+
+    known: frozenset[str]
+    is_told_apart: bool = False
+
+    def with_people(self, people: list[str]) -> Team:
+        """The same team, with the people whom Active Roles gives our role to."""
+        return Team(
+            self.known.union(*map(_identity, people)), bool(people) and all(map(_names_a_team, people))
+        )
 
     def owns(self, stated: Owner) -> bool:
         """Whether that owner is the Data Platform Engineer of this team."""
         if not stated.is_role:
             return False
-        if not stated.qualifier - _TEAM_WORDS <= self._known() | _OURSELVES:
+        if stated.qualifier and not stated.qualifier - _TEAM_WORDS <= self.known | _OURSELVES:
             return False
         return not self._is_someone_else(stated)
-
-    def _known(self) -> frozenset[str]:
-        return self.slug.union(*(_identity(person) for person in self.people))
 
     def _is_someone_else(self, stated: Owner) -> bool:
         """The row gives our role, but to a team or a handle that Active Roles does not give it to.
 
         A person's plain name proves nothing: people belong to teams that the file need not spell out.
         """
-        if not stated.people or not self.people:
+        if not self.is_told_apart or not stated.people or not all(map(_names_a_team, stated.people)):
             return False
-        if not all(_names_a_team(person) for person in (*stated.people, *self.people)):
-            return False
-        return not any(_identity(person) <= self._known() for person in stated.people)
+        return not any(_identity(person) <= self.known for person in stated.people)
 
 
 def _identity(person: str) -> frozenset[str]:

@@ -15,6 +15,7 @@ _MENU = frozenset({"linear", "github", "none"})
 _SEPARATORS = ",;:/|(@—–&"
 _REACH = 300  # a placeholder is a phrase; looking further would make a hostile line slow
 _LIMIT = 50
+_TRIED = 10_000  # brackets in one value
 
 
 def link_names(text: str) -> frozenset[str]:
@@ -77,18 +78,20 @@ def _menu(value: str) -> str:
 
 
 def _brackets(value: str, links: frozenset[str], *, whole_only: bool) -> Iterator[str]:
-    at = value.find("[")
-    while at >= 0:
+    at = -1
+    for _ in range(_TRIED):
+        at = value.find("[", at + 1)
+        if at < 0:
+            return
         end = value.find("]", at, at + _REACH)
         if end < 0:
-            at = value.find("[", at + 1)
             continue
         inner = value[at + 1 : end]
         if not _is_link_or_mark(value, at, end, inner, links) and (
             inner.lower().lstrip().startswith("e.g") or _stands_alone(value, at, end, whole_only=whole_only)
         ):
             yield value[at : end + 1]
-        at = value.find("[", end + 1)
+        at = end
 
 
 def _is_link_or_mark(value: str, at: int, end: int, inner: str, links: frozenset[str]) -> bool:

@@ -71,7 +71,7 @@ def read(text: str) -> Scope | None:
         empty=not blocks,
         claims=tuple(claim for section in sections for claim in _claims(section, team)),
         roles_line=roles[0].line if roles else None,
-        active=any(team.owns(role.owner) for section in roles for role in _roles(section)),
+        active=any(team.owns(role.owner) for section in roles for role in section.roles),
         placeholders=unedited(_titles(regions), blocks, link_names(text)),
     )
 
@@ -86,35 +86,35 @@ def _regions_of_scope(text: str) -> list[Region]:
         return []
     named: list[Region] = []
     older: list[Region] = []
-    for region in _regions(text):
-        if region.title is not None:
-            named.append(region)
-        elif region.older and not older:
-            older.append(region)
+    for line, title, domains, lines in _regions(text):
+        if title is not None:
+            named.append(Region(line, title, domains, lines))
+        elif domains and not older:
+            older.append(Region(line, title, domains, lines))
         if len(named) == _SECTION_LIMIT:
             break
     return named or older
 
 
-def _regions(text: str) -> Iterator[Region]:
-    region = Region(0, None, 0, [])
+def _regions(text: str) -> Iterator[tuple[int, str | None, int, list[tuple[int, str]]]]:
+    """The fields of every region of the file; bare, as a file may have a million."""
+    start, name, older = 0, None, 0
+    lines: list[tuple[int, str]] = []
     for number, line in visible(text):
         head = heading(line) if "#" in line else None
-        if head is not None:
-            level, title = head
-            if level <= 2:
-                yield region
-                region = Region(number, _scope_title(title) if level == 2 else None, 0, [])
-                continue
-            if level == 3 and not region.older and _kind(title) == "domains":
-                region = replace(region, older=number)
-        elif line.startswith(("=", "-")) and _underlines(line, region.lines):
-            region.lines.pop()
-            yield region
-            region = Region(number, None, 0, [])
+        if head is not None and head[0] <= 2:
+            yield start, name, older, lines
+            start, name, older, lines = number, _scope_title(*head), 0, []
             continue
-        region.lines.append((number, line))
-    yield region
+        if head is not None and not older and head[0] == 3 and _kind(head[1]) == "domains":
+            older = number
+        elif line.startswith(("=", "-")) and _underlines(line, lines):
+            lines.pop()
+            yield start, name, older, lines
+            start, name, older, lines = number, None, 0, []
+            continue
+        lines.append((number, line))
+    yield start, name, older, lines
 
 
 def _underlines(line: str, before: list[tuple[int, str]]) -> bool:
@@ -129,38 +129,49 @@ def _underlines(line: str, before: list[tuple[int, str]]) -> bool:
     return not (first[:1] in "#>|-*+ \t" or first[:1].isdigit())
 
 
-def _scope_title(title: str) -> str | None:
+def _scope_title(level: int, title: str) -> str | None:
     """The name in `Project Scope: Name`, "" for a bare `Project Scope`, None for any other title."""
-    if "scope" not in title.lower():
+    if level != 2 or "scope" not in title.lower():
         return None
     head, _, name = plain(title).partition(":")
     return name.strip() if head.lower().split() == ["project", "scope"] else None
 
 
+_KINDS = {
+    ("team", "context"): "team",
+    ("domain", "ownership"): "domains",
+    ("active", "roles"): "roles",
+    ("active", "role"): "roles",
+    ("data", "stores"): "stores",
+}
+_FIRST_LETTERS = frozenset("tdaTDA")
+
+
 def _kind(title: str) -> str:
     """Which of the four known subsections a title opens, or ""."""
-    lower = title.lower()
-    if not ("team" in lower or "owner" in lower or "role" in lower or "store" in lower):
-        return ""  # the usual case, without a closer look
-    match names.words(plain(title))[:2]:
-        case ["team", "context"]:
-            return "team"
-        case ["domain", "ownership"]:
-            return "domains"
-        case ["active", "roles" | "role"]:
-            return "roles"
-        case ["data", "stores"]:
-            return "stores"
-    return ""
+    bare = title.lstrip("*_` ")
+    if bare[:1] not in _FIRST_LETTERS:
+        return ""
+    return _KINDS.get(tuple(names.words(plain(title[:80]))[:2]), "")
+
+
+@record
+class Role:
+    """One row of Active Roles."""
+
+    owner: names.Owner
+    scope: str
+    block: Row | Item
 
 
 @record
 class Section:
-    """A subsection with its blocks."""
+    """A subsection with its blocks; `roles` are what they say when it is the Active Roles."""
 
     kind: str
     line: int
     blocks: list[Row | Item | Paragraph]
+    roles: list[Role]
 
 
 def _subsections(region: Region) -> list[Section]:
@@ -171,7 +182,12 @@ def _subsections(region: Region) -> list[Section]:
             parts[-1][2].append((number, line))
         else:
             parts.append((_kind(head[1]), number, []))
-    return [Section(kind, line, Blocks().read(lines)) for kind, line, lines in parts]
+    return [_section(kind, line, lines) for kind, line, lines in parts if kind == "roles" or lines]
+
+
+def _section(kind: str, line: int, lines: list[tuple[int, str]]) -> Section:
+    blocks = Blocks().read(lines)
+    return Section(kind, line, blocks, list(_roles(blocks)) if kind == "roles" else [])
 
 
 def _cell(row: Row, *starts: str, but: str | None = None) -> str:
@@ -207,23 +223,14 @@ def _team(sections: list[Section]) -> names.Team:
     slug: frozenset[str] = frozenset()
     for key, value in _pairs(sections, "team"):
         if names.words(key) in (["team"], ["team", "slug"], ["team", "name"]):
-            slug = frozenset(names.words(names.names(value)[0])) if names.names(value) else slug
-    us = names.Team(slug, ())
-    stated = [role.owner for section in sections if section.kind == "roles" for role in _roles(section)]
-    return names.Team(slug, tuple(person for owner in stated if us.owns(owner) for person in owner.people))
+            slug = frozenset(names.words((names.names(value) or [""])[0]))
+    team = names.Team(slug)
+    ours = [role.owner for section in sections for role in section.roles if team.owns(role.owner)]
+    return team.with_people([person for owner in ours for person in owner.people])
 
 
-@record
-class Role:
-    """One row of Active Roles."""
-
-    owner: names.Owner
-    scope: str
-    block: Row | Item
-
-
-def _roles(section: Section) -> Iterator[Role]:
-    for block in section.blocks:
+def _roles(blocks: list[Row | Item | Paragraph]) -> Iterator[Role]:
+    for block in blocks:
         if isinstance(block, Row):
             stated = names.owner(_cell(block, "role"), _cell(block, "person", "team", "owner", "name"))
             yield Role(stated, _cell(block, "scope", "owns", "ownership", "stores", "data stores"), block)
@@ -234,7 +241,7 @@ def _roles(section: Section) -> Iterator[Role]:
 
 def _claims(section: Section, team: names.Team) -> Iterator[Claim]:
     if section.kind == "roles":
-        for role in _roles(section):
+        for role in section.roles:
             yield from _claim(role.scope, role.owner, team, role.block)
     elif section.kind in ("domains", "stores"):
         for block in section.blocks:

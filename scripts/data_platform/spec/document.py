@@ -128,10 +128,14 @@ def parse(raw: bytes, file: str) -> Document:
         text = body.decode()
     except UnicodeDecodeError as error:
         mark = _mark_after(body[: error.start].decode())
-        raise _problem(file, mark, "spec-not-utf8", "this byte is not UTF-8", "save the file as UTF-8") from None
+        raise _problem(
+            file, mark, "spec-not-utf8", "this byte is not UTF-8", "save the file as UTF-8"
+        ) from None
     if odd := _CONTROL.search(text):
         message = f"the character U+{ord(odd[0]):04X} is not allowed in YAML"
-        raise _problem(file, _mark_after(text[: odd.start()]), "spec-not-yaml", message, "remove the character")
+        raise _problem(
+            file, _mark_after(text[: odd.start()]), "spec-not-yaml", message, "remove the character"
+        )
     builder = _Builder(file)
     try:
         for event in _events(text):
@@ -140,7 +144,9 @@ def parse(raw: bytes, file: str) -> Document:
         at = error.problem_mark or error.context_mark
         mark = Mark(at.line + 1, at.column + 1) if at else Mark(1, 1)
         message = "not YAML: " + " ".join(part for part in (error.context, error.problem) if part)
-        raise _problem(file, mark, "spec-not-yaml", message, "check indentation, colons and quotes here") from None
+        raise _problem(
+            file, mark, "spec-not-yaml", message, "check indentation, colons and quotes here"
+        ) from None
     except yaml.reader.ReaderError as error:
         message = f"not YAML: {error.reason}"
         raise _problem(file, Mark(1, 1), "spec-not-yaml", message, "save the file as UTF-8") from None
@@ -227,7 +233,9 @@ class _Builder:
     def _check_tag(self, event: Any, mark: Mark) -> None:
         if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
             tag = _printable(event.tag)[:80]
-            raise self._refuse(mark, "spec-tag", f"the tag {tag} is not allowed", "write the value without a tag")
+            raise self._refuse(
+                mark, "spec-tag", f"the tag {tag} is not allowed", "write the value without a tag"
+            )
 
     def _scalar(self, event: Any, mark: Mark) -> None:
         if "\0" in event.value or _SURROGATE.search(event.value):
@@ -248,7 +256,10 @@ class _Builder:
             raise self._refuse(mark, "spec-key", "a key must be plain text", "write the key out")
         if anchor in self._open_anchors:
             raise self._refuse(
-                mark, "spec-alias-cycle", f"the alias *{anchor} stands inside its own anchor", "write the value out"
+                mark,
+                "spec-alias-cycle",
+                f"the alias *{anchor} stands inside its own anchor",
+                "write the value out",
             )
         if anchor not in self._anchors:
             raise self._refuse(mark, "spec-alias", f"no anchor &{anchor} before this", "write the value out")
@@ -257,9 +268,13 @@ class _Builder:
 
     def _start(self, value: dict[str, Any] | list[Any], anchor: str | None, mark: Mark) -> None:
         if self._expects_key():
-            raise self._refuse(mark, "spec-key", "a key must be plain text", "quote the key if it is meant as text")
+            raise self._refuse(
+                mark, "spec-key", "a key must be plain text", "quote the key if it is meant as text"
+            )
         if len(self._stack) >= MAX_DEPTH:
-            raise self._refuse(mark, "spec-too-deep", f"more than {MAX_DEPTH} levels deep", "flatten the spec")
+            raise self._refuse(
+                mark, "spec-too-deep", f"more than {MAX_DEPTH} levels deep", "flatten the spec"
+            )
         path = self._add(value, 0, mark)
         self._stack.append(_Open(value, path, anchor, mark))
         if anchor:

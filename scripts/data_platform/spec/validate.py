@@ -132,7 +132,9 @@ def _located(document: Document, error: jsonschema.ValidationError, key: str | N
             return _unknown_key(document, path, str(key), known)
         case "required":
             hint = _description(error.schema, str(key))
-            return document.error(path, "spec-missing-key", f"`{_clean(name)}` needs `{key}:`{hint}", f"add `{key}:`")
+            return document.error(
+                path, "spec-missing-key", f"`{_clean(name)}` needs `{key}:`{hint}", f"add `{key}:`"
+            )
         case "type":
             kinds = [expectation] if isinstance(expectation, str) else expectation
             expected = " or ".join(_TYPES[kind] for kind in kinds)
@@ -146,15 +148,21 @@ def _located(document: Document, error: jsonschema.ValidationError, key: str | N
             message = f"`{_clean(name)}` is {_shown(value)}; expected {json.dumps(expectation)}"
             return document.error(path, "spec-not-a-choice", message, f"{name}: {json.dumps(expectation)}")
         case "minLength" | "minItems" | "minProperties":
-            return document.error(path, "spec-empty", f"`{_clean(name)}` is empty", "give it a value, or remove it")
+            return document.error(
+                path, "spec-empty", f"`{_clean(name)}` is empty", "give it a value, or remove it"
+            )
         case "uniqueItems":
-            return document.error(path, "spec-duplicate", f"`{_clean(name)}` names something twice", "keep one")
+            return document.error(
+                path, "spec-duplicate", f"`{_clean(name)}` names something twice", "keep one"
+            )
         case "maxLength" | "maxItems" | "maxProperties":
             message = f"`{_clean(name)}` has {len(value):,} {_UNITS[error.validator]}; at most {expectation:,} are allowed"
             return document.error(path, "spec-too-large", message, f"at most {expectation:,}")
         case "pattern":
             hint = error.schema.get("description", f"text that matches {expectation}")
-            return document.error(path, "spec-format", f"`{_clean(name)}` is {_shown(value)}; expected: {hint}")
+            return document.error(
+                path, "spec-format", f"`{_clean(name)}` is {_shown(value)}; expected: {hint}"
+            )
         case _:
             message = f"`{_clean(name)}` is {_shown(value)}; {error.validator} is {_shown(expectation)}"
             return document.error(path, "spec-out-of-range", message, error.schema.get("description"))
@@ -182,7 +190,10 @@ def _unknown_key(document: Document, parent: Path_, key: str, known: list[str]) 
     where = f" in `{_clean(parent[-1])}`" if parent else ""
     fix = f"`{near[0]}:`" if near else f"one of {', '.join(known)}"
     return document.error(
-        (*parent, key), "spec-unknown-key", f"unknown key `{_clean(key)}`{where}; expected {_choice(known)}", fix
+        (*parent, key),
+        "spec-unknown-key",
+        f"unknown key `{_clean(key)}`{where}; expected {_choice(known)}",
+        fix,
     )
 
 

@@ -1,1 +1,1 @@
-"""SQL text: identifiers, expressions and statements checked by PostgreSQL's own grammar; templates that cannot be injected."""
+"""SQL text: identifiers, expressions and statements by PostgreSQL's own grammar; templates that hold no raw value."""

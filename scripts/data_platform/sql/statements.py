@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import postgast
+from postgast import pg_query_pb2 as pb
 
 from data_platform.sql.text import NotSql, parse, tokens_of
-
-pb = postgast.pg_query_pb2
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -24,7 +24,7 @@ def number_parameters(text: str, names: Sequence[str]) -> str:
     raw, tokens = tokens_of(text)
     pieces: list[bytes] = []
     done = brackets = 0
-    for colon, word in zip(tokens, tokens[1:], strict=False):
+    for colon, word in pairwise(tokens):
         brackets += {b"[": 1, b"]": -1}.get(raw[colon.start : colon.end], 0)
         name = raw[word.start : word.end].decode()
         if raw[colon.start : colon.end] != b":" or colon.end != word.start or not _WORD.match(name):

@@ -59,5 +59,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 
 def _only_sql(value: object) -> Sql:
     if not isinstance(value, Sql):
-        raise TypeError(f"a template printed {type(value).__name__} {value!r:.60}, which no filter has made SQL")
+        raise TypeError(
+            f"a template printed {type(value).__name__} {value!r:.60}, which no filter has made SQL"
+        )
     return value

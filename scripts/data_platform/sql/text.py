@@ -159,7 +159,9 @@ def type_name(text: str) -> Sql:
         raise NotSql("not a type")
     if len(cast.type_name.names) > 2:
         raise NotSql("a type has a name, and a schema before it, no more")
-    if not all(modifier.HasField("a_const") or modifier.HasField("column_ref") for modifier in cast.type_name.typmods):
+    if not all(
+        modifier.HasField("a_const") or modifier.HasField("column_ref") for modifier in cast.type_name.typmods
+    ):
         raise NotSql("the modifiers of a type are constants")
     return Sql(text.strip(_SPACE))
 
@@ -191,10 +193,23 @@ def expression_tree(text: str) -> postgast.pg_query_pb2.Node:
 
 def default_clause(text: str) -> Sql:
     """An expression as it may follow DEFAULT: bare where the grammar allows it, else in parentheses."""
-    tree = expression_tree(text)
-    bare = any(tree.HasField(kind) for kind in ("a_const", "func_call", "sqlvalue_function", "type_cast"))
     checked = expression(text)
-    return checked if bare else Sql(f"({checked})")
+    return checked if _stands_bare(checked) else Sql(f"({checked})")
+
+
+def _stands_bare(checked: Sql) -> bool:
+    """Whether a column's definition, whose other parts follow without a comma, takes it for one simple default."""
+    try:
+        (statement,) = parse(f"CREATE TABLE t (a int DEFAULT {checked} NOT NULL)").stmts
+    except NotSql:  # now() AT TIME ZONE 'UTC' is a call in the tree, but not in the grammar
+        return False
+    (element,) = statement.stmt.create_stmt.table_elts
+    default, *others = (part.constraint for part in element.column_def.constraints)
+    simple = ("a_const", "func_call", "sqlvalue_function", "type_cast")
+    alone = [part.contype for part in others] == [postgast.pg_query_pb2.CONSTR_NOTNULL]
+    # 'a' COLLATE "C" would be the default 'a' of a column with that collation.
+    alone = alone and not element.column_def.HasField("coll_clause")
+    return alone and any(default.raw_expr.HasField(kind) for kind in simple)
 
 
 @lru_cache(maxsize=4096)
@@ -203,7 +218,10 @@ def operator(text: str) -> Sql:
     tree = _only_target(_balanced(text), "SELECT a ", " b")
     whole = tree.HasField("a_expr") and tree.a_expr.kind == postgast.pg_query_pb2.AEXPR_OP
     # Exactly our own a and b: in `= b.` the grammar would take the name for a part of what follows.
-    sides = [[field.string.sval for field in side.column_ref.fields] for side in (tree.a_expr.lexpr, tree.a_expr.rexpr)]
+    sides = [
+        [field.string.sval for field in side.column_ref.fields]
+        for side in (tree.a_expr.lexpr, tree.a_expr.rexpr)
+    ]
     if not whole or sides != [["a"], ["b"]]:
         raise NotSql("not an operator")
     return Sql(text.strip(_SPACE))
@@ -253,7 +271,9 @@ def parse(text: str) -> postgast.pg_query_pb2.ParseResult:
         raise NotSql(error.message, (error.cursorpos or 1) - 1) from None
     except DecodeError:
         # protobuf reads 100 levels, and an operator takes two of them.
-        raise NotSql("nested too deeply: about 40 operators or calls inside each other are the most") from None
+        raise NotSql(
+            "nested too deeply: about 40 operators or calls inside each other are the most"
+        ) from None
 
 
 def _check_text(text: str) -> None:
@@ -270,7 +290,9 @@ def _only_target(text: str, before: str, after: str) -> postgast.pg_query_pb2.No
     try:
         statements = parse(f"{before}{text}{after}").stmts
     except NotSql as error:
-        raise NotSql(str(error), None if error.offset is None else max(0, error.offset - len(before))) from None
+        raise NotSql(
+            str(error), None if error.offset is None else max(0, error.offset - len(before))
+        ) from None
     if len(statements) != 1:
         raise NotSql("more than one statement")
     select = statements[0].stmt.select_stmt

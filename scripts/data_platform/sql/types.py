@@ -10,7 +10,83 @@ import postgast
 from data_platform.sql.text import Sql, type_name
 
 BUILT_IN = frozenset(
-    ["aclitem", "bit", "bool", "box", "bpchar", "bytea", "char", "cid", "cidr", "circle", "date", "datemultirange", "daterange", "float4", "float8", "gtsvector", "inet", "int2", "int2vector", "int4", "int4multirange", "int4range", "int8", "int8multirange", "int8range", "interval", "json", "jsonb", "jsonpath", "line", "lseg", "macaddr", "macaddr8", "money", "name", "numeric", "nummultirange", "numrange", "oid", "oidvector", "path", "pg_lsn", "pg_snapshot", "point", "polygon", "regclass", "regcollation", "regconfig", "regdictionary", "regnamespace", "regoper", "regoperator", "regproc", "regprocedure", "regrole", "regtype", "text", "tid", "time", "timestamp", "timestamptz", "timetz", "tsmultirange", "tsquery", "tsrange", "tstzmultirange", "tstzrange", "tsvector", "txid_snapshot", "uuid", "varbit", "varchar", "xid", "xid8", "xml"]
+    [
+        "aclitem",
+        "bit",
+        "bool",
+        "box",
+        "bpchar",
+        "bytea",
+        "char",
+        "cid",
+        "cidr",
+        "circle",
+        "date",
+        "datemultirange",
+        "daterange",
+        "float4",
+        "float8",
+        "gtsvector",
+        "inet",
+        "int2",
+        "int2vector",
+        "int4",
+        "int4multirange",
+        "int4range",
+        "int8",
+        "int8multirange",
+        "int8range",
+        "interval",
+        "json",
+        "jsonb",
+        "jsonpath",
+        "line",
+        "lseg",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "name",
+        "numeric",
+        "nummultirange",
+        "numrange",
+        "oid",
+        "oidvector",
+        "path",
+        "pg_lsn",
+        "pg_snapshot",
+        "point",
+        "polygon",
+        "regclass",
+        "regcollation",
+        "regconfig",
+        "regdictionary",
+        "regnamespace",
+        "regoper",
+        "regoperator",
+        "regproc",
+        "regprocedure",
+        "regrole",
+        "regtype",
+        "text",
+        "tid",
+        "time",
+        "timestamp",
+        "timestamptz",
+        "timetz",
+        "tsmultirange",
+        "tsquery",
+        "tsrange",
+        "tstzmultirange",
+        "tstzrange",
+        "tsvector",
+        "txid_snapshot",
+        "uuid",
+        "varbit",
+        "varchar",
+        "xid",
+        "xid8",
+        "xml",
+    ]
 )
 """Every base, range and multirange type of pg_catalog that a column can have; a test compares it with the server."""
 
@@ -48,7 +124,9 @@ def reference(text: str) -> TypeReference:
     # The grammar spells SQL's own words as pg_catalog types: `integer` is pg_catalog.int4.
     schema = names[-2] if len(names) > 1 else None
     modifiers = tuple(_modifier(item) for item in node.typmods)
-    return TypeReference(None if schema == "pg_catalog" else schema, names[-1], modifiers, bool(node.array_bounds))
+    return TypeReference(
+        None if schema == "pg_catalog" else schema, names[-1], modifiers, bool(node.array_bounds)
+    )
 
 
 def with_schema(text: str, schema: str) -> Sql:
@@ -67,7 +145,7 @@ def _type_node(text: Sql) -> postgast.pg_query_pb2.TypeName:
 def _modifier(node: postgast.pg_query_pb2.Node) -> str:
     if node.HasField("a_const") and node.a_const.HasField("ival"):
         return str(node.a_const.ival.ival)
-    return postgast.deparse(_select(node)).removeprefix("SELECT ")
+    return str(postgast.deparse(_select(node))).removeprefix("SELECT ")
 
 
 def _select(node: postgast.pg_query_pb2.Node) -> postgast.pg_query_pb2.ParseResult:

@@ -27,6 +27,7 @@ from data_platform.postgres.synthetic.facts import (
     about,
     every,
     some,
+    strict,
 )
 from data_platform.postgres.synthetic.kinds import CLOCKS, LINEAR, MOMENTS, MULTIRANGES, RANGES, TEXTS, Kind
 from data_platform.postgres.synthetic.linear import microseconds
@@ -144,7 +145,7 @@ class CheckReader:
         step = trees.operation(node)
         if step is None or step[0] not in ("->", "->>") or null:
             return _DUNNO
-        return self._json_key(step[1], step[2])
+        return strict(self._json_key(step[1], step[2]))
 
     def _json_key(self, subject: Node, key: Node) -> Worlds:
         column, name = trees.column(subject), trees.literal(key)
@@ -153,12 +154,11 @@ class CheckReader:
         return (about(column, Facts(json_type="object", json_keys=frozenset({name}))),)
 
     def _boolean_test(self, node: pb.BooleanTest, wanted: bool) -> Worlds:
-        test, arg = node.booltesttype, node.arg
-        if test in (pb.IS_TRUE, pb.IS_NOT_FALSE):
-            return self._truth(arg, wanted)
-        if test in (pb.IS_FALSE, pb.IS_NOT_TRUE):
-            return self._truth(arg, not wanted)
-        return _DUNNO
+        positive = {pb.IS_TRUE: True, pb.IS_NOT_FALSE: True, pb.IS_FALSE: False, pb.IS_NOT_TRUE: False}
+        if node.booltesttype not in positive:
+            return _DUNNO
+        worlds = self._truth(node.arg, positive[node.booltesttype] == wanted)
+        return strict(worlds) if (node.booltesttype in (pb.IS_TRUE, pb.IS_FALSE)) == wanted else worlds
 
     def _case(self, node: pb.CaseExpr, wanted: bool) -> Worlds:
         """The first WHEN that holds decides; the ones before it do not."""
@@ -166,7 +166,8 @@ class CheckReader:
         failed: list[Worlds] = []
         for when in (item.case_when for item in node.args):
             condition = when.expr if not node.HasField("arg") else _equal(node.arg, when.expr)
-            branches.append(every([*failed, self._truth(condition, True), self._truth(when.result, wanted)]))
+            holds = strict(self._truth(condition, True))
+            branches.append(every([*failed, holds, self._truth(when.result, wanted)]))
             failed.append(self._truth(condition, False))
         last = self._truth(node.defresult, wanted) if node.HasField("defresult") else _YES
         return some([*branches, every([*failed, last])])
@@ -187,7 +188,8 @@ class CheckReader:
                 return self._binary(left, operator, right, wanted)
             case pb.AEXPR_DISTINCT | pb.AEXPR_NOT_DISTINCT:
                 same = wanted == (node.a_expr.kind == pb.AEXPR_NOT_DISTINCT)
-                return self._binary(left, "=", right, same)
+                worlds = self._binary(left, "=", right, same)
+                return strict(worlds) if same else worlds
             case _:
                 return _DUNNO
 
@@ -393,7 +395,7 @@ class CheckReader:
             column, needle = trees.column(first), trees.literal(second)
             if column not in self._kinds or needle is None or not _HOLDS[operator](10**6, int(value)):
                 return _DUNNO
-            return (about(column, Facts(patterns=frozenset({Pattern(re.escape(needle))}))),)
+            return (about(column, Facts(patterns=frozenset({_after(needle, int(value) - (operator == ">="))}))),)
         column, part = trees.column(second), trees.literal(first)
         if column not in self._kinds or part is None or name == "date_trunc":
             return _DUNNO
@@ -541,7 +543,7 @@ class CheckReader:
         name, args = trees.function(node)
         column = trees.column(args[0]) if args else None
         if name == "coalesce" and len(args) == 2:
-            return self._truth(args[0], wanted)
+            return strict(self._truth(args[0], wanted))
         if column not in self._kinds:
             return _DUNNO
         if name in ("isempty", "lower_inf", "upper_inf") and not wanted:
@@ -579,6 +581,13 @@ def _limit(operator: str, value: str) -> Facts:
             return Facts(highs=frozenset({Bound(value, operator == "<")}))
         case _:
             return Facts(lows=frozenset({Bound(value, operator == ">")}))
+
+
+def _after(needle: str, characters: int) -> Pattern:
+    """Something before, then the needle."""
+    if characters <= 0 or not needle:
+        return Pattern(re.escape(needle))
+    return Pattern(f"^[^{re.escape(needle[0])}]{{{characters},}}{re.escape(needle)}")
 
 
 def _zero_or_one(node: pb.CaseExpr) -> list[tuple[Node, bool]] | None:

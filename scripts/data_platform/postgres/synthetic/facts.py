@@ -6,7 +6,7 @@ A `World` is one way in which a row can be valid; a table with `CHECK ((a IS NUL
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import lcm
 from types import MappingProxyType
@@ -226,6 +226,12 @@ def _matches(text: str, pattern: Pattern) -> bool:
     return compiled is not None and (compiled.search(text) is not None) == pattern.wanted
 
 
-def without_null(facts: Facts) -> Facts:
-    """The same, for a column that must have a value."""
-    return replace(facts, null=False)
+def strict(worlds: Iterable[World]) -> tuple[World, ...]:
+    """The worlds without the rows that pass only because something is NULL."""
+    return tuple(filter(None, (combine(world, _present(world)) for world in worlds)))
+
+
+def _present(world: World) -> World:
+    known = {column for column, facts in world.facts.items() if facts.null is None}
+    related = {column for relation in world.relations for column in (relation.left, relation.right)}
+    return World({column: Facts(null=False) for column in sorted(known | related)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from data_platform.model.database import Composite, Database, Domain, Enum, Type
@@ -35,10 +34,12 @@ class Kind:
     """A resolved type.
 
     `base` is a built-in or extension type's bare name, or "enum", "composite", "array". `modifiers` are the numbers
-    in parentheses. `checks` and `nullable` come from domains; a domain is otherwise replaced by what it is over.
+    in parentheses. `checks` and `nullable` come from domains; a domain is otherwise replaced by what it is over,
+    which `text` names.
     """
 
     base: str
+    text: str = ""
     modifiers: tuple[int, ...] = ()
     element: Kind | None = None
     labels: tuple[str, ...] = ()
@@ -74,23 +75,23 @@ class Kinds:
 
     def _resolve(self, text: str) -> Kind:
         if text.endswith("[]"):
-            return Kind(base="array", element=self(text[:-2]))
+            return Kind(base="array", text=text, element=self(text[:-2]))
         path = _path(text)
         if path in self._types:
-            return self._named(self._types[path])
+            return self._named(text, self._types[path])
         found = None if '"' in text and text != '"char"' else _MODIFIERS.search(text)
         modifiers = tuple(int(part) for part in found.groups() if part) if found else ()
         bare = text if text == '"char"' else " ".join(_MODIFIERS.sub("", text).split())
         if bare.startswith("interval "):
             bare = "interval"  # whatever fields it is limited to
-        return Kind(base=bare.rpartition(".")[2], modifiers=modifiers)
+        return Kind(base=bare.rpartition(".")[2], text=text, modifiers=modifiers)
 
-    def _named(self, type_: Type) -> Kind:
+    def _named(self, text: str, type_: Type) -> Kind:
         match type_:
             case Enum():
-                return Kind(base="enum", labels=type_.labels)
+                return Kind(base="enum", text=text, labels=type_.labels)
             case Composite():
-                return Kind(base="composite", attributes=tuple(self(a.type) for a in type_.attributes))
+                return Kind(base="composite", text=text, attributes=tuple(self(a.type) for a in type_.attributes))
             case Domain():
                 under = self(type_.base)
                 checks = under.checks + tuple(check.expression for check in type_.checks)
@@ -102,8 +103,3 @@ def _path(text: str) -> tuple[str, ...]:
         found[1].replace('""', '"') if found[1] is not None else found[2]
         for found in _NAME_PART.finditer(text)
     )
-
-
-def types_of(kinds: Kinds, columns: Mapping[str, str]) -> dict[str, Kind]:
-    """The kind of each column, by name."""
-    return {name: kinds(text) for name, text in columns.items()}

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-from data_platform.model.database import Column, Table
+from data_platform.model.database import Table
+from data_platform.postgres.synthetic import trees
 from data_platform.postgres.synthetic.plan import Plan
 from data_platform.postgres.synthetic.rows import Rows, copy_text
 from data_platform.postgres.synthetic.units import Texts
@@ -124,7 +125,11 @@ def _stage(connection: Connection, plan: Plan, columns: Sequence[Texts]) -> None
 def take_over(plan: Plan) -> str:
     """INSERT … SELECT of staged rows that pass every check; %s is the most rows to take."""
     target = qualified(plan.table.name.schema, plan.table.name.name)
-    checks = [f"({check.expression}) IS NOT FALSE" for check in plan.table.checks]
+    expressions = [check.expression for check in plan.table.checks]
+    expressions += [
+        trees.renamed(check, "value", name) for name in plan.columns for check in plan.kinds[name].checks
+    ]
+    checks = [f"({expression}) IS NOT FALSE" for expression in expressions]
     names = identifiers(plan.columns)
     return (
         f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM ({computed(plan)}) AS dpe"  # noqa: S608
@@ -135,18 +140,20 @@ def take_over(plan: Plan) -> str:
 def computed(plan: Plan) -> str:
     """A query of the staged rows as typed values, with derived and generated columns computed."""
     derived = {item.column: item.expression for item in plan.derived}
-    by_name = {column.name: column for column in plan.table.columns}
-    plain = ", ".join(
-        f"{identifier(name)}::{_cast(by_name[name])} AS {identifier(name)}" for name in plan.columns if name not in derived
-    )
-    inner = f"SELECT {plain} FROM pg_temp.{_STAGING} OFFSET 0"  # noqa: S608
-    for expressions in (derived, {c.name: c.generated.expression for c in by_name.values() if c.generated}):
+    generated = {c.name: c.generated.expression for c in plan.table.columns if c.generated}
+    query = _cast(plan, {name: identifier(name) for name in plan.columns if name not in derived}, "")
+    query = f"SELECT {query} FROM pg_temp.{_STAGING} OFFSET 0"  # noqa: S608
+    for expressions in (derived, generated):
         if expressions:
-            more = ", ".join(
-                f"({text})::{_cast(by_name[name])} AS {identifier(name)}" for name, text in expressions.items()
-            )
-            inner = f"SELECT *, {more} FROM ({inner}) AS dpe"  # noqa: S608
-    return inner
+            query = f"SELECT {_cast(plan, expressions, '*, ')} FROM ({query}) AS dpe"  # noqa: S608
+    return query
+
+
+def _cast(plan: Plan, expressions: Mapping[str, str], before: str) -> str:
+    """A select list of expressions as the types that domains are over, so that domains refuse nothing yet."""
+    return before + ", ".join(
+        f"({text})::{plan.kinds[name].text} AS {identifier(name)}" for name, text in expressions.items()
+    )
 
 
 def computed_texts(connection: Connection, plan: Plan, columns: Sequence[Texts]) -> tuple[Texts, ...]:
@@ -155,10 +162,6 @@ def computed_texts(connection: Connection, plan: Plan, columns: Sequence[Texts])
     listed = ", ".join(f"{identifier(name)}::text" for name in plan.columns)
     found = connection.execute(f"SELECT {listed} FROM ({computed(plan)}) AS dpe").fetchall()  # noqa: S608
     return tuple(list(texts) for texts in zip(*found, strict=True))
-
-
-def _cast(column: Column) -> str:
-    return column.type
 
 
 def advance_sequences(connection: Connection, plan: Plan) -> None:

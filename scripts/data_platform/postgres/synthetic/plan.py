@@ -106,6 +106,7 @@ class Plan:
 
     table: Table
     columns: tuple[str, ...]
+    kinds: Mapping[str, Kind]
     units: tuple[Unit, ...]
     steps: tuple[Step, ...]
     weights: tuple[float, ...]
@@ -127,7 +128,7 @@ class _Planner:
         self._columns = {column.name: column for column in self._written()}
         self._kinds = {name: self._all_kinds[name] for name in self._columns}
         self._reader = CheckReader(self._kinds, setting.fold)
-        self._keys = [key for key in keys_of(table) if not set(key.columns) <= set(setting.pins)]
+        self._keys = [key for key in keys_of(table) if not {*key.columns, *key.overlap} <= set(setting.pins)]
         self._owners: dict[str, Unit] = {}
         self._steps: list[Step] = []
         self._settled: set[Unit] = set()
@@ -144,6 +145,7 @@ class _Planner:
         return Plan(
             table=self._table,
             columns=tuple(self._columns),
+            kinds=self._all_kinds,
             units=tuple(dict.fromkeys(self._owners.values())),
             steps=tuple(self._steps),
             weights=tuple(self._weight(world) for world in self._worlds),
@@ -190,7 +192,7 @@ class _Planner:
     def _possible_worlds(self) -> tuple[World, ...]:
         parts = [(check.name, self._reader.read(check.expression)) for check in self._table.checks]
         parts += [("NOT NULL", (self._not_null(),)), ("the given values", (self._pinned(),))]
-        parts += [(name, self._domain_worlds(name)) for name in self._columns if self._kinds[name].checks]
+        parts += [(name, self._domain_worlds(kind, name)) for name, kind in self._kinds.items() if kind.checks]
         parts += [(key.name, self._split(key)) for key in self._keys if key.where and self._needs_split(key)]
         worlds: tuple[World, ...] = (ANYTHING,)
         for name, part in parts:
@@ -220,10 +222,15 @@ class _Planner:
         }
         return World(facts | {name: Facts(null=True) for name in self._set.empty})
 
-    def _domain_worlds(self, column: str) -> tuple[World, ...]:
-        reader = CheckReader({"value": self._kinds[column]}, self._set.fold)
-        worlds = every(reader.read(expression) for expression in self._kinds[column].checks)
+    def _domain_worlds(self, kind: Kind, column: str) -> tuple[World, ...]:
+        """What the checks of a domain say of a column of it."""
+        reader = CheckReader({"value": kind}, self._set.fold)
+        worlds = every(reader.read(expression) for expression in kind.checks)
         return tuple(replace(world, facts={column: world.of("value")}) for world in worlds)
+
+    def _inner_facts(self, kind: Kind) -> Facts:
+        """The same for a value inside an array or a composite: one of the alternatives will do."""
+        return next((world.of("value") for world in self._domain_worlds(kind, "value")), NO_FACTS)
 
     def _split(self, key: Key) -> tuple[World, ...]:
         """The worlds in which a partial key binds, and those in which it does not."""
@@ -326,7 +333,13 @@ class _Planner:
         # The same for a fresh row as for the table, so that both count through the same space.
         distinct = self._set.rows + self._set.rows // 10 + 50 if keyed else 1
         fold = any(column in key.folded for key in self._keys)
-        wish = Wish(column=column, table=self._table.name.name, distinct=distinct, fold=fold)
+        wish = Wish(
+            column=column,
+            table=self._table.name.name,
+            distinct=distinct,
+            fold=fold,
+            inner=self._inner_facts,
+        )
         return space_of(kind, facts, wish)
 
     def _is_serial(self, column: str) -> bool:

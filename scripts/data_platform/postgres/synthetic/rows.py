@@ -34,6 +34,9 @@ class Rows:
     def block(self, count: int) -> Block:
         """`count` new rows, or fewer where keys leave no more; an empty block says that there are none."""
         sheets = [self._sheet(world, share) for world, share in self._shares(count)]
+        if not any(sheet.count for sheet in sheets):
+            # The worlds that were drawn have no values left; another one may.
+            sheets = [self._elsewhere(count)]
         columns = tuple(_joined(sheet.values[name] for sheet in sheets) for name in self.plan.columns)
         made = sum(sheet.count for sheet in sheets)
         if len(sheets) > 1:
@@ -53,6 +56,10 @@ class Rows:
             return [(0, count)]
         drawn = self._worlds(self._random, count)
         return [(world, share) for world in range(len(self.plan.weights)) if (share := drawn.count(world))]
+
+    def _elsewhere(self, count: int) -> Sheet:
+        sheets = (self._sheet(world, count) for world in range(len(self.plan.weights)))
+        return next((sheet for sheet in sheets if sheet.count), Sheet(0, 0, values={c: [] for c in self.plan.columns}))
 
     def _sheet(self, world: int, count: int) -> Sheet:
         sheet = Sheet(world, count, owners=self.plan.owners)

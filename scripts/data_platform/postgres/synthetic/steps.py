@@ -252,7 +252,7 @@ class Placed:
         size = len(choices)
         given = self._given.get(prefix, 0)
         start = (
-            self.start if self.in_order or not size else (self.start + crc32(repr(prefix).encode())) % size
+            self.start if self.in_order or not size else (self.start + crc32(repr((self.key, prefix)).encode())) % size
         )
         while given < size:
             number = choices[(start + given) % size]

@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import postgast
 
+from data_platform.sql.text import expression_tree
+
 Node: TypeAlias = postgast.pg_query_pb2.Node
 pb = postgast.pg_query_pb2
 
@@ -89,6 +91,15 @@ def source(node: Node) -> str:
     tree = postgast.parse("SELECT 1")
     tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
     return postgast.deparse(tree).removeprefix("SELECT ")
+
+
+def renamed(expression: str, old: str, new: str) -> str:
+    """An expression with one column called by another name."""
+    tree = expression_tree(expression)
+    for reference in postgast.find_nodes(tree, pb.ColumnRef):
+        if len(reference.fields) == 1 and reference.fields[0].string.sval == old:
+            reference.fields[0].string.sval = new
+    return source(tree)
 
 
 def items(node: Node) -> Iterator[Node] | None:

@@ -29,13 +29,15 @@ class NoValues(ValueError):
 class Wish:
     """What a space is wanted for: its column's and table's names, and how many different values at least.
 
-    `fold`: no two values may differ only in case.
+    `fold`: no two values may differ only in case. `inner` tells what the checks of a domain inside an array or a
+    composite allow.
     """
 
     column: str = ""
     table: str = ""
     distinct: int = 1
     fold: bool = False
+    inner: Callable[[Kind], Facts] = lambda _kind: NO_FACTS
 
 
 def space_of(kind: Kind, facts: Facts, wish: Wish) -> Space:
@@ -107,17 +109,15 @@ def _place(scale: Scale, bound: Bound) -> Fraction | None:
 
 
 def _past_forbidden(scale: Scale, facts: Facts, low: int, high: int) -> tuple[int, int]:
-    """Of the parts between forbidden values, the one where the plausible values begin."""
-    for text in facts.never:
-        place = _place(scale, Bound(text))
-        if place is None or place % scale.tick:
-            continue
-        tick = int(place / scale.tick)
-        if low <= tick <= scale.first and tick < high:
-            low = tick + 1
-        elif scale.first < tick <= high and low < tick:
-            high = tick - 1
-    return low, high
+    """Of the parts between forbidden values, the one with most of the plausible values, or else the widest."""
+    places = [_place(scale, Bound(text)) for text in sorted(facts.never)]
+    ticks = sorted(int(place / scale.tick) for place in places if place is not None and not place % scale.tick)
+    edges = [low - 1, *(tick for tick in ticks if low <= tick <= high), high + 1]
+    parts = [(a + 1, b - 1) for a, b in zip(edges, edges[1:], strict=False) if a + 1 < b]
+    return max(
+        parts or [(low, high)],
+        key=lambda part: (min(part[1], scale.last) - max(part[0], scale.first), part[1] - part[0]),
+    )
 
 
 def _step(scale: Scale, multiple_of: int) -> int:
@@ -207,7 +207,7 @@ def _text_space(kind: Kind, facts: Facts, wish: Wish) -> Space:
     fold = wish.fold or kind.base == "citext"
     facts = replace(facts, longest=longest, never=facts.never | {""})
     if kind.base == "character" and longest:
-        facts = replace(facts, shortest=max(facts.shortest, min(longest, 1)))
+        facts = replace(facts, shortest=longest)  # what is shorter is padded, and looks different to a check
     candidates = [allowed for s in _text_candidates(facts, replace(wish, fold=fold)) for allowed in _allowed(s, facts)]
     for space in candidates:
         if _serves(space, facts, wish.distinct):
@@ -496,7 +496,7 @@ def _json_text(text: str) -> str:
 
 def _array(kind: Kind, facts: Facts, wish: Wish) -> Space:
     assert kind.element is not None
-    element = space_of(kind.element, NO_FACTS, replace(wish, distinct=1))
+    element = space_of(kind.element, wish.inner(kind.element), replace(wish, distinct=1))
     longest = facts.longest if facts.longest is not None else max(3, facts.shortest)
     shortest = min(longest, max(1, facts.shortest))
     if longest == 0:
@@ -513,7 +513,7 @@ def _array_text(parts: tuple[str, ...], shortest: int, comma: str) -> str:
 
 
 def _composite(kind: Kind, facts: Facts, wish: Wish) -> Space:
-    parts = tuple(space_of(part, NO_FACTS, replace(wish, distinct=1)) for part in kind.attributes)
+    parts = tuple(space_of(part, wish.inner(part), replace(wish, distinct=1)) for part in kind.attributes)
     return Joined(parts, _row_text) if parts else Listed(("()",))
 
 

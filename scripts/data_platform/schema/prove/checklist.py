@@ -13,7 +13,9 @@ SMALL_TABLE = 1_000
 LARGE_SHARE = 0.2
 """A plan that keeps more than this share of what it reads does not need an index."""
 
-NORMALISATION_RULES = frozenset({"repeated-columns", "array-of-ids", "polymorphic-association", "table-without-primary-key"})
+NORMALISATION_RULES = frozenset(
+    {"repeated-columns", "array-of-ids", "polymorphic-association", "table-without-primary-key"}
+)
 
 _ELSEWHERE = "not a property of a schema; nothing in this run touches it"
 
@@ -25,8 +27,14 @@ def checklist(proof: Proof, findings: Sequence[Finding]) -> tuple[Check, ...]:
         _indexed(proof),
         _on_delete(proof),
         Check("Connection pooling configured", "not checked", f"{_ELSEWHERE}: see your pooler's settings"),
-        Check("Backup strategy implemented and tested", "not checked", f"{_ELSEWHERE}: restore a backup to know"),
-        Check("Monitoring for slow queries", "not checked", f"{_ELSEWHERE}: pg_stat_statements on the live server"),
+        Check(
+            "Backup strategy implemented and tested", "not checked", f"{_ELSEWHERE}: restore a backup to know"
+        ),
+        Check(
+            "Monitoring for slow queries",
+            "not checked",
+            f"{_ELSEWHERE}: pg_stat_statements on the live server",
+        ),
         _quality(proof),
         Check("Recovery procedure tested", "not checked", f"{_ELSEWHERE}: rehearse it against a clock"),
     )
@@ -36,8 +44,13 @@ def _normalised(findings: Sequence[Finding]) -> Check:
     claim = "Schema properly normalized (or intentionally denormalized)"
     smells = [finding for finding in findings if finding.rule in NORMALISATION_RULES]
     if smells:
-        return Check(claim, "failed", _run(f"{len(smells)} finding(s): ", [finding.object or "" for finding in smells]))
-    reason = "no repeated column groups, lists of ids or tables without a key; which columns depend on each other only real rows tell"
+        return Check(
+            claim, "failed", _run(f"{len(smells)} finding(s): ", [finding.object or "" for finding in smells])
+        )
+    reason = (
+        "no repeated column groups, lists of ids or tables without a key; "
+        "which columns depend on each other only real rows tell"
+    )
     return Check(claim, "not checked", reason)
 
 
@@ -50,7 +63,11 @@ def _indexed(proof: Proof) -> Check:
     slow = [measured.pattern.name for measured in proof.patterns if wasteful_scans(measured)]
     if slow:
         return Check(claim, "failed", _run("whole tables are read for few rows by ", slow))
-    return Check(claim, "proven", f"{len(proof.patterns)} access patterns planned and run; none reads a large table for few rows")
+    return Check(
+        claim,
+        "proven",
+        f"{len(proof.patterns)} access patterns planned and run; none reads a large table for few rows",
+    )
 
 
 def wasteful_scans(measured: Measured) -> list[Scan]:
@@ -74,7 +91,11 @@ def _on_delete(proof: Proof) -> Check:
         return Check(claim, "not checked", "the model has no foreign keys")
     rest = len(proof.deletes) - len(tried)
     if rest:
-        return Check(claim, "not checked", f"{len(tried)} of {len(proof.deletes)} tried by deleting a parent; {rest} could not be")
+        return Check(
+            claim,
+            "not checked",
+            f"{len(tried)} of {len(proof.deletes)} tried by deleting a parent; {rest} could not be",
+        )
     return Check(claim, "proven", f"all {len(tried)} tried by deleting a parent; each did what it says")
 
 
@@ -85,7 +106,9 @@ def _quality(proof: Proof) -> Check:
         return Check(claim, "failed", _run("accepted a row that breaks them: ", failed))
     held = sum(probe.state == "proven" for probe in proof.constraints)
     return Check(
-        claim, "not checked", f"pipelines are outside this run; in the database {held} constraints refused bad rows"
+        claim,
+        "not checked",
+        f"pipelines are outside this run; in the database {held} constraints refused bad rows",
     )
 
 

@@ -115,9 +115,11 @@ class Prober:
             valid = self.generator.fresh(self.connection, table.name)
             attempt = self.try_insert(table, valid) if valid is not None else None
             if valid is None or attempt is None or attempt.sqlstate is not None:
-                reason = attempt.message if attempt else "no valid row of its own could be made for this table"
+                reason = (
+                    attempt.message if attempt else "no valid row of its own could be made for this table"
+                )
                 yield from (
-                    _probe(kind, table, name, "not checked", f"no row to start from: {reason}")
+                    _probe(kind, table, name, "not checked", f"no row to start from: `{reason}`")
                     for kind, name in _claims(table)
                 )
                 return
@@ -165,7 +167,9 @@ class Prober:
     def _check(self, table: Table, check: Check, valid: Row) -> Probe:
         columns = [name for name in _columns_in(check.expression, table) if name in valid]
         tried = 0
-        for changed in islice(_breaking_values(self.database, table, check.expression, columns, valid), MAX_ATTEMPTS):
+        for changed in islice(
+            _breaking_values(self.database, table, check.expression, columns, valid), MAX_ATTEMPTS
+        ):
             attempt = self.try_insert(table, {**valid, **changed}, check.name)
             tried += 1
             if attempt.broke(CHECK, check.name):
@@ -189,7 +193,9 @@ class Prober:
     def _foreign_key(self, table: Table, key: ForeignKey, valid: Row) -> Probe:
         absent = self._absent_key(key)
         if absent is None:
-            return _probe("foreign key", table, key.name, "not checked", "no value was found that the target lacks")
+            return _probe(
+                "foreign key", table, key.name, "not checked", "no value was found that the target lacks"
+            )
         attempt = self.try_insert(table, {**valid, **dict(zip(key.columns, absent, strict=True))}, key.name)
         if attempt.broke(FOREIGN_KEY, key.name):
             return _refused("foreign key", table, key.name, attempt, "a key that the target does not have")
@@ -198,13 +204,17 @@ class Prober:
     def _enum(self, type_: Enum) -> Probe:
         label = "dpe: no such label"
         attempt = _attempt(self.connection, f"SELECT {literal(label)}::{qualified_name(type_.name)}")
-        return _judged_type("enum", type_.name, str(type_.name), attempt, attempt.sqlstate == BAD_TEXT, label)
+        return _judged_type(
+            "enum", type_.name, str(type_.name), attempt, attempt.sqlstate == BAD_TEXT, f"`{label}`"
+        )
 
     def _domain(self, type_: Domain) -> Iterator[Probe]:
         name = qualified_name(type_.name)
         if not type_.nullable:
             attempt = _attempt(self.connection, f"SELECT CAST(NULL AS {name})")
-            yield _judged_type("not null", type_.name, "NOT NULL", attempt, attempt.sqlstate == NOT_NULL, "NULL")
+            yield _judged_type(
+                "not null", type_.name, "NOT NULL", attempt, attempt.sqlstate == NOT_NULL, "NULL"
+            )
         for check in type_.checks:
             tried = 0
             probe = None
@@ -214,7 +224,7 @@ class Prober:
                 attempt = _attempt(self.connection, f"SELECT {literal(value)}::{name}")
                 tried += 1
                 if attempt.broke(CHECK, check.name):
-                    probe = _judged_type("check", type_.name, check.name, attempt, True, repr(value))
+                    probe = _judged_type("check", type_.name, check.name, attempt, True, f"`{value!r}`")
                     break
             missing = f"none of {tried} values tried breaks it"
             yield probe or Probe(
@@ -280,7 +290,9 @@ def _attempt(connection: Connection, sql: str) -> Attempt:
             connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     except psycopg.Error as error:
         diag = error.diag
-        return Attempt(error.sqlstate or "?", diag.constraint_name, diag.column_name, diag.message_primary or str(error))
+        return Attempt(
+            error.sqlstate or "?", diag.constraint_name, diag.column_name, diag.message_primary or str(error)
+        )
     return Attempt(None)
 
 
@@ -308,13 +320,21 @@ def _refused(kind: str, table: Table, name: str, attempt: Attempt, tried: str) -
 
 
 def _judged(kind: str, table: Table, name: str, attempt: Attempt, refused: bool, tried: str) -> Probe:
-    return _refused(kind, table, name, attempt, tried) if refused else _unproven(kind, table, name, attempt, tried)
+    return (
+        _refused(kind, table, name, attempt, tried)
+        if refused
+        else _unproven(kind, table, name, attempt, tried)
+    )
 
 
 def _judged_type(kind: str, type_: Name, name: str, attempt: Attempt, refused: bool, tried: str) -> Probe:
     if refused:
         return Probe(
-            kind=kind, table=type_, constraint=name, state="proven", detail=f"{tried}: refused ({attempt.sqlstate})"
+            kind=kind,
+            table=type_,
+            constraint=name,
+            state="proven",
+            detail=f"{tried}: refused ({attempt.sqlstate})",
         )
     return Probe(kind=kind, table=type_, constraint=name, state="failed", detail=f"{tried}: accepted")
 
@@ -323,11 +343,18 @@ def _unproven(kind: str, table: Table, name: str, attempt: Attempt, tried: str) 
     """Accepted is a failure; refused by something else proves nothing about this constraint."""
     if attempt.sqlstate is None:
         return _probe(kind, table, name, "failed", f"{tried}: accepted")
-    return _probe(kind, table, name, "not checked", f"{tried}: refused, but by {attempt.constraint or attempt.message}")
+    return _probe(
+        kind,
+        table,
+        name,
+        "not checked",
+        f"{tried}: refused, but by `{attempt.constraint or attempt.message}`",
+    )
 
 
 def _shown(changed: Row) -> str:
-    return ", ".join(f"{name} = {'NULL' if value is None else value!r:.40}" for name, value in changed.items())
+    pairs = (f"{name} = {'NULL' if value is None else repr(value)[:40]}" for name, value in changed.items())
+    return f"`{', '.join(pairs)}`"
 
 
 # --- reading expressions ---
@@ -419,7 +446,12 @@ _BY_TYPE: Mapping[str, Sequence[str]] = {
 
 def _candidates(database: Database, type_: str, constants: Sequence[str]) -> list[str | None]:
     """Input texts worth trying for a column of this type: near the expression's constants, then the extremes."""
-    labels = [label for t in database.types if isinstance(t, Enum) and _spelled(t.name) == type_ for label in t.labels]
+    labels = [
+        label
+        for t in database.types
+        if isinstance(t, Enum) and _spelled(t.name) == type_
+        for label in t.labels
+    ]
     for domain in database.types:
         if isinstance(domain, Domain) and _spelled(domain.name) == type_:
             return _candidates(database, domain.base, constants)
@@ -448,5 +480,3 @@ def _family(type_: str) -> str:
     if type_.split("(", maxsplit=1)[0].endswith("range"):
         return "range"
     return next((family for family in _BY_TYPE if type_.startswith(family)), "text")
-
-

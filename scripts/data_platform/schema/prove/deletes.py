@@ -14,7 +14,7 @@ from data_platform.model.database import ForeignKey, Table
 from data_platform.report.document import State
 from data_platform.schema.prove.constraints import Connection, Prober, Row, insert_sql
 from data_platform.schema.prove.result import Probe
-from data_platform.sql.text import identifier, identifiers, literal, qualified_name
+from data_platform.sql.text import identifier, literal, qualified_name
 
 MAX_PARENTS = 10
 _RESTRICTED = ("23001", "23503")
@@ -28,7 +28,11 @@ def deletes(prober: Prober) -> Iterator[Probe]:
             with prober.connection.transaction(force_rollback=True):
                 state, detail = _tried(prober, table, key)
             yield Probe(
-                kind=f"on delete {key.on_delete}", table=table.name, constraint=key.name, state=state, detail=detail
+                kind=f"on delete {key.on_delete}",
+                table=table.name,
+                constraint=key.name,
+                state=state,
+                detail=detail,
             )
 
 
@@ -43,12 +47,14 @@ def _tried(prober: Prober, table: Table, key: ForeignKey) -> tuple[State, str]:
                 parent_key = _insert(connection, parent, row, key.target_columns)
                 # Another foreign key of the child may leave this parent without a child (a clinic without doctors).
                 pins = dict(zip(key.columns, parent_key, strict=True))
-                child_key = _insert(connection, table, prober.generator.fresh(connection, table.name, pins), identity)
+                child_key = _insert(
+                    connection, table, prober.generator.fresh(connection, table.name, pins), identity
+                )
             break
         except (psycopg.Error, _NoRow) as error:
             if attempt == MAX_PARENTS - 1:
                 said = str(error).splitlines()[0]
-                return "not checked", f"no parent and child of their own could be made: {said}"
+                return "not checked", f"no parent and child of their own could be made: `{said}`"
     deleted = _delete(connection, parent, key.target_columns, parent_key)
     if isinstance(deleted, psycopg.Error):
         return _judge_refusal(key, deleted)
@@ -62,7 +68,9 @@ class _NoRow(Exception):
         return self.__doc__ or ""
 
 
-def _insert(connection: Connection, table: Table, row: Row | None, returning: tuple[str, ...]) -> tuple[str, ...]:
+def _insert(
+    connection: Connection, table: Table, row: Row | None, returning: tuple[str, ...]
+) -> tuple[str, ...]:
     if row is None:
         raise _NoRow
     texts = ", ".join(f"{identifier(name)}::text" for name in returning)
@@ -116,19 +124,28 @@ def _judge_refusal(key: ForeignKey, error: psycopg.Error) -> tuple[State, str]:
     if refused and key.on_delete == "set default":
         return "proven", "the default was set, and refused because no parent has it"
     message = error.diag.message_primary or str(error)
-    return ("failed", f"refused: {message}") if refused else ("not checked", f"something else refused: {message}")
+    return (
+        ("failed", f"refused: `{message}`")
+        if refused
+        else ("not checked", f"something else refused: `{message}`")
+    )
 
 
 def _judge(key: ForeignKey, child: tuple[Any, ...] | None, parent: tuple[str, ...]) -> tuple[State, str]:
     if child is None:
-        gone: tuple[State, str] = ("proven" if key.on_delete == "cascade" else "failed", "the child went with its parent")
+        gone: tuple[State, str] = (
+            "proven" if key.on_delete == "cascade" else "failed",
+            "the child went with its parent",
+        )
         return gone
     changed = [name for name, now, before in zip(key.columns, child, parent, strict=True) if now != before]
     nulled = [name for name, now in zip(key.columns, child, strict=True) if now is None]
     match key.on_delete:
         case "set null":
             right = nulled == list(key.set_columns or key.columns)
-            return ("proven" if right else "failed"), f"NULL in the child: {identifiers(nulled) or 'no column'}"
+            return (
+                "proven" if right else "failed"
+            ), f"NULL in the child: `{', '.join(nulled) or 'no column'}`"
         case "set default":
             return ("proven" if changed else "failed"), "the child has the default"
         case _:

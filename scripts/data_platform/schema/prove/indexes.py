@@ -1,4 +1,4 @@
-"""Why each index is there: the access patterns whose plans used it, the key it keeps unique, the foreign key it serves."""
+"""Why each index is there: access patterns whose plans used it, a key it keeps unique, a foreign key it serves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from data_platform.schema.prove.result import IndexUse, Measured
 from data_platform.sql.text import identifier, literal, qualified_name
 
 
-def index_uses(connection: psycopg.Connection[Any], database: Database, patterns: Sequence[Measured]) -> Iterator[IndexUse]:
+def index_uses(
+    connection: psycopg.Connection[Any], database: Database, patterns: Sequence[Measured]
+) -> Iterator[IndexUse]:
     """One entry for each index that no constraint owns."""
     for table in database.tables:
         for index in table.indexes:
@@ -27,16 +29,16 @@ def index_uses(connection: psycopg.Connection[Any], database: Database, patterns
 def _reasons(table: Table, index: Index, patterns: Sequence[Measured]) -> Iterator[str]:
     for measured in patterns:
         if index.name in measured.indexes:
-            yield f"access pattern {measured.pattern.name}"
+            yield f"access pattern `{measured.pattern.name}`"
         elif index.name in measured.usable_indexes:
-            yield f"access pattern {measured.pattern.name}, once the table is larger"
+            yield f"access pattern `{measured.pattern.name}`, once the table is larger"
     if index.unique:
         yield "keeps a key unique"
     leading = [element.column for element in index.elements]
     for key in table.foreign_keys:
         leads = set(key.columns) == set(leading[: len(key.columns)]) and index.method == "btree"
         if leads and (index.where is None or index.where in _holds_all_references(key)):
-            yield f"foreign key {key.name}"
+            yield f"foreign key `{key.name}`"
 
 
 def _holds_all_references(key: ForeignKey) -> set[str]:

@@ -195,7 +195,9 @@ def _outline(node: Mapping[str, Any], depth: int = 0) -> str:
     """The plan as indented lines: node, relation, index, estimated and actual rows, time."""
     target = " on " + node["Relation Name"] if "Relation Name" in node else ""
     using = " using " + node["Index Name"] if "Index Name" in node else ""
-    condition = next((f" [{node[key]}]" for key in ("Index Cond", "Recheck Cond", "Filter") if key in node), "")
+    condition = next(
+        (f" [{node[key]}]" for key in ("Index Cond", "Recheck Cond", "Filter") if key in node), ""
+    )
     measured = (
         f"  (rows {node.get('Actual Rows', 0):g} of {node.get('Plan Rows', 0):g} estimated, "
         f"{node.get('Actual Total Time', 0):.3f} ms × {node.get('Actual Loops', 1):g})"
@@ -218,7 +220,8 @@ def _value_sets(bench: Bench, pattern: AccessPattern) -> list[Values]:
     }
     new = _inserted_rows(bench, pattern)
     return [
-        tuple(_value(parameter, number, held, new) for parameter in pattern.parameters) for number in range(SETS)
+        tuple(_value(parameter, number, held, new) for parameter in pattern.parameters)
+        for number in range(SETS)
     ]
 
 
@@ -244,7 +247,9 @@ def _sampled(connection: Connection, table: Name, columns: list[str]) -> list[di
 
 
 def _inserted_rows(bench: Bench, pattern: AccessPattern) -> list[Mapping[str, str | None]]:
-    tables = {parameter.column[0] for parameter in pattern.parameters if parameter.inserted and parameter.column}
+    tables = {
+        parameter.column[0] for parameter in pattern.parameters if parameter.inserted and parameter.column
+    }
     rows: list[Mapping[str, str | None]] = []
     for table in tables:
         for _ in range(SETS):

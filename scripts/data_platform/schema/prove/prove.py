@@ -56,7 +56,9 @@ class Plan:
         }
 
 
-def prove(design: Design, server: Server, plan: Plan, progress: Progress = lambda _what, _share: None) -> Proof:
+def prove(
+    design: Design, server: Server, plan: Plan, progress: Progress = lambda _what, _share: None
+) -> Proof:
     """Try the design on a scratch database of `server`, which is dropped afterwards.
 
     Raises EnvironmentProblem when the scratch database cannot be made; what the server has against the design is in
@@ -101,7 +103,7 @@ def _missing(design: Design, server: Server) -> Iterator[str]:
     there = available_extensions(server)
     for extension in design.database.extensions:
         if extension.name not in there:
-            yield f"the extension {extension.name} is not available on this server"
+            yield f"the extension `{extension.name}` is not available on this server"
 
 
 def _create_placed_extensions(design: Design, database: ScratchDatabase) -> None:
@@ -178,7 +180,9 @@ def _compare(trial: _Trial, found: Database) -> Differences:
 @contextmanager
 def _indexes_built_afterwards(connection: psycopg.Connection[Any], database: Database) -> Iterator[None]:
     """Load first, then index: many times faster for HNSW and GIN, and IVFFlat takes its lists from the rows."""
-    names = [Name(t.name.schema, index.name) for t in database.tables for index in t.indexes if not index.unique]
+    names = [
+        Name(t.name.schema, index.name) for t in database.tables for index in t.indexes if not index.unique
+    ]
     definitions = []
     for name in names:
         relation = literal(qualified_name(name))
@@ -216,7 +220,7 @@ def _judge(proof: Proof) -> tuple[Verdict, tuple[str, ...]]:
     if failures:
         return "failed", failures
     gaps = tuple(
-        f"{fill.table}: no row that satisfies every constraint was found ({fill.note})"
+        f"`{fill.table}`: no row that satisfies every constraint was found (`{fill.note}`)"
         for fill in proof.filled
         if fill.wanted and not fill.rows
     )
@@ -225,19 +229,26 @@ def _judge(proof: Proof) -> tuple[Verdict, tuple[str, ...]]:
 
 def _failures(proof: Proof) -> Iterator[str]:
     if proof.refused:
-        yield f"the server refused {proof.refused.object}: {proof.refused.message}"
+        yield f"the server refused `{proof.refused.object}`: `{proof.refused.message}`"
         return
     if proof.catalog and not proof.catalog.equal:
         count = len(proof.catalog.added) + len(proof.catalog.removed) + len(proof.catalog.changed)
         yield f"the catalog differs from the model in {count} place{'s' if count != 1 else ''}"
     for measured in proof.patterns:
         if measured.error:
-            yield f"access pattern {measured.pattern.name} does not run: {measured.error}"
+            yield f"access pattern `{measured.pattern.name}` does not run: `{measured.error}`"
         elif measured.meets_target is False:
             yield (
-                f"access pattern {measured.pattern.name} takes {measured.median_ms:.2f} ms, "
+                f"access pattern `{measured.pattern.name}` takes {measured.median_ms:.2f} ms, "
                 f"target {measured.pattern.latency_ms:g} ms"
             )
-    yield from (f"constraint {p.constraint} on {p.table}: {p.detail}" for p in proof.constraints if p.state == "failed")
-    yield from (f"foreign key {p.constraint} on {p.table}: {p.detail}" for p in proof.deletes if p.state == "failed")
-
+    yield from (
+        f"constraint `{p.constraint}` on `{p.table}`: {p.detail}"
+        for p in proof.constraints
+        if p.state == "failed"
+    )
+    yield from (
+        f"foreign key `{p.constraint}` on `{p.table}`: {p.detail}"
+        for p in proof.deletes
+        if p.state == "failed"
+    )

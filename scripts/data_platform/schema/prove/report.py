@@ -23,6 +23,8 @@ from data_platform.report.document import (
     Strong,
     Table,
     plain,
+    spans,
+    words,
 )
 from data_platform.report.finding import Finding
 from data_platform.schema.prove.checklist import wasteful_scans
@@ -36,7 +38,13 @@ MAX_ROWS = 40
 def findings(design: Design, proof: Proof) -> Iterator[Finding]:
     """What the run has against the design, each measured."""
     if proof.refused:
-        yield _finding(design, "ddl-refused", "error", f"{proof.refused.sqlstate}: {proof.refused.message}", proof.refused.object)
+        yield _finding(
+            design,
+            "ddl-refused",
+            "error",
+            f"{proof.refused.sqlstate}: {proof.refused.message}",
+            proof.refused.object,
+        )
     if proof.verdict == "not_provable":
         for reason in proof.reasons:
             yield _finding(design, "not-provable", "error", reason)
@@ -61,7 +69,13 @@ def findings(design: Design, proof: Proof) -> Iterator[Finding]:
         yield dataclasses.replace(finding, line=mark.line, column=mark.column) if mark else finding
     for fill in proof.filled:
         if fill.rows < fill.wanted and fill.note:
-            yield _finding(design, "fewer-rows", "info", f"{fill.rows:,} of {fill.wanted:,} rows: {fill.note}", str(fill.table))
+            yield _finding(
+                design,
+                "fewer-rows",
+                "info",
+                f"{fill.rows:,} of {fill.wanted:,} rows: {fill.note}",
+                str(fill.table),
+            )
 
 
 def _pattern_findings(design: Design, measured: Measured) -> Iterator[Finding]:
@@ -75,11 +89,15 @@ def _pattern_findings(design: Design, measured: Measured) -> Iterator[Finding]:
     for scan in wasteful_scans(measured):
         read = scan.rows + scan.removed
         message = f"reads all {read:,.0f} rows of {scan.relation} and keeps {scan.rows:,.0f}"
-        yield _finding(design, "pattern-reads-whole-table", "warning", message, name, "an index on what it filters by")
+        yield _finding(
+            design, "pattern-reads-whole-table", "warning", message, name, "an index on what it filters by"
+        )
     expected = measured.pattern.expected_rows
     if expected is not None and not _plausible(measured.rows, expected):
         message = f"{measured.rows:g} rows on synthetic data, {expected} expected"
-        yield _finding(design, "pattern-rows", "info", message, name, "data: hints on the columns it filters by")
+        yield _finding(
+            design, "pattern-rows", "info", message, name, "data: hints on the columns it filters by"
+        )
 
 
 def _plausible(rows: float, expected: int) -> bool:
@@ -126,7 +144,13 @@ def result(proof: Proof, checks: Sequence[Check]) -> dict[str, Any]:
         "catalog": _catalog(proof),
         "rows": {str(fill.table): fill.rows for fill in proof.filled},
         "tables": [
-            {"table": str(f.table), "rows": f.rows, "wanted": f.wanted, "seconds": round(f.seconds, 3), "note": f.note}
+            {
+                "table": str(f.table),
+                "rows": f.rows,
+                "wanted": f.wanted,
+                "seconds": round(f.seconds, 3),
+                "note": f.note,
+            }
             for f in proof.filled
         ],
         "baseline_ms": round(proof.baseline_ms, 4),
@@ -134,7 +158,8 @@ def result(proof: Proof, checks: Sequence[Check]) -> dict[str, Any]:
         "constraints": [_probe(probe) for probe in proof.constraints],
         "deletes": [_probe(probe) for probe in proof.deletes],
         "indexes": [
-            {"table": str(u.table), "index": u.index, "bytes": u.bytes, "reasons": list(u.reasons)} for u in proof.indexes
+            {"table": str(u.table), "index": u.index, "bytes": u.bytes, "reasons": list(u.reasons)}
+            for u in proof.indexes
         ],
         "checklist": [{"item": c.claim, "state": c.state, "reason": plain(c.reason)} for c in checks],
         "seconds": round(proof.seconds, 3),
@@ -230,7 +255,7 @@ def _catalog_words(proof: Proof) -> str:
 
 def _pieces(design: Design, proof: Proof, checks: Sequence[Check], again: str) -> Iterator[Piece]:
     if proof.reasons:
-        yield Bullets(tuple((Code(reason),) for reason in proof.reasons[:MAX_ROWS]))
+        yield Bullets(tuple(words(reason) for reason in proof.reasons[:MAX_ROWS]))
     if proof.refused:
         yield Heading("The statement that was refused")
         yield Block(proof.refused.sql, "sql")
@@ -250,7 +275,12 @@ def _pieces(design: Design, proof: Proof, checks: Sequence[Check], again: str) -
         yield Heading("Rows")
         yield Table(
             ("table", "rows", "wanted", "seconds", "note"),
-            _cut([(Code(str(f.table)), f"{f.rows:,}", f"{f.wanted:,}", f"{f.seconds:.2f}", _note(f.note)) for f in proof.filled]),
+            _cut(
+                [
+                    (Code(str(f.table)), f"{f.rows:,}", f"{f.wanted:,}", f"{f.seconds:.2f}", _note(f.note))
+                    for f in proof.filled
+                ]
+            ),
             numeric=frozenset({1, 2, 3}),
         )
     yield Heading("Quality Checklist")
@@ -270,7 +300,9 @@ def _pattern_pieces(proof: Proof) -> Iterator[Piece]:
     loads = sorted(((m.load, m.pattern.name) for m in proof.patterns if m.load), reverse=True)
     if loads:
         yield Heading("Where the time goes, at the declared frequencies")
-        yield Bars("ms of database time a second", tuple((Code(name), load) for load, name in loads[:MAX_BARS]))
+        yield Bars(
+            "ms of database time a second", tuple((Code(name), load) for load, name in loads[:MAX_BARS])
+        )
     slow = [m for m in proof.patterns if m.meets_target is False or wasteful_scans(m)]
     for measured in slow[:5]:
         yield Paragraph(("The plan of ", Code(measured.pattern.name), ":"))
@@ -310,14 +342,17 @@ def _constraint_pieces(proof: Proof) -> Iterator[Piece]:
     counts = Counter((probe.kind, probe.state) for probe in proof.constraints)
     yield Table(
         ("kind", "refused the bad row", "accepted it", "not checked"),
-        tuple((kind, *(str(counts[kind, state]) for state in ("proven", "failed", "not checked"))) for kind in kinds),
+        tuple(
+            (kind, *(str(counts[kind, state]) for state in ("proven", "failed", "not checked")))
+            for kind in kinds
+        ),
         numeric=frozenset({1, 2, 3}),
     )
     open_ = [probe for probe in proof.constraints if probe.state != "proven"]
     if open_:
         yield Table(
             ("constraint", "table", "kind", "state", "what happened"),
-            _cut([(Code(p.constraint), Code(str(p.table)), p.kind, p.state, Code(p.detail)) for p in open_]),
+            _cut([(Code(p.constraint), Code(str(p.table)), p.kind, p.state, words(p.detail)) for p in open_]),
         )
 
 
@@ -334,11 +369,11 @@ def _because(use: IndexUse) -> Inline:
     if not use.reasons:
         return "nothing in this run"
     rest = f" and {len(use.reasons) - 2} more" if len(use.reasons) > 2 else ""
-    return (Code(", ".join(use.reasons[:2])), rest)
+    return (*spans(words(", ".join(use.reasons[:2]))), rest)
 
 
 def _state(probe: Probe) -> Inline:
-    return (f"{probe.state}: ", Code(probe.detail))
+    return (f"{probe.state}: ", *spans(words(probe.detail)))
 
 
 def _note(note: str | None) -> Inline:
@@ -361,8 +396,9 @@ def _method(design: Design, proof: Proof) -> Inline:
     if not proof.server_version.startswith(str(design.server_version)):
         newer = f" The model is for PostgreSQL {design.server_version}; this server is newer."
     return (
-        f"{proof.server}; a scratch database, dropped afterwards. Rows are synthetic (seed {proof.seed}), loaded by COPY, "
-        f"then VACUUM ANALYZE. Each access pattern ran as a prepared statement with up to 20 sets of values from those "
+        f"{proof.server}; a scratch database, dropped afterwards. Rows are synthetic (seed {proof.seed}), loaded "
+        f"by COPY, then VACUUM ANALYZE. "
+        f"Each access pattern ran as a prepared statement with up to 20 sets of values from those "
         f"rows, warm cache; an empty round trip takes {proof.baseline_ms:.3f} ms here. Not checked: production data, "
         f"concurrency, cold disks, replicas.{newer}"
     )

@@ -60,7 +60,11 @@ class Measured:
     @property
     def load(self) -> float | None:
         """Milliseconds of database time a second at the declared frequency; None where none is declared."""
-        return None if self.pattern.per_second is None or self.error else self.pattern.per_second * self.median_ms
+        return (
+            None
+            if self.pattern.per_second is None or self.error
+            else self.pattern.per_second * self.median_ms
+        )
 
     @property
     def meets_target(self) -> bool | None:

@@ -71,8 +71,7 @@ def _is_entry(query: Query, use: Use, condition: Condition) -> bool:
     """Whether rows are to be found by it: a join is an entry if filters on another table come first."""
     if not condition.joins:
         return True
-    others = [other for other in query.uses if other.level == use.level and other is not use]
-    return not _filters(use) and any(_filters(other) for other in others)
+    return not _filters(use) and any(_filters(other) for other in query.uses if other is not use)
 
 
 def _filters(use: Use) -> bool:

@@ -78,8 +78,6 @@ class Use:
     table: Table
     alias: str
     role: Role
-    level: int
-    """Uses of the same level stand in the same FROM."""
     limited: bool
     conditions: tuple[Condition, ...]
     order: tuple[Sorted, ...]
@@ -126,7 +124,6 @@ class _Draft:
     table: Table
     alias: str
     role: Role
-    level: int
     limited: bool
     conditions: list[Condition] = field(default_factory=list)
     order: list[Sorted] = field(default_factory=list)
@@ -141,7 +138,6 @@ class _Draft:
             table=self.table,
             alias=self.alias,
             role=self.role,
-            level=self.level,
             limited=self.limited,
             conditions=tuple(self.conditions),
             order=tuple(self.order),
@@ -185,13 +181,11 @@ class _Reader:
         self.stars: list[Name] = []
         self.paged: tuple[Sorted, ...] | None = None
         self.steps: list[str] = []
-        self.level = 0
 
     def statement(
         self, node: Any, outer: tuple[_Draft, ...], ctes: frozenset[str], *, in_exists: bool = False
     ) -> None:
         """One SELECT, INSERT, UPDATE, DELETE or MERGE; `outer` are the tables of the statements around it."""
-        self.level += 1
         below = list(trees.below(node))
         ctes |= {part.ctename for part in below if isinstance(part, pb.CommonTableExpr)}
         scope = _Scope(tuple(self._drafts(node, below, ctes)), outer)
@@ -217,7 +211,6 @@ class _Reader:
                     table=table,
                     alias=part.alias.aliasname or part.relname,
                     role=_ROLES[type(node)] if part.location == written else "select",
-                    level=self.level,
                     limited=isinstance(node, pb.SelectStmt) and node.HasField("limit_count"),
                 )
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from data_platform.model.database import Column, Table
 from data_platform.schema.rules.rule import Hit, Subject, on_column, on_table, rule, words
-from data_platform.sql.text import identifier
+from data_platform.sql.text import NotSql, expression_tree
 
 _NORMALISED = "Schema properly normalized (or intentionally denormalized)"
 _WIDE = 60
@@ -88,7 +89,9 @@ def polymorphic_association(subject: Subject) -> Iterator[Hit]:
         if kind is not None:
             message = f"`{kind}` and `{column.name}` refer to rows of several tables, and nothing checks them"
             fix = 'one nullable foreign key a table, with check: "num_nonnulls(…) = 1"'
-            yield on_column(table, column.name, message, fix)
+            hit = on_column(table, column.name, message, fix)
+            # A comment is where the author says that it is meant.
+            yield replace(hit, severity="info") if column.comment else hit
 
 
 def _kind_beside(subject: Subject, table: Table, column: Column) -> str | None:
@@ -182,10 +185,23 @@ def updated_at_without_trigger(subject: Subject) -> Iterator[Hit]:
 def name_needs_quotes(subject: Subject) -> Iterator[Hit]:
     fix = "a name in snake_case that is no keyword"
     for table in subject.tables:
-        if identifier(table.name.name) != table.name.name:
-            yield on_table(table, f"the name must be written {identifier(table.name.name)}", fix)
+        if _needs_quotes(table.name.name):
+            yield on_table(table, f"the name must be written {_in_quotes(table.name.name)}", fix)
         for column in table.columns:
-            if identifier(column.name) != column.name:
+            if _needs_quotes(column.name):
                 yield on_column(
-                    table, column.name, f"the name must be written {identifier(column.name)}", fix
+                    table, column.name, f"the name must be written {_in_quotes(column.name)}", fix
                 )
+
+
+def _needs_quotes(name: str) -> bool:
+    """Whether PostgreSQL reads the bare name as something else; many keywords can be columns."""
+    try:
+        fields = expression_tree(name).column_ref.fields
+    except NotSql:
+        return True
+    return [field.string.sval for field in fields] != [name]
+
+
+def _in_quotes(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -89,7 +89,15 @@ class Side(NamedTuple):
 
 
 def sides(node: Any) -> Iterator[Side]:
-    """Each side of a comparison that an index could be over."""
+    """Each side of a comparison that an index could be over; of a row, each element."""
+    for side in _whole_sides(node):
+        if side.key.HasField("row_expr"):
+            yield from (side._replace(key=element) for element in side.key.row_expr.args)
+        else:
+            yield side
+
+
+def _whole_sides(node: Any) -> Iterator[Side]:
     if node.HasField("null_test"):
         known = "IS NULL" if node.null_test.nulltesttype == pb.IS_NULL else "IS NOT NULL"
         yield Side(node.null_test.arg, None, "null", known)

@@ -114,7 +114,7 @@ def vector_dimension(subject: Subject) -> Iterator[Hit]:
         if key.type is None or key.type.name not in _LIMITS:
             continue
         limit = _LIMITS[key.type.name]
-        size = int(key.type.modifiers[0]) if key.type.modifiers else None
+        size = next((int(modifier) for modifier in key.type.modifiers if modifier.isdecimal()), None)
         if size is None:
             fix = f"type: {key.type.name}(n), with the n of the embedding model"
             yield on_index(key.table, key.index, "the indexed vector has no dimension", fix)

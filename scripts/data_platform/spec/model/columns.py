@@ -33,12 +33,16 @@ class Conventions:
         return Conventions(**{**self.__dict__, **spec})
 
 
-def read_columns(context: Context, spec: Mapping[str, Any], path: Path_, rules: Conventions) -> tuple[Column, ...]:
+def read_columns(
+    context: Context, spec: Mapping[str, Any], path: Path_, rules: Conventions
+) -> tuple[Column, ...]:
     """The author's columns in their order, between the key and the bookkeeping columns of the house rules."""
     specs: Mapping[str, Any] = spec.get("columns", {})
     own = [_column(context, name, value, (*path, "columns", name)) for name, value in specs.items()]
     declared = {column.name for column in own}
-    has_key = "primary_key" in spec or any(isinstance(v, dict) and v.get("primary_key") for v in specs.values())
+    has_key = "primary_key" in spec or any(
+        isinstance(v, dict) and v.get("primary_key") for v in specs.values()
+    )
     before = [] if has_key or "id" in declared else _key_column(context, rules, path)
     after = [column for column in _bookkeeping(rules) if column.name not in declared]
     return tuple(before + own + after)
@@ -46,7 +50,9 @@ def read_columns(context: Context, spec: Mapping[str, Any], path: Path_, rules: 
 
 def updated_at_function(schema: str) -> Function:
     """The trigger function behind `timestamps`."""
-    return Function(name=Name(schema, "set_updated_at"), returns="trigger", language="plpgsql", body=SET_UPDATED_AT)
+    return Function(
+        name=Name(schema, "set_updated_at"), returns="trigger", language="plpgsql", body=SET_UPDATED_AT
+    )
 
 
 def updated_at_trigger(schema: str) -> Trigger:
@@ -64,7 +70,9 @@ def read_hint(context: Context, spec: Any, path: Path_) -> DataHint | None:
     weighted = values.items() if isinstance(values, dict) else [(value, 1.0) for value in values]
     for key in ("minimum", "maximum"):
         if key in data and "values" in data:
-            context.error((*path, "data", key), "spec-data", f"`{key}` has no meaning beside `values`", "keep one")
+            context.error(
+                (*path, "data", key), "spec-data", f"`{key}` has no meaning beside `values`", "keep one"
+            )
     return DataHint(
         values=tuple((_as_text(value), float(weight)) for value, weight in weighted),
         distinct=data.get("distinct"),
@@ -79,16 +87,20 @@ def _column(context: Context, name: str, value: Any, path: Path_) -> Column:
     spec: Mapping[str, Any] = {"type": value} if isinstance(value, str) else value
     if context.identifier(name, path) and name in _SYSTEM_COLUMNS:
         context.error(path, "spec-name", f"every table has a system column `{name}` already", "another name")
-    if "type" in spec:
-        type_ = context.type(spec["type"], path if isinstance(value, str) else (*path, "type"))
-    else:
-        type_ = ""  # filled in from the referenced column, or reported, once all tables are known
+    # Without one it is filled in from the referenced column, or reported, once all tables are known.
+    type_ = (
+        context.type(spec["type"], path if isinstance(value, str) else (*path, "type"))
+        if "type" in spec
+        else ""
+    )
     set_by = [key for key in ("default", "identity", "generated") if key in spec]
     if len(set_by) > 1:
         message = f"`{set_by[0]}` and `{set_by[1]}` exclude each other: both say where the value comes from"
         context.error((*path, set_by[1]), "spec-conflict", message, f"keep `{set_by[0]}:` or `{set_by[1]}:`")
     if "identity" in spec and spec.get("nullable"):
-        context.error((*path, "nullable"), "spec-conflict", "an identity column is never NULL", "remove `nullable:`")
+        context.error(
+            (*path, "nullable"), "spec-conflict", "an identity column is never NULL", "remove `nullable:`"
+        )
     if "collation" in spec:
         context.identifier(spec["collation"], (*path, "collation"))
     return Column(

@@ -41,7 +41,9 @@ class Context:
     def raise_findings(self) -> None:
         """SpecProblem with the errors so far, if there are any."""
         if self.findings:
-            raise SpecProblem(tuple(sorted(self.findings, key=lambda f: (f.line or 0, f.column or 0, f.message))))
+            raise SpecProblem(
+                tuple(sorted(self.findings, key=lambda f: (f.line or 0, f.column or 0, f.message)))
+            )
 
     def namer(self, schema: str) -> Namer:
         """The names that relations of `schema` have taken."""
@@ -57,13 +59,19 @@ class Context:
 
     def identifier(self, text: str, path: Path_) -> bool:
         """Whether `text` can be a name; notes an error if not."""
-        return self._attempt(lambda: check_identifier(text), path, "spec-name", "a name of 1 to 63 bytes") is not _FAILED
+        return (
+            self._attempt(lambda: check_identifier(text), path, "spec-name", "a name of 1 to 63 bytes")
+            is not _FAILED
+        )
 
     def expression(self, value: Any, path: Path_, columns: Collection[str] | None) -> str:
         """`value` as one SQL expression over `columns` (None: not checked); the text stays as written."""
         text = _as_sql(value)
         fix = "write one PostgreSQL expression; a text constant needs its own quotes: \"'new'\""
-        if self._attempt(lambda: expression(text), path, "spec-expression", fix) is not _FAILED and columns is not None:
+        if (
+            self._attempt(lambda: expression(text), path, "spec-expression", fix) is not _FAILED
+            and columns is not None
+        ):
             for parts in statements.column_references(expression_tree(text)):
                 self.known_column(parts[-1], columns, path)
         return text.strip()
@@ -82,7 +90,12 @@ class Context:
         """Whether `name` is one of `columns`; notes an error with the nearest name if not."""
         if name in columns:
             return True
-        self.error(path, "spec-unknown-column", f"no column `{name}` in this table{_among(columns)}", near(name, columns) or "add it")
+        self.error(
+            path,
+            "spec-unknown-column",
+            f"no column `{name}` in this table{_among(columns)}",
+            near(name, columns) or "add it",
+        )
         return False
 
     def known_columns(self, names: Iterable[str], columns: Collection[str], path: Path_) -> bool:
@@ -94,13 +107,26 @@ class Context:
         try:
             reference = types.reference(text)
         except NotSql as problem:
-            self.error(path, "spec-type", f"`{text}` is not a type: {problem}", "such as text, bigint or numeric(12, 2)")
+            self.error(
+                path,
+                "spec-type",
+                f"`{text}` is not a type: {problem}",
+                "such as text, bigint or numeric(12, 2)",
+            )
             return text
         if reference.name in types.SERIAL:
-            self.error(path, "spec-type", f"`{text}` is not a type but a sequence default", "type: bigint, identity: always")
+            self.error(
+                path,
+                "spec-type",
+                f"`{text}` is not a type but a sequence default",
+                "type: bigint, identity: always",
+            )
             return text
         if reference.schema is not None:
-            own = Name(reference.schema, reference.name) in self.types or reference.schema in self._foreign_schemas()
+            own = (
+                Name(reference.schema, reference.name) in self.types
+                or reference.schema in self._foreign_schemas()
+            )
             if not own:
                 self._unknown_type(text, path)
             return text.strip()
@@ -131,12 +157,18 @@ class Context:
     def _foreign_schemas(self) -> set[str]:
         # A type of an extension that we have no list for may live in any schema but ours.
         homes = {schema or "public" for schema in self.extensions.values()}
-        return {"pg_catalog", *homes} if self._unknown_extensions() or self._extension_types() else {"pg_catalog"}
+        return (
+            {"pg_catalog", *homes}
+            if self._unknown_extensions() or self._extension_types()
+            else {"pg_catalog"}
+        )
 
     def _unknown_type(self, text: str, path: Path_) -> None:
         for extension, names in types.OF_EXTENSIONS.items():
             if types.reference(text).name in names:
-                message = f"the type `{text}` comes with the extension {extension}, which the spec does not list"
+                message = (
+                    f"the type `{text}` comes with the extension {extension}, which the spec does not list"
+                )
                 self.error(path, "spec-type", message, f"extensions: [{extension}]")
                 return
         own = [name.name for name in self.types]
@@ -158,7 +190,47 @@ _FAILED = object()
 _COMMON_NAMES = ("integer", "bigint", "smallint", "boolean", "varchar", "decimal", "double precision", "real")
 
 KNOWN_EXTENSIONS = frozenset(
-    ["amcheck", "bloom", "btree_gin", "btree_gist", "citext", "cube", "dblink", "dict_int", "dict_xsyn", "earthdistance", "file_fdw", "fuzzystrmatch", "hstore", "intarray", "isn", "lo", "ltree", "pageinspect", "pg_buffercache", "pg_freespacemap", "pg_prewarm", "pg_stat_statements", "pg_trgm", "pg_visibility", "pg_walinspect", "pgcrypto", "pgrowlocks", "pgstattuple", "postgis", "postgres_fdw", "seg", "tablefunc", "tcn", "tsm_system_rows", "tsm_system_time", "unaccent", "uuid-ossp", "vector", "xml2"]
+    [
+        "amcheck",
+        "bloom",
+        "btree_gin",
+        "btree_gist",
+        "citext",
+        "cube",
+        "dblink",
+        "dict_int",
+        "dict_xsyn",
+        "earthdistance",
+        "file_fdw",
+        "fuzzystrmatch",
+        "hstore",
+        "intarray",
+        "isn",
+        "lo",
+        "ltree",
+        "pageinspect",
+        "pg_buffercache",
+        "pg_freespacemap",
+        "pg_prewarm",
+        "pg_stat_statements",
+        "pg_trgm",
+        "pg_visibility",
+        "pg_walinspect",
+        "pgcrypto",
+        "pgrowlocks",
+        "pgstattuple",
+        "postgis",
+        "postgres_fdw",
+        "seg",
+        "tablefunc",
+        "tcn",
+        "tsm_system_rows",
+        "tsm_system_time",
+        "unaccent",
+        "uuid-ossp",
+        "vector",
+        "xml2",
+    ]
 )
 """Extensions whose types we know (most have none): with only these, an unknown type is a mistake."""
 

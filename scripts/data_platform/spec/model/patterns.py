@@ -41,11 +41,18 @@ def _read(
         return None
     used = {reference.number for reference in postgast.find_nodes(tree, postgast.pg_query_pb2.ParamRef)}
     for number in sorted(used - set(range(1, len(names) + 1))):
-        context.error((*path, "sql"), "spec-sql", f"${number} has no entry under `parameters:`", "parameters: {name: type}")
+        context.error(
+            (*path, "sql"),
+            "spec-sql",
+            f"${number} has no entry under `parameters:`",
+            "parameters: {name: type}",
+        )
     for number, parameter in enumerate(names, 1):
         if number not in used:
             at_parameter = (*path, "parameters", parameter)
-            context.error(at_parameter, "spec-unused", f"the statement does not use :{parameter}", "remove it")
+            context.error(
+                at_parameter, "spec-unused", f"the statement does not use :{parameter}", "remove it"
+            )
     scope = dict(_scope(context, tree, (*path, "sql"), tables))
     guesses = _guesses(tree, scope)
     rate, _, unit = spec["frequency"].partition("/") if "frequency" in spec else ("", "", "")
@@ -53,7 +60,9 @@ def _read(
         name=name,
         sql=sql,
         parameters=tuple(
-            _parameter(context, parameter, value, (*path, "parameters", parameter), tables, guesses.get(number))
+            _parameter(
+                context, parameter, value, (*path, "parameters", parameter), tables, guesses.get(number)
+            )
             for number, (parameter, value) in enumerate(spec.get("parameters", {}).items(), 1)
         ),
         per_second=float(rate) / _PER_SECOND[unit.strip()] if rate else None,
@@ -70,7 +79,9 @@ def _scope(
         if relation.schema in ("pg_catalog", "information_schema"):
             continue
         schemas = [relation.schema] if relation.schema else [context.default_schema, "public"]
-        found = [tables[Name(schema, relation.name)] for schema in schemas if Name(schema, relation.name) in tables]
+        found = [
+            tables[Name(schema, relation.name)] for schema in schemas if Name(schema, relation.name) in tables
+        ]
         if found:
             yield relation.alias, found[0]
         else:
@@ -123,7 +134,9 @@ def _parameter(
         text = str(value).lower() if isinstance(value, bool) else None if value is None else str(value)
         return Parameter(name=name, type=type_, fixed=True, value=text)
     if "from" in given:
-        return Parameter(name=name, type=type_, column=_column(context, given["from"], (*path, "from"), tables))
+        return Parameter(
+            name=name, type=type_, column=_column(context, given["from"], (*path, "from"), tables)
+        )
     if guess is None:
         return Parameter(name=name, type=type_)
     return Parameter(name=name, type=type_, column=guess.column, inserted=guess.inserted)

@@ -47,7 +47,11 @@ def read_model(document: Document) -> Design:
     rules = Conventions().override(data.get("conventions", {}))
     readers = {
         name: TableReader(
-            context, name, data["tables"][key], ("tables", key), rules.override(data["tables"][key].get("conventions", {}))
+            context,
+            name,
+            data["tables"][key],
+            ("tables", key),
+            rules.override(data["tables"][key].get("conventions", {})),
         )
         for name, key in table_keys.items()
     }
@@ -70,11 +74,17 @@ def read_model(document: Document) -> Design:
         ),
         access_patterns=patterns,
         rows=MappingProxyType(
-            {name: data["tables"][key]["rows"] for name, key in table_keys.items() if "rows" in data["tables"][key]}
+            {
+                name: data["tables"][key]["rows"]
+                for name, key in table_keys.items()
+                if "rows" in data["tables"][key]
+            }
         ),
         hints=MappingProxyType(hints),
         soft_deleted=frozenset(
-            name for name, reader in readers.items() if reader.rules.soft_delete and "deleted_at" in reader.column_names
+            name
+            for name, reader in readers.items()
+            if reader.rules.soft_delete and "deleted_at" in reader.column_names
         ),
         file=document.file,
         sha256=document.sha256,
@@ -86,7 +96,9 @@ def read_model(document: Document) -> Design:
 def _extensions(data: Mapping[str, Any]) -> list[Extension]:
     specs = data.get("extensions", [])
     return [
-        Extension(name=spec) if isinstance(spec, str) else Extension(name=spec["name"], schema=spec.get("schema"))
+        Extension(name=spec)
+        if isinstance(spec, str)
+        else Extension(name=spec["name"], schema=spec.get("schema"))
         for spec in specs
     ]
 

@@ -35,17 +35,22 @@ class _Reference:
     spec: Mapping[str, Any]
 
 
-def add_foreign_keys(context: Context, readers: Mapping[Name, TableReader], tables: Mapping[Name, Table]) -> dict[Name, Table]:
+def add_foreign_keys(
+    context: Context, readers: Mapping[Name, TableReader], tables: Mapping[Name, Table]
+) -> dict[Name, Table]:
     """The tables with their foreign keys, the types of columns that only `references` gives, and the indexes."""
     resolved = {name: list(_resolve(context, readers[name], tables)) for name in tables}
     typed = _with_inherited_types(context, readers, tables, resolved)
     done = {}
     for name, table in typed.items():
-        keys = [(reference, key) for reference, key in resolved[name] if _fits(context, reference, key, table, typed)]
+        keys = [
+            (reference, key)
+            for reference, key in resolved[name]
+            if _fits(context, reference, key, table, typed)
+        ]
         foreign_keys = tuple(sorted((key for _, key in keys), key=lambda key: key.name))
-        table = replace(table, foreign_keys=foreign_keys)
         wanted = [key for reference, key in keys if reference.spec.get("index", True)]
-        done[name] = _with_indexes(context, table, wanted)
+        done[name] = _with_indexes(context, replace(table, foreign_keys=foreign_keys), wanted)
     return done
 
 
@@ -60,7 +65,9 @@ def _references(reader: TableReader) -> Iterator[_Reference]:
             )
     for number, spec in enumerate(reader.spec.get("foreign_keys", ())):
         path = (*reader.path, "foreign_keys", str(number))
-        target_spec = spec["references"] if isinstance(spec["references"], dict) else {"table": spec["references"]}
+        target_spec = (
+            spec["references"] if isinstance(spec["references"], dict) else {"table": spec["references"]}
+        )
         columns = tuple(target_spec["columns"]) if "columns" in target_spec else None
         yield _Reference(
             path,
@@ -84,7 +91,12 @@ def _resolve(
         if target not in tables:
             message = f"no table `{reference.table}` in this model"
             names = [str(n) for n in tables] + [n.name for n in tables]
-            context.error(reference.table_path, "spec-unknown-table", message, near(reference.table, names) or "add it under `tables:`")
+            context.error(
+                reference.table_path,
+                "spec-unknown-table",
+                message,
+                near(reference.table, names) or "add it under `tables:`",
+            )
             continue
         columns_known = context.known_columns(reference.columns, reader.column_names, reference.columns_path)
         target_columns = _target_columns(context, reference, tables[target])
@@ -115,7 +127,9 @@ def _target_columns(context: Context, reference: _Reference, target: Table) -> t
     if reference.target_columns is None:
         if target.primary_key is None:
             message = f"`{target.name}` has no primary key to refer to"
-            context.error(reference.path, "spec-foreign-key", message, "name the columns of a unique key of it")
+            context.error(
+                reference.path, "spec-foreign-key", message, "name the columns of a unique key of it"
+            )
             return None
         columns = target.primary_key.columns
     else:
@@ -143,7 +157,11 @@ def _target_columns(context: Context, reference: _Reference, target: Table) -> t
 
 
 def _unique_sets(table: Table) -> list[set[str]]:
-    keys = [set(key.columns) for key in (table.primary_key, *table.uniques) if key and key.deferral == "not deferrable"]
+    keys = [
+        set(key.columns)
+        for key in (table.primary_key, *table.uniques)
+        if key and key.deferral == "not deferrable"
+    ]
     whole = [index for index in table.indexes if index.unique and not index.where]
     return keys + [set(_plain(index)) for index in whole if all(element.column for element in index.elements)]
 
@@ -181,7 +199,10 @@ def _with_inherited_types(
         type_ = type_of((name, column.name))
         if not type_:
             path = (*readers[name].path, "columns", column.name)
-            has_reference = isinstance(value := readers[name].spec["columns"][column.name], dict) and "references" in value
+            has_reference = (
+                isinstance(value := readers[name].spec["columns"][column.name], dict)
+                and "references" in value
+            )
             if not has_reference or (name, column.name) in sources:
                 message = f"`{column.name}` has no `type:`, and no reference gives it one"
                 context.error(path, "spec-missing-key", message, f"{column.name}: text")
@@ -210,7 +231,9 @@ def _fits(
             fixed = not column.nullable or (table.primary_key and name in table.primary_key.columns)
             if action == "set null" and fixed:
                 message = f"`{event}: set null` cannot work: `{name}` is NOT NULL"
-                context.error((*reference.path, event), "spec-foreign-key", message, "nullable: true, or another action")
+                context.error(
+                    (*reference.path, event), "spec-foreign-key", message, "nullable: true, or another action"
+                )
             if column.generated and action in ("set null", "set default", "cascade"):
                 message = f"`{event}: {action}` cannot change the generated column `{name}`"
                 context.error((*reference.path, event), "spec-foreign-key", message, "no action or restrict")
@@ -234,7 +257,9 @@ def _with_indexes(context: Context, table: Table, keys: list[ForeignKey]) -> Tab
         if _served(table, indexes, key.columns):
             continue
         name = context.namer(table.name.schema).invent(table.name.name, *key.columns, "idx")
-        indexes.append(Index(name=name, elements=tuple(IndexElement(column=column) for column in key.columns)))
+        indexes.append(
+            Index(name=name, elements=tuple(IndexElement(column=column) for column in key.columns))
+        )
     return replace(table, indexes=tuple(sorted(indexes, key=lambda index: index.name)))
 
 

@@ -32,7 +32,9 @@ _Named = TypeVar("_Named", Unique, Check, Exclusion, Index)
 class TableReader:
     """Reads one table of the spec."""
 
-    def __init__(self, context: Context, name: Name, spec: Mapping[str, Any], path: Path_, rules: Conventions) -> None:
+    def __init__(
+        self, context: Context, name: Name, spec: Mapping[str, Any], path: Path_, rules: Conventions
+    ) -> None:
         self.context = context
         self.name = name
         self.spec = spec
@@ -45,7 +47,9 @@ class TableReader:
         """The table without its foreign keys."""
         self.columns = read_columns(self.context, self.spec, self.path, self.rules)
         if not self.columns:
-            self.context.error(self.path, "spec-empty", f"the table `{self.name}` has no columns", "add `columns:`")
+            self.context.error(
+                self.path, "spec-empty", f"the table `{self.name}` has no columns", "add `columns:`"
+            )
         self._check_generated()
         primary_key = self._primary_key()
         uniques, unique_indexes = self._uniques()
@@ -119,7 +123,12 @@ class TableReader:
         key = self.spec.get("primary_key")
         if isinstance(key, dict) and "name" in key:
             yield (*self.path, "primary_key", "name"), key["name"], True
-        for section, has_index in (("unique", True), ("exclude", True), ("indexes", True), ("foreign_keys", False)):
+        for section, has_index in (
+            ("unique", True),
+            ("exclude", True),
+            ("indexes", True),
+            ("foreign_keys", False),
+        ):
             for number, item in enumerate(self.spec.get(section, ())):
                 if isinstance(item, dict) and "name" in item:
                     yield (*self.path, section, str(number), "name"), item["name"], has_index
@@ -127,13 +136,19 @@ class TableReader:
             yield (*self.path, "checks", check), check, False
         for column, value in self.spec.get("columns", {}).items():
             if isinstance(value, dict) and "name" in value.get("references", {}):
-                yield (*self.path, "columns", column, "references", "name"), value["references"]["name"], False
+                yield (
+                    (*self.path, "columns", column, "references", "name"),
+                    value["references"]["name"],
+                    False,
+                )
 
     def _primary_key(self) -> PrimaryKey | None:
         spec = self.spec.get("primary_key")
         path: Path_ = (*self.path, "primary_key")
         marked = [
-            name for name, value in self.spec.get("columns", {}).items() if isinstance(value, dict) and value.get("primary_key")
+            name
+            for name, value in self.spec.get("columns", {}).items()
+            if isinstance(value, dict) and value.get("primary_key")
         ]
         if spec is not None and marked:
             message = f"the key is here and at the column `{marked[0]}`"
@@ -162,7 +177,9 @@ class TableReader:
         indexes: list[Index] = []
         for path, spec in self._unique_specs():
             columns = tuple(spec["columns"])
-            self.context.known_columns(columns, self.column_names, (*path, "columns") if "columns" in spec else path)
+            self.context.known_columns(
+                columns, self.column_names, (*path, "columns") if "columns" in spec else path
+            )
             include = tuple(spec.get("include", ()))
             self.context.known_columns(include, self.column_names, (*path, "include"))
             nulls_not_distinct = spec.get("nulls_not_distinct", False)
@@ -245,7 +262,9 @@ class TableReader:
                     operator(item["with"])
                 except NotSql as problem:
                     message = f"`{item['with']}`: {problem}"
-                    self.context.error((*at, "with"), "spec-expression", message, "an operator such as = or &&")
+                    self.context.error(
+                        (*at, "with"), "spec-expression", message, "an operator such as = or &&"
+                    )
                 element = self.element({k: v for k, v in item.items() if k != "with"}, at)
                 elements.append(ExclusionElement(element=element, operator=item["with"].strip()))
             columns = [part.element.column or "expr" for part in elements]
@@ -262,7 +281,9 @@ class TableReader:
 
     def _indexes(self) -> list[Index]:
         return [
-            self._index(item if isinstance(item, dict) else {"columns": item}, (*self.path, "indexes", str(number)))
+            self._index(
+                item if isinstance(item, dict) else {"columns": item}, (*self.path, "indexes", str(number))
+            )
             for number, item in enumerate(self.spec.get("indexes", ()))
         ]
 
@@ -275,7 +296,9 @@ class TableReader:
         if spec.get("nulls_not_distinct"):
             self.context.needs_version(15, "NULLS NOT DISTINCT", path)
         if method in ("hnsw", "ivfflat") and "vector" not in self.context.extensions:
-            message = f"the index method {method} comes with the extension vector, which the spec does not list"
+            message = (
+                f"the index method {method} comes with the extension vector, which the spec does not list"
+            )
             self.context.error((*path, "using"), "spec-extension", message, "extensions: [vector]")
         return Index(
             name=self.relation_name(spec.get("name"), path, *(e.column or "expr" for e in elements), "idx"),
@@ -294,7 +317,9 @@ class TableReader:
         spec: Mapping[str, Any] = {"column": item} if isinstance(item, str) else item
         given = [key for key in ("column", "expression") if key in spec]
         if len(given) != 1:
-            self.context.error(path, "spec-index-key", "expected exactly one of `column` and `expression`", "keep one")
+            self.context.error(
+                path, "spec-index-key", "expected exactly one of `column` and `expression`", "keep one"
+            )
             return IndexElement(column=self.column_names[0] if self.columns else "")
         column = spec.get("column")
         if column is not None and not self._index_column(column, path):
@@ -322,7 +347,9 @@ class TableReader:
         words = column.split()
         if column not in self.column_names and len(words) == 2 and words[1].lower() in ("asc", "desc"):
             message = f"no column `{column}`; an order is written as its own key"
-            self.context.error(path, "spec-unknown-column", message, f"{{column: {words[0]}, order: {words[1].lower()}}}")
+            self.context.error(
+                path, "spec-unknown-column", message, f"{{column: {words[0]}, order: {words[1].lower()}}}"
+            )
             return False
         return self.context.known_column(column, self.column_names, path)
 

@@ -29,10 +29,17 @@ def declare_types(context: Context, specs: Mapping[str, Any]) -> dict[Name, str]
             continue
         kinds = [kind for kind in ("enum", "domain", "composite") if kind in spec]
         if len(kinds) != 1:
-            context.error(path, "spec-type-kind", "expected exactly one of `enum`, `domain` and `composite`", "keep one")
+            context.error(
+                path, "spec-type-kind", "expected exactly one of `enum`, `domain` and `composite`", "keep one"
+            )
             continue
         if name.name in sql_types.BUILT_IN:
-            context.error(path, "spec-name", f"`{name.name}` is a type of PostgreSQL; expected a name of your own", "rename it")
+            context.error(
+                path,
+                "spec-name",
+                f"`{name.name}` is a type of PostgreSQL; expected a name of your own",
+                "rename it",
+            )
         if not context.namer(name.schema).claim(name.name):
             context.error(path, "spec-duplicate", f"`{name}` is taken", "rename one")
         context.types[name] = path
@@ -62,11 +69,18 @@ def _read(context: Context, name: Name, spec: Mapping[str, Any], path: Path_) ->
     if "domain" not in spec:
         for key in _ONLY_FOR_DOMAINS:
             if key in spec:
-                context.error((*path, key), "spec-unknown-key", f"`{key}` is for domains only", f"remove `{key}:`")
+                context.error(
+                    (*path, key), "spec-unknown-key", f"`{key}` is for domains only", f"remove `{key}:`"
+                )
     if "enum" in spec:
         for number, label in enumerate(spec["enum"]):
             if len(label.encode()) > 63 or "\0" in label:
-                context.error((*path, "enum", str(number)), "spec-name", "an enum label has at most 63 bytes", "shorten it")
+                context.error(
+                    (*path, "enum", str(number)),
+                    "spec-name",
+                    "an enum label has at most 63 bytes",
+                    "shorten it",
+                )
         return Enum(name=name, labels=tuple(spec["enum"]), comment=comment)
     if "composite" in spec:
         at = (*path, "composite")
