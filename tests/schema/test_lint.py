@@ -100,6 +100,40 @@ def test_our_own_examples_are_clean(path: Path) -> None:
     assert [finding for finding in lint(read_model(read)) if finding.severity != "info"] == []
 
 
+@pytest.mark.parametrize(
+    ("order", "form"),
+    [
+        ("a", "a > :last_a"),
+        ("a DESC, b DESC", "(a, b) < (:last_a, :last_b)"),
+        ("a DESC, b", "a <= :last_a AND (a < :last_a OR b > :last_b)"),
+        ("lower(c), a", "(lower(c), a) > (:last_1, :last_a)"),
+    ],
+)
+def test_the_remedy_for_offset_is_in_the_order_of_the_query(order: str, form: str) -> None:
+    table = {"columns": {"a": "int", "b": "int", "c": "text"}, "primary_key": ["a", "b"]}
+    pattern = {"sql": f"SELECT a FROM t ORDER BY {order} LIMIT 9 OFFSET 9"}
+    findings = _lint({"tables": {"t": table}, "access_patterns": {"p": pattern}})
+    (fix,) = [finding.fix for finding in findings if finding.rule == "offset-pagination"]
+    assert fix is not None
+    assert fix.startswith(f"WHERE {form}, ")
+
+
+@pytest.mark.parametrize(
+    ("column", "condition", "index"),
+    [
+        ("text[]", "x @> ARRAY['a']", "[{columns: [x], using: gin}]"),
+        ("tstzrange", "x @> now()", "[{columns: [x], using: gist}]"),
+        ("text", "x % 'a'", "[{columns: [{column: x, opclass: gin_trgm_ops}], using: gin}]"),
+        ("int", "y > 3 AND x = 1", "[[x, y]]"),
+    ],
+)
+def test_the_index_to_add_is_one_that_serves(column: str, condition: str, index: str) -> None:
+    model = {"extensions": ["pg_trgm"], "tables": {"t": {"columns": {"x": column, "y": "int"}}}}
+    findings = _lint({**model, "access_patterns": {"p": {"sql": f"SELECT y FROM t WHERE {condition}"}}})
+    (fix,) = [finding.fix for finding in findings if finding.rule == "access-pattern-without-index"]
+    assert fix == f"tables.t.indexes: {index}"
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(models())
 def test_random_models_are_read(spec: dict[str, Any]) -> None:

@@ -59,12 +59,13 @@ class Answer:
         """An error that the user can act on, with its own exit code unless another is given."""
         from data_platform.scope.passwords import without_passwords  # noqa: PLC0415
 
+        code = problem.exit_code if code is None else code
         if self._as_json:
-            self._envelope("error", None, _findings_of(problem), {}, ())
+            self._envelope("error", None, _findings_of(problem, _RULES.get(code, "fault")), {}, ())
         else:
             name = f"dpe {self._name}".rstrip()
             sys.stderr.write(f"{name}: {without_passwords(str(problem))}\n")
-        return problem.exit_code if code is None else code
+        return code
 
     def _envelope(
         self,
@@ -153,7 +154,7 @@ def _print(text: str) -> None:
     sys.stdout.write(text if not text or text.endswith("\n") else f"{text}\n")
 
 
-def _findings_of(problem: Problem) -> tuple[Finding, ...]:
+def _findings_of(problem: Problem, rule: str) -> tuple[Finding, ...]:
     """The findings that a problem carries (a spec has many mistakes at once), else one made from its text."""
     carried = getattr(problem, "findings", ())
     if carried:
@@ -165,7 +166,7 @@ def _findings_of(problem: Problem) -> tuple[Finding, ...]:
     file, line, column = _place(problem.where)
     return (
         Finding(
-            rule=_RULES.get(problem.exit_code, "fault"),
+            rule=rule,
             severity="error",
             message=without_passwords(what),
             evidence="parsed",

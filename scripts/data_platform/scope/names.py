@@ -74,6 +74,8 @@ def names(cell: str) -> list[str]:
 
 
 def _split_outside_parentheses(text: str) -> list[str]:
+    if "(" not in text:
+        return text.replace(";", ",").split(",")
     parts: list[str] = []
     start = depth = 0
     for at, character in enumerate(text):

@@ -103,7 +103,7 @@ def _is_link_or_mark(value: str, at: int, end: int, inner: str, links: frozenset
         or before.isalnum()
         or before == "_"
         or inner.startswith("^")
-        or len(inner.strip()) <= 1
+        or inner.strip().lower() in ("", "x", "-")
         or inner.lower() in links
     )
 

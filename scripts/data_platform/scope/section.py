@@ -137,22 +137,17 @@ def _scope_title(level: int, title: str) -> str | None:
     return name.strip() if head.lower().split() == ["project", "scope"] else None
 
 
-_KINDS = {
-    ("team", "context"): "team",
-    ("domain", "ownership"): "domains",
-    ("active", "roles"): "roles",
-    ("active", "role"): "roles",
-    ("data", "stores"): "stores",
-}
-_FIRST_LETTERS = frozenset("tdaTDA")
+_KINDS = {"team context": "team", "domain ownership": "domains", "active roles": "roles", "data stores": "stores"}
 
 
 def _kind(title: str) -> str:
     """Which of the four known subsections a title opens, or ""."""
-    bare = title.lstrip("*_` ")
-    if bare[:1] not in _FIRST_LETTERS:
+    lower = title.lower()
+    if lower in _KINDS:
+        return _KINDS[lower]
+    if not any(known[:4] in lower for known in _KINDS):
         return ""
-    return _KINDS.get(tuple(names.words(plain(title[:80]))[:2]), "")
+    return _KINDS.get(" ".join(names.words(plain(title))[:2]), "")
 
 
 @record

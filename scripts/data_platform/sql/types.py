@@ -56,6 +56,7 @@ BUILT_IN = frozenset(
         "pg_snapshot",
         "point",
         "polygon",
+        "refcursor",
         "regclass",
         "regcollation",
         "regconfig",

@@ -62,7 +62,7 @@ class FreshRow:
                     f"SELECT {listed} FROM {qualified(target.schema, target.name)} p"  # noqa: S608
                     f" WHERE {where} ORDER BY {order} LIMIT {_PARENTS}"
                 )
-                rows |= dict.fromkeys(self._connection.execute(query, values).fetchall())
+                rows |= dict.fromkeys(load.run(self._connection, query, values).fetchall())
         lists: list[Texts] = [list(values) for values in zip(*rows, strict=True)] or [[] for _ in columns]
         return dict(zip(columns, lists, strict=True))
 
@@ -73,8 +73,8 @@ class FreshRow:
         for column, referred in zip(key.columns, key.target_columns, strict=True):
             if allowed.get(column):
                 type_ = self._tables[target].column(referred).type
-                conditions.append(f"p.{identifier(referred)} = ANY (%s::{type_}[])")
                 values.append(allowed[column])
+                conditions.append(f"p.{identifier(referred)} = ANY (${len(values)}::{type_}[])")
         return conditions, values
 
     def _is_unique(self, key: ForeignKey) -> bool:
@@ -113,11 +113,12 @@ class FreshRow:
 
     def _is_taken(self, plan: Plan, row: Mapping[str, str | None]) -> bool:
         target = qualified(self._table.name.schema, self._table.name.name)
-        values = ", ".join(f"%s::{self._table.column(name).type}" for name in row)
+        types = [self._table.column(name).type for name in row]
+        values = ", ".join(f"${place}::{type_}" for place, type_ in enumerate(types, 1))
         query = f"INSERT INTO {target} ({identifiers(row)}) OVERRIDING SYSTEM VALUE VALUES ({values})"  # noqa: S608
         try:
             with self._connection.transaction(force_rollback=True):
-                self._connection.execute(query, list(row.values()))
+                load.run(self._connection, query, list(row.values()))
                 load.check_now(self._connection, self._table)
         except (psycopg.IntegrityError, psycopg.DataError):
             return False

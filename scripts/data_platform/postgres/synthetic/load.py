@@ -56,12 +56,17 @@ def settled(connection: Connection) -> Iterator[None]:
         yield
 
 
+def run(connection: Connection, query: str, values: Sequence[object] = ()) -> psycopg.RawCursor[Any]:
+    """Run a query whose parameters are $1, $2 …, so that a % in a name means nothing."""
+    return psycopg.RawCursor(connection).execute(query, values)
+
+
 def copy_rows(connection: Connection, rows: Rows, wanted: int, tell: Tell) -> Loaded:
     """COPY into the table itself. Raises psycopg.Error if the server refuses a row; then nothing is left."""
     plan, total = rows.plan, 0
     target = qualified(plan.table.name.schema, plan.table.name.name)
     if not plan.columns:
-        connection.execute(f"INSERT INTO {target} SELECT FROM generate_series(1, %s)", (wanted,))  # noqa: S608
+        run(connection, f"INSERT INTO {target} SELECT FROM generate_series(1, $1::bigint)", [wanted])  # noqa: S608
         return Loaded(wanted)
     with connection.transaction(), connection.cursor() as cursor:
         with cursor.copy(f"COPY {target} ({identifiers(plan.columns)}) FROM STDIN") as copy:
@@ -100,7 +105,7 @@ def sort_rows(connection: Connection, rows: Rows, wanted: int, learn: Callable[[
             break
         _stage(connection, rows.plan, block.columns)
         with connection.transaction():
-            total += connection.execute(take, (wanted - total,)).rowcount
+            total += run(connection, take, [wanted - total]).rowcount
             check_now(connection, rows.plan.table)
         tried += block.count
         learn()
@@ -123,7 +128,7 @@ def _stage(connection: Connection, plan: Plan, columns: Sequence[Texts]) -> None
 
 
 def take_over(plan: Plan) -> str:
-    """INSERT … SELECT of staged rows that pass every check; %s is the most rows to take."""
+    """INSERT … SELECT of staged rows that pass every check; $1 is the most rows to take."""
     target = qualified(plan.table.name.schema, plan.table.name.name)
     expressions = [check.expression for check in plan.table.checks]
     expressions += [
@@ -133,8 +138,8 @@ def take_over(plan: Plan) -> str:
     names = identifiers(plan.columns)
     return (
         f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM ({computed(plan)}) AS dpe"  # noqa: S608
-        f" WHERE {' AND '.join(checks) or 'true'} LIMIT %s ON CONFLICT DO NOTHING"
-    ).replace("%", "%%").replace("%%s ON CONFLICT", "%s ON CONFLICT")
+        f" WHERE {' AND '.join(checks) or 'true'} LIMIT $1::bigint ON CONFLICT DO NOTHING"
+    )
 
 
 def computed(plan: Plan) -> str:
@@ -171,13 +176,12 @@ def advance_sequences(connection: Connection, plan: Plan) -> None:
         column = plan.table.column(name)
         if not column.identity and "nextval(" not in (column.default or ""):
             continue
-        found = connection.execute("SELECT pg_get_serial_sequence(%s, %s)", (target, name)).fetchone()
+        found = run(connection, "SELECT pg_get_serial_sequence($1, $2)", [target, name]).fetchone()
         sequence = found[0] if found and found[0] else _sequence_in(column.default or "")
         if sequence:
-            connection.execute(
-                f"SELECT setval(%s::regclass, max({identifier(name)})) FROM {target} HAVING max({identifier(name)}) > 0",  # noqa: S608
-                (sequence,),
-            )
+            highest = f"max({identifier(name)})"
+            query = f"SELECT setval($1::regclass, {highest}) FROM {target} HAVING {highest} > 0"  # noqa: S608
+            run(connection, query, [sequence])
 
 
 def _sequence_in(default: str) -> str | None:

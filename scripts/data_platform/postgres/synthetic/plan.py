@@ -96,6 +96,7 @@ class Setting:
     empty: frozenset[str] = frozenset()
     """Columns that are NULL for lack of something to refer to."""
     confirmed_only: bool = False
+    """Rows may refer only to those of their own table that the server has taken."""
     unsupported: frozenset[str] = frozenset()
     """Types that this server cannot make, though we could."""
 
@@ -112,7 +113,7 @@ class Plan:
     weights: tuple[float, ...]
     owners: Mapping[str, Unit]
     derived: tuple[Derived, ...]
-    unsure: bool
+    confirmed_only: bool
 
 
 def plan_of(table: Table, setting: Setting) -> Plan:
@@ -151,7 +152,7 @@ class _Planner:
             weights=tuple(self._weight(world) for world in self._worlds),
             owners=self._owners,
             derived=self._derived(),
-            unsure=not all(world.sure for world in self._worlds),
+            confirmed_only=self._set.confirmed_only,
         )
 
     # Columns.
@@ -688,13 +689,19 @@ class _Planner:
                     fixed,
                     exempt=self._exempt(key),
                     compare=any(self._varies(unit) for unit in levels),
-                    in_order=isinstance(last, Slots)
-                    or (isinstance(last, Plain) and self._kinds[last.column].base in LINEAR),
+                    in_order=self._counts_up(last, key),
                     start=self._start(last),
                 )
             )
             moved.update(levels)
         return placed
+
+    def _counts_up(self, last: Unit, key: Key) -> bool:
+        """Whether each group starts from the first value, such as a line's number; not if two such columns make a key."""
+        if not isinstance(last, Plain):
+            return isinstance(last, Slots)
+        others = [other for other in self._keys if other != key and len(other.columns) > 1]
+        return self._kinds[last.column].base in LINEAR and not any(last.column in other.columns for other in others)
 
     def _start(self, last: Unit) -> int:
         """For a fresh row: a number that no group can have reached."""

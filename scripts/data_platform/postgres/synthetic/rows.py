@@ -21,7 +21,10 @@ class Block:
 
 @dataclass(eq=False)
 class Rows:
-    """The rows of one table, as many as are asked for. `kept` grows by the values of the columns it has."""
+    """The rows of one table, as many as are asked for. `kept` grows by the values of the columns that it has.
+
+    It does not where the plan is for rows that the server may still refuse; then the caller fills it.
+    """
 
     plan: Plan
     seed: int
@@ -74,7 +77,7 @@ class Rows:
             sheet.values = {name: [texts[row] for row in living] for name, texts in sheet.values.items()}
             sheet.count = len(living)
         for name, kept in self.kept.items():
-            if name in sheet.values:
+            if name in sheet.values and not self.plan.confirmed_only:
                 kept += sheet.values[name]
         return sheet
 

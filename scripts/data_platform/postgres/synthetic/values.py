@@ -271,7 +271,7 @@ def _limited(phrases: Phrases, facts: Facts, distinct: int) -> list[Phrases]:
         if not kept:
             break
         size = len(kept) * (10**digits - 1 if digits else 1)
-        if size >= distinct:
+        if size >= max(distinct, min(12, len(phrases.heads))):
             heads, tails = zip(*kept, strict=True)
             return [Phrases(heads, tails, phrases.gap, size)]
     return []

@@ -145,7 +145,9 @@ def foreign_key_type(subject: Subject) -> Iterator[Hit]:
                 names = {subject.type_name(own), subject.type_name(its)}
                 if len(names) > 1 and not names <= _TEXTS:
                     message = f"`{name}` is {own.type}, but `{key.target}.{other}` is {its.type}"
-                    yield on_column(table, name, message, f"leave `type:` out, or type: {its.type}")
+                    yield on_column(
+                        table, name, message, "one type in both; without `type:` a column takes its target's"
+                    )
 
 
 @rule(

@@ -48,13 +48,22 @@ def access_pattern_without_index(subject: Subject) -> Iterator[Hit]:
             continue  # the rule for that form says more
         wanted = [c for c in searched if _is_selective(subject, use, c) and _is_entry(query, use, c)]
         if wanted:
-            keys = ", ".join(f"`{key}`" for key in dict.fromkeys(c.key for c in wanted))
-            message = f"no index of `{use.table.name}` leads with {keys}{_nearly(use, wanted)}"
-            fix = f"{_suggestion(use, wanted)} under `{use.table.name.name}`"
-            yield on_pattern(query.pattern, message, fix)
+            yield on_pattern(query.pattern, *_advice(subject, use, wanted))
         elif not searched and use.limited and use.order and use.order[0].column and not use.order[0].distance:
             message = f"all of `{use.table.name}` is sorted by `{use.order[0].column}` to find the first rows"
-            yield on_pattern(query.pattern, message, f"{_suggestion(use, [])} under `{use.table.name.name}`")
+            yield on_pattern(query.pattern, message, _index_for(subject, use, []))
+
+
+def _advice(subject: Subject, use: Use, wanted: list[Condition]) -> tuple[str, str]:
+    partial = next((index for index in all_indexes(use.table) if any(fits(index, c) for c in wanted)), None)
+    if partial is not None:
+        unsaid = " AND ".join(missing(partial, use))
+        return (
+            f"`{partial.name}` holds only rows with {unsaid}, which the query does not say",
+            f"AND {unsaid}",
+        )
+    keys = ", ".join(f"`{key}`" for key in dict.fromkeys(c.key for c in wanted))
+    return f"no index of `{use.table.name}` leads with {keys}", _index_for(subject, use, wanted)
 
 
 def _is_special(subject: Subject, use: Use, condition: Condition) -> bool:
@@ -86,23 +95,26 @@ def _is_sorted_by_index(use: Use) -> bool:
     return served(use, Condition(kind="range", operator="<", key=first.key, column=first.column))
 
 
-def _nearly(use: Use, wanted: list[Condition]) -> str:
-    """Names a partial index that would serve if the query said more."""
-    for index in all_indexes(use.table):
-        if any(fits(index, condition) for condition in wanted):
-            unsaid = " AND ".join(missing(index, use))
-            return f"; `{index.name}` has only rows with {unsaid}, which the query does not say"
-    return ""
-
-
-def _suggestion(use: Use, wanted: list[Condition]) -> str:
-    found = next((c for c in wanted if c.kind == "search"), None)
+def _index_for(subject: Subject, use: Use, wanted: list[Condition]) -> str:
+    found = next((c.column for c in wanted if c.kind == "search" and c.column), None)
     if found is not None:
-        return f"indexes: [{{columns: [{found.key}], using: gin}}]"
+        return f"{_under(use)}: [{_special_index(subject, use, found)}]"
     equal = [c.key for c in wanted if c.kind == "equality"]
     ranges = [c.key for c in wanted if c.kind != "equality"]
     order = [item.column for item in use.order if item.column and item.table == use.table.name]
-    return f"indexes: [[{', '.join(dict.fromkeys(equal + (ranges[:1] or order)))}]]"
+    return f"{_under(use)}: [[{', '.join(dict.fromkeys(equal + (ranges[:1] or order)))}]]"
+
+
+def _under(use: Use) -> str:
+    return f"tables.{use.table.name.name}.indexes"
+
+
+def _special_index(subject: Subject, use: Use, column: str) -> str:
+    type_ = subject.type_name(use.table.column(column))
+    if type_ in ("text", "varchar", "citext"):
+        return f"{{columns: [{{column: {column}, opclass: gin_trgm_ops}}], using: gin}}"
+    method = "gin" if type_.endswith("[]") or type_ in ("jsonb", "tsvector") else "gist"
+    return f"{{columns: [{column}], using: {method}}}"
 
 
 @rule(
@@ -116,12 +128,12 @@ def function_on_column(subject: Subject) -> Iterator[Hit]:
         computed = condition.column is None and condition.columns
         if computed and not condition.hides_beginning and not _asks_jsonb(subject, use, condition):
             message = f"`{condition.text}` computes `{condition.key}` for every row of `{use.table.name}`"
-            fix = f"compare the column itself, or {_expression_index(condition)}"
+            fix = f"compare the column itself, or {_expression_index(use, condition)}"
             yield on_pattern(query.pattern, message, fix)
 
 
-def _expression_index(condition: Condition) -> str:
-    return f'indexes: [{{columns: [{{expression: "{condition.key}"}}]}}]'
+def _expression_index(use: Use, condition: Condition) -> str:
+    return f'{_under(use)}: [{{columns: [{{expression: "{condition.key}"}}]}}]'
 
 
 @rule(
@@ -137,7 +149,7 @@ def leading_wildcard(subject: Subject) -> Iterator[Hit]:
             element = (
                 f"{'column' if condition.column else 'expression'}: {condition.key}, opclass: gin_trgm_ops"
             )
-            fix = f"extensions: [pg_trgm] and indexes: [{{using: gin, columns: [{{{element}}}]}}]"
+            fix = f"extensions: [pg_trgm] and {_under(use)}: [{{using: gin, columns: [{{{element}}}]}}]"
             yield on_pattern(query.pattern, message, fix)
 
 
@@ -151,9 +163,9 @@ def jsonb_filter_without_index(subject: Subject) -> Iterator[Hit]:
     for query, use, condition in _unserved(subject):
         if _asks_jsonb(subject, use, condition) and not condition.hides_beginning:
             message = f"no index of `{use.table.name}` answers `{condition.text}`"
-            gin = f"indexes: [{{columns: [{condition.key}], using: gin}}]"
+            gin = f"{_under(use)}: [{{columns: [{condition.key}], using: gin}}]"
             yield on_pattern(
-                query.pattern, message, gin if condition.column else _expression_index(condition)
+                query.pattern, message, gin if condition.column else _expression_index(use, condition)
             )
 
 
@@ -182,7 +194,9 @@ def any_of_array_column(subject: Subject) -> Iterator[Hit]:
             ):
                 message = f"`{condition.text}` can use no index of `{use.table.name}`"
                 column = identifier(condition.column)
-                fix = f"{column} @> ARRAY[…] and indexes: [{{columns: [{condition.column}], using: gin}}]"
+                fix = (
+                    f"{column} @> ARRAY[…] and {_under(use)}: [{{columns: [{condition.column}], using: gin}}]"
+                )
                 yield on_pattern(query.pattern, message, fix)
 
 

@@ -183,7 +183,8 @@ def vector_search_without_index(subject: Subject) -> Iterator[Hit]:
             )
             kind = next(kind for kind, operator in _OPERATORS.items() if operator == search.operator)
             opclass = f"{subject.type_name(use.table.column(search.column))}_{kind}_ops"
-            fix = f"indexes: [{{using: hnsw, columns: [{{column: {search.column}, opclass: {opclass}}}]}}]"
+            index = f"{{using: hnsw, columns: [{{column: {search.column}, opclass: {opclass}}}]}}"
+            fix = f"tables.{use.table.name.name}.indexes: [{index}]"
             yield on_pattern(search.query.pattern, message, fix)
 
 
