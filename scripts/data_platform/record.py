@@ -26,6 +26,9 @@ def record(cls: Class) -> Class:
     defaults = {name: vars(cls)[name] for name in names if name in vars(cls)}
 
     def construct(self: Any, *values: Any, **named: Any) -> None:
+        if len(values) == len(names) and not named:
+            self.__dict__.update(zip(names, values, strict=True))
+            return
         fields = defaults | dict(zip(names, values, strict=False)) | named
         if len(fields) != len(names) or len(values) > len(names):
             odd = sorted(set(fields).symmetric_difference(names)) or list(values[len(names) :])

@@ -45,7 +45,14 @@ def command(outcome: Outcome | Exception | None = None, **fields: Any) -> Comman
         return outcome or Outcome(text="done", result={"b": 1, "a": 2})
 
     return Command(
-        **{"noun": "thing", "verb": "do", "summary": "s", "example": "dpe thing do", "declare": declare, "run": run}
+        **{
+            "noun": "thing",
+            "verb": "do",
+            "summary": "s",
+            "example": "dpe thing do",
+            "declare": declare,
+            "run": run,
+        }
         | {"needs_environment": False}
         | fields
     )
@@ -139,9 +146,15 @@ def test_findings_decide_the_exit_code(
 
 
 def test_findings_are_sorted(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    outcome = Outcome(text="", findings=(finding(file="b"), finding(file="a", line=9), finding(file="a", line=2)))
+    outcome = Outcome(
+        text="", findings=(finding(file="b"), finding(file="a", line=9), finding(file="a", line=2))
+    )
     execute(command(outcome), ["--project", str(root), "--json"])
-    assert [(one["file"], one["line"]) for one in envelope(capsys)["findings"]] == [("a", 2), ("a", 9), ("b", None)]
+    assert [(one["file"], one["line"]) for one in envelope(capsys)["findings"]] == [
+        ("a", 2),
+        ("a", 9),
+        ("b", None),
+    ]
 
 
 def test_a_failed_proof_and_an_exit_code_of_its_own(root: Path) -> None:
@@ -152,12 +165,20 @@ def test_a_failed_proof_and_an_exit_code_of_its_own(root: Path) -> None:
 def test_a_problem_is_an_error_with_its_place(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     problem = UsageProblem("unknown key", where="a:b.yaml:3:7", expected="one of x", try_="x")
     assert execute(command(problem), ["--project", str(root)]) == 2
-    assert capsys.readouterr().err == "dpe thing do: a:b.yaml:3:7: unknown key\n  expected: one of x\n  try: x\n"
+    assert (
+        capsys.readouterr().err == "dpe thing do: a:b.yaml:3:7: unknown key\n  expected: one of x\n  try: x\n"
+    )
     assert execute(command(problem), ["--project", str(root), "--json"]) == 2
     found = envelope(capsys)
     assert found["status"] == "error"
     (one,) = found["findings"]
-    assert (one["rule"], one["file"], one["line"], one["column"], one["fix"]) == ("usage", "a:b.yaml", 3, 7, "x")
+    assert (one["rule"], one["file"], one["line"], one["column"], one["fix"]) == (
+        "usage",
+        "a:b.yaml",
+        3,
+        7,
+        "x",
+    )
 
 
 def test_a_problem_that_carries_findings_gives_them(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,7 +195,9 @@ def test_no_password_in_an_error(root: Path, capsys: pytest.CaptureFixture[str])
     assert "hunter2" not in "".join(capsys.readouterr())
 
 
-@pytest.mark.parametrize("arguments", [["--nope"], ["extra"], ["--fail-on", "some"], ["--store"], ["--project", "/nowhere"]])
+@pytest.mark.parametrize(
+    "arguments", [["--nope"], ["extra"], ["--fail-on", "some"], ["--store"], ["--project", "/nowhere"]]
+)
 def test_usage(arguments: list[str], root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert execute(command(), [*arguments, "--json"]) == 2
     assert envelope(capsys)["status"] == "error"

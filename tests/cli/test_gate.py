@@ -44,7 +44,8 @@ def watch(event, arguments):
         if isinstance(path, int) or not path:
             return
         path = os.fsdecode(path)
-        known = path.startswith((os.path.join(ours, "scripts"), os.path.join(ours, "templates", "messages"), *sys.path[1:]))
+        package = (os.path.join(ours, "scripts"), os.path.join(ours, "templates", "messages"))
+        known = path.startswith((*package, *sys.path[1:]))
         if os.path.basename(path) in allowed or known:
             return
         touched.append([event, path])
@@ -94,7 +95,12 @@ def test_all_work_is_gated() -> None:
 
 @pytest.mark.parametrize(
     ("scope", "more", "code"),
-    [(NO_SCOPE, [], 3), (UNEDITED, [], 4), (ANOTHER, ["--store", "Orders DB"], 5), (ANOTHER, ["--store", "Other"], 5)],
+    [
+        (NO_SCOPE, [], 3),
+        (UNEDITED, [], 4),
+        (ANOTHER, ["--store", "Orders DB"], 5),
+        (ANOTHER, ["--store", "Other"], 5),
+    ],
     ids=["undefined", "placeholders", "owned_by_other", "unknown"],
 )
 def test_every_command_refuses_before_it_touches_anything(
@@ -110,7 +116,9 @@ def test_every_command_refuses_before_it_touches_anything(
 def test_a_refusal_is_json_where_json_is_asked_for(tmp_path: Path) -> None:
     for command, (code, out, err, touched) in zip(GATED, answers(tmp_path, NO_SCOPE, "--json"), strict=True):
         envelope = json.loads(out)
-        assert (code, envelope["status"], envelope["scope"]["verdict"]) == (3, "refused", "undefined"), command.name
+        assert (code, envelope["status"], envelope["scope"]["verdict"]) == (3, "refused", "undefined"), (
+            command.name
+        )
         assert envelope["command"] == command.name
         assert "I cannot proceed" in err
         assert touched == []

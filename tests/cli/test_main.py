@@ -88,15 +88,20 @@ def test_the_gate_and_the_help_import_nothing_of_others() -> None:
 
 def test_the_gate_is_light() -> None:
     """The modules whose import alone takes a quarter of the gate's time or more are not on its path."""
-    code = f"import sys; sys.path.insert(0, {str(LAUNCHER.parent)!r}); from data_platform.cli import main;" + (
-        "main(['scope', 'check']); print(sorted({'argparse', 're', 'typing', 'dataclasses', 'pathlib', 'json', 'enum',"
-        " 'collections', 'importlib.metadata', 'subprocess', 'tempfile'} & set(sys.modules)))"
+    code = (
+        f"import sys; sys.path.insert(0, {str(LAUNCHER.parent)!r}); from data_platform.cli import main;"
+        + (
+            "main(['scope', 'check']); print(sorted({'argparse', 're', 'typing', 'dataclasses', 'pathlib', 'json',"
+            " 'enum', 'collections', 'importlib.metadata', 'subprocess', 'tempfile'} & set(sys.modules)))"
+        )
     )
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_a_fault_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_of_ours_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from data_platform.cli import scope
 
     def fall(*_: object) -> None:
@@ -116,7 +121,9 @@ def test_a_fault_of_ours_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "Traceback" in err
 
 
-def test_a_full_disk_is_the_environments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_is_the_environments(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from data_platform.cli import scope
 
     def fall(*_: object) -> None:
@@ -155,7 +162,9 @@ def slow(extras):
 environment.set_up = slow
 sys.exit(main(["setup"]))
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == "working\n"
     process.send_signal(number)
@@ -181,11 +190,35 @@ def test_an_old_terminal_gets_the_words_all_the_same() -> None:
     assert "📊" in done.stdout.decode()
 
 
+def test_arguments_that_are_not_utf_8(tmp_path: Path) -> None:
+    for arguments in ([b"scope", b"check", b"--store", b"\xff\xfe", b"--json"], [b"\xff", b"--json"]):
+        command = [os.fsencode(sys.executable), os.fsencode(LAUNCHER), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        assert done.returncode in (2, 3)
+        assert json.loads(done.stdout)["status"] in ("refused", "error")
+
+
+def test_a_password_in_the_scope_is_said_to_a_person_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "CLAUDE.md").write_text("## Project Scope\nSee postgres://app:hunter2@db/x\n")
+    assert main(["scope", "check", "--project", str(tmp_path)]) == 1
+    shown = capsys.readouterr().out
+    assert "CLAUDE.md:2: a URL in this line holds a password" in shown
+    assert "hunter2" not in shown
+    assert main(["scope", "check", "--project", str(tmp_path), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["status"], found["scope"]["verdict"]) == ("findings", "defined")
+
+
 def test_a_path_with_spaces_and_a_link_to_the_launcher(tmp_path: Path) -> None:
     link = tmp_path / "my dir" / "dpe link.py"
     link.parent.mkdir()
     link.symlink_to(LAUNCHER)
-    done = subprocess.run([sys.executable, str(link), "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, str(link), "--version"], capture_output=True, text=True, check=True
+    )
     assert done.stdout.startswith("dpe ")
 
 

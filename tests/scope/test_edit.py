@@ -51,7 +51,9 @@ def init(root: Path, *more: str) -> int:
         b"tab\t\x0c form feed\n\n\n",
     ],
 )
-def test_the_rest_stays_byte_for_byte(project: Project, before: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_rest_stays_byte_for_byte(
+    project: Project, before: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = project({"CLAUDE.md": before})
     assert init(root) == 0
     after = (root / "CLAUDE.md").read_bytes()
@@ -80,7 +82,9 @@ def test_the_diff_is_one_that_patch_understands(project: Project, capsys: pytest
     assert (root / "CLAUDE.md").read_text() == patched
 
 
-def test_another_scope_is_replaced_only_with_force(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_scope_is_replaced_only_with_force(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = f"# Guide\n\n{BULLETS}\n## After\ntext"
     root = project(text)
     assert init(root) == 2
@@ -117,6 +121,15 @@ def test_a_subproject_gets_its_own(project: Project) -> None:
     assert init(root / "api") == 0
     assert (root / "CLAUDE.md").read_text() == BULLETS
     assert check(root / "api").file == "CLAUDE.md"
+
+
+def test_a_file_from_elsewhere_is_not_touched(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "shared.md").write_text(BULLETS)
+    root = project("@../shared.md\n")
+    assert check(root).file == str(Path("..", "shared.md"))
+    assert init(root) == 0
+    assert (tmp_path / "shared.md").read_text() == BULLETS
+    assert check(root).file == "CLAUDE.md"
 
 
 def test_mode_and_symbolic_link_stay(project: Project) -> None:
@@ -164,7 +177,10 @@ def test_what_is_no_file_is_refused(project: Project, capsys: pytest.CaptureFixt
         (["--team", "a", "--owner", "@b"], "no store of ours"),
         (["--team", "a", "--own", "Orders"], "the owner is not given"),
         (["--owner", "@b", "--own", "Orders"], "the team is not given"),
-        (["--team", "a", "--owner", "@b", "--own", "Orders", "pg", "postgres://u:hunter2@h/d"], "no URL belongs"),
+        (
+            ["--team", "a", "--owner", "@b", "--own", "Orders", "pg", "postgres://u:hunter2@h/d"],
+            "no URL belongs",
+        ),
         (["--team", "a", "--owner", "@b", "--own", "Or\nders"], "control characters"),
         (["--team", "a", "--owner", "@b", "--own", "[Orders]"], "looks like a template"),
         (["--team", "a", "--owner", "@b", "--own", "Orders", "1", "env:A", "4"], "takes 1 to 3 values"),
@@ -230,8 +246,10 @@ def test_two_scopes_in_one_file_are_refused(project: Project, tmp_path: Path) ->
 
 
 NAMES = st.text(
-    st.characters(whitelist_categories=["L", "N", "Zs", "P"]) | st.sampled_from("|\\\\,()[]-@`*"), min_size=1, max_size=12
-)  # fmt: skip
+    st.characters(whitelist_categories=["L", "N", "Zs", "P"]) | st.sampled_from("|\\,()[]-@`*"),
+    min_size=1,
+    max_size=12,
+)
 
 
 @given(NAMES, NAMES)

@@ -46,6 +46,7 @@ FILES = {
     "nested lists": "## Project Scope\n" + "".join(" " * n + "- a\n" for n in range(2_000)),
     "underlines": "## Project Scope\n" + "a\n===\n" * (MEGA // 4),
     "long paragraph": "## Project Scope\n" + "- a\n" + "b\n" * MEGA + "---\n",
+    "rules in a list": "## Project Scope\n- a\n" + "b\n---\n" * (MEGA // 4),
     "rows": TABLES + "| Data Platform Engineer | @d | Store |\n" * 25_000,
     "NUL bytes": TABLES.replace("Customer", "Cus\0tomer") + "\0" * MEGA,
     "not UTF-8": TABLES.encode("latin-1", errors="replace") + b"\xff\xfe\x80" * 100_000,
@@ -57,9 +58,9 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_a_hostile_file_is_answered_in_time(project: Project, name: str) -> None:
     root = project({"CLAUDE.md": FILES[name]})
-    started = time.perf_counter()
+    started = time.process_time()  # a busy machine is not the file's fault
     decision = check(root, "Customer DB")
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert decision.exit_code in (0, 3, 4, 5)
     assert len(decision.message) < 10_000
 
@@ -68,9 +69,9 @@ def test_an_import_bomb_is_answered_in_time(project: Project) -> None:
     every = " ".join(f"@{n}.md" for n in range(300))
     files: dict[str, str | bytes] = {f"{n}.md": every + "\n" + "text\n" * 2000 for n in range(300)}
     root = project({"CLAUDE.md": every, **files})
-    started = time.perf_counter()
+    started = time.process_time()  # a busy machine is not the file's fault
     assert check(root).verdict == "undefined"
-    assert time.perf_counter() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 def make_directory(path: Path) -> None:
@@ -95,7 +96,7 @@ def test_what_is_no_file_is_passed_over_with_a_note(project: Project, make: obje
     root = project({".claude/CLAUDE.md": TABLES})
     make(root / "CLAUDE.md")  # type: ignore[operator]
     decision = check(root)
-    assert decision.file == os.path.join(".claude", "CLAUDE.md")
+    assert decision.file == str(Path(".claude", "CLAUDE.md"))
     assert "CLAUDE.md" in decision.details["notes"][0]
 
 
@@ -104,7 +105,8 @@ def test_the_command_line_says_so_without_a_traceback(project: Project) -> None:
     root = project()
     os.mkfifo(root / "CLAUDE.md")
     done = subprocess.run(
-        [sys.executable, str(LAUNCHER), "scope", "check"], cwd=root, capture_output=True, text=True, timeout=10, check=False
+        [sys.executable, str(LAUNCHER), "scope", "check"],
+        cwd=root, capture_output=True, text=True, timeout=10, check=False,
     )  # fmt: skip
     assert done.returncode == 3
     assert done.stderr == "note: CLAUDE.md is not a file\n"

@@ -54,7 +54,9 @@ def test_fixed_messages(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "refusal") == REFUSAL
     assert said(capsys, "routing") == ROUTING
     assert said(capsys, "usage") == USAGE
-    assert said(capsys, "set-up") == PREFIX + SET_UP, "the seed's block, with the prefix that every message has"
+    assert said(capsys, "set-up") == PREFIX + SET_UP, (
+        "the seed's block, with the prefix that every message has"
+    )
 
 
 def test_the_refusal_is_the_answer_to_a_project_without_a_scope(project: Project) -> None:
@@ -78,11 +80,30 @@ def test_activation(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == "Waiting for your confirmation..."
 
 
-def test_dependency_is_filled_from_options_and_scope(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dependency_is_filled_from_options_and_scope(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = str(project(STORES))
     base = ["scope", "dependency", "--project", root, "--theirs", "billing"]
-    assert main([*base, "--context", "revenue report", "--data", "invoices", "--pattern", "CDC", "--question", "When?"]) == 0
-    assert capsys.readouterr().out == """\
+    assert (
+        main(
+            [
+                *base,
+                "--context",
+                "revenue report",
+                "--data",
+                "invoices",
+                "--pattern",
+                "CDC",
+                "--question",
+                "When?",
+            ]
+        )
+        == 0
+    )
+    assert (
+        capsys.readouterr().out
+        == """\
 ## Data Dependency
 
 **From**: Data Platform Engineer (Data Pipeline, Customer DB (PostgreSQL), Analytics DW)
@@ -101,6 +122,7 @@ CDC
 ### Questions
 1. When?
 """
+    )
     assert main([*base, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)["result"]
     assert result["open"] == ["context", "data", "pattern", "questions"]
@@ -118,7 +140,16 @@ def test_dependency_needs_no_scope(project: Project, capsys: pytest.CaptureFixtu
 
 def test_dependency_to_a_file(project: Project, capsys: pytest.CaptureFixture[str]) -> None:
     root = project(STORES)
-    command = ["scope", "dependency", "--project", str(root), "--theirs", "x", "--output", str(root / "a" / "need.md")]
+    command = [
+        "scope",
+        "dependency",
+        "--project",
+        str(root),
+        "--theirs",
+        "x",
+        "--output",
+        str(root / "a" / "need.md"),
+    ]
     assert main(command) == 0
     assert (root / "a" / "need.md").read_text().startswith("## Data Dependency")
     assert "Wrote" in capsys.readouterr().out

@@ -25,7 +25,9 @@ def test_the_same_store(one: str, other: str) -> None:
     assert store_key(one) == store_key(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("Customer DB", "Customers DB"), ("Bookstore", "Book"), ("DB", "Store")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("Customer DB", "Customers DB"), ("Bookstore", "Book"), ("DB", "Store")]
+)
 def test_other_stores(one: str, other: str) -> None:
     assert store_key(one) != store_key(other)
 

@@ -59,7 +59,11 @@ def test_an_unedited_bullet_or_paragraph(project: Project, bullet: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_placeholder(project: Project, value: str) -> None:
-    for text in (TABLES.replace("| not ours |", f"| {value} |"), f"{BULLETS}- Note: {value}\n", f"{BULLETS}- {value}\n"):
+    for text in (
+        TABLES.replace("| not ours |", f"| {value} |"),
+        f"{BULLETS}- Note: {value}\n",
+        f"{BULLETS}- {value}\n",
+    ):
         if value.startswith("see") and "- " + value in text:
             continue
         assert check(project(text + "\n[known]: https://example.org\n")).verdict == "defined", text

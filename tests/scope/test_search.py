@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,9 @@ from .samples import BULLETS, TABLES
 NO_SCOPE = "# Guide\nNothing here.\n"
 
 
-@pytest.mark.parametrize("name", ["CLAUDE.md", "claude.md", "Claude.MD", ".claude/CLAUDE.md", "CLAUDE.local.md", "AGENTS.md"])
+@pytest.mark.parametrize(
+    "name", ["CLAUDE.md", "claude.md", "Claude.MD", ".claude/CLAUDE.md", "CLAUDE.local.md", "AGENTS.md"]
+)
 def test_every_name_is_read(project: Project, name: str) -> None:
     assert check(project({name: TABLES})).file == name
 
@@ -28,16 +29,18 @@ def test_the_first_of_a_directory_wins(project: Project) -> None:
         (root / name).write_text(NO_SCOPE)
 
 
-def test_the_nearest_directory_wins_and_the_root_of_the_repository_ends_it(project: Project, tmp_path: Path) -> None:
+def test_the_nearest_directory_wins_and_the_root_of_the_repository_ends_it(
+    project: Project, tmp_path: Path
+) -> None:
     (tmp_path / "CLAUDE.md").write_text(TABLES)
     root = project({"CLAUDE.md": NO_SCOPE, "services/api/CLAUDE.md": NO_SCOPE})
     assert check(root / "services" / "api").verdict == "undefined"
     (root / "AGENTS.md").write_text(BULLETS)
-    assert check(root / "services" / "api").file == os.path.join("..", "..", "AGENTS.md")
+    assert check(root / "services" / "api").file == str(Path("..", "..", "AGENTS.md"))
     (root / "CLAUDE.md").write_text(BULLETS)
-    assert check(root / "services" / "api").file == os.path.join("..", "..", "CLAUDE.md")
+    assert check(root / "services" / "api").file == str(Path("..", "..", "CLAUDE.md"))
     (root / "services" / "CLAUDE.md").write_text(TABLES)
-    assert check(root / "services" / "api").file == os.path.join("..", "CLAUDE.md")
+    assert check(root / "services" / "api").file == str(Path("..", "CLAUDE.md"))
 
 
 def test_a_worktree_has_a_git_file(project: Project, tmp_path: Path) -> None:
@@ -53,7 +56,7 @@ def test_imports_are_followed_five_deep(project: Project) -> None:
     root = project({"CLAUDE.md": "Read (x) @d/1.md.", **files, "d/6.md": TABLES})
     assert check(root).verdict == "undefined"
     (root / "d" / "5.md").write_text(TABLES)
-    assert check(root).file == os.path.join("d", "5.md")
+    assert check(root).file == str(Path("d", "5.md"))
 
 
 def test_the_own_text_counts_before_imports_and_imports_before_the_next_file(project: Project) -> None:
@@ -63,13 +66,17 @@ def test_the_own_text_counts_before_imports_and_imports_before_the_next_file(pro
     assert check(root).file == "a.md"
 
 
-@pytest.mark.parametrize("text", ["`@a.md`", "```\n@a.md\n```", "<!-- @a.md -->", "me@a.md", "@missing.md", "@data", "@"])
+@pytest.mark.parametrize(
+    "text", ["`@a.md`", "```\n@a.md\n```", "<!-- @a.md -->", "me@a.md", "@missing.md", "@data", "@"]
+)
 def test_what_is_no_import(project: Project, text: str) -> None:
     assert check(project({"CLAUDE.md": text, "a.md": TABLES, "data/x": ""})).verdict == "undefined"
 
 
 def test_an_import_loop_is_no_error(project: Project) -> None:
-    root = project({"CLAUDE.md": "@a.md @CLAUDE.md", "a.md": "@CLAUDE.md @b.md @a.md", "b.md": "@a.md @./././a.md"})
+    root = project(
+        {"CLAUDE.md": "@a.md @CLAUDE.md", "a.md": "@CLAUDE.md @b.md @a.md", "b.md": "@a.md @./././a.md"}
+    )
     assert check(root).verdict == "undefined"
     (root / "b.md").write_text(TABLES)
     assert check(root).file == "b.md"

@@ -111,7 +111,9 @@ _PLAIN_DATA = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["C", "Zl", "Zp"])),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abcdef", min_size=1), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text("abcdef", min_size=1), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -148,9 +150,15 @@ def test_a_byte_order_mark_moves_nothing() -> None:
 _KEYS = st.text("abcdefghijklmnopqrstuvwxyzäöé€", min_size=1, max_size=6)
 
 
-@given(st.dictionaries(_KEYS, st.dictionaries(_KEYS, st.integers(0, 9), min_size=1, max_size=4), min_size=1, max_size=5))
+@given(
+    st.dictionaries(
+        _KEYS, st.dictionaries(_KEYS, st.integers(0, 9), min_size=1, max_size=4), min_size=1, max_size=5
+    )
+)
 def test_every_mark_points_at_its_key(data: dict[str, dict[str, int]]) -> None:
-    text = "".join(f"{key}:\n" + "".join(f"   {k}: {v}\n" for k, v in inner.items()) for key, inner in data.items())
+    text = "".join(
+        f"{key}:\n" + "".join(f"   {k}: {v}\n" for k, v in inner.items()) for key, inner in data.items()
+    )
     found = _parse(text)
     assert found.data == data
     lines = text.splitlines()
@@ -163,7 +171,11 @@ def test_every_mark_points_at_its_key(data: dict[str, dict[str, int]]) -> None:
 
 
 def test_an_alias_stands_for_its_anchor() -> None:
-    assert _parse("a: &x {b: [1]}\nc: *x\nd: *x\n").data == {"a": {"b": [1]}, "c": {"b": [1]}, "d": {"b": [1]}}
+    assert _parse("a: &x {b: [1]}\nc: *x\nd: *x\n").data == {
+        "a": {"b": [1]},
+        "c": {"b": [1]},
+        "d": {"b": [1]},
+    }
 
 
 def test_a_place_inside_an_alias_has_the_mark_of_the_alias() -> None:
@@ -237,7 +249,7 @@ def test_a_duplicate_key_names_the_line_of_the_first() -> None:
 
 
 def test_messages_hold_nothing_that_moves_a_terminal() -> None:
-    for text in ('"\\e[31mred": 1\n"\\e[31mred": 2\n', 'a: !<\x85x> 1\n', '"\\u202eab": 1\n"\\u202eab": 2'):
+    for text in ('"\\e[31mred": 1\n"\\e[31mred": 2\n', "a: !<\x85x> 1\n", '"\\u202eab": 1\n"\\u202eab": 2'):
         assert _refused(text).message.isprintable()
 
 
@@ -319,8 +331,39 @@ def test_a_file_over_the_limit_is_not_read_whole(tmp_path: Path) -> None:
 
 _YAML_LIKE = st.lists(
     st.sampled_from(
-        ["a", ": ", "\n", "  ", "- ", "[", "]", "{", "}", ", ", "&x ", "*x", "!", "!!str ", "|\n", ">-\n", '"', "'"]
-        + ["#", "? ", "---\n", "...\n", "%YAML 1.2\n", "\\", "\t", "é", "\u2028", "\ufeff", "0x1", ".inf", "<<"]
+        [
+            "a",
+            ": ",
+            "\n",
+            "  ",
+            "- ",
+            "[",
+            "]",
+            "{",
+            "}",
+            ", ",
+            "&x ",
+            "*x",
+            "!",
+            "!!str ",
+            "|\n",
+            ">-\n",
+            '"',
+            "'",
+            "#",
+            "? ",
+            "---\n",
+            "...\n",
+            "%YAML 1.2\n",
+            "\\",
+            "\t",
+            "é",
+            "\u2028",
+            "\ufeff",
+            "0x1",
+            ".inf",
+            "<<",
+        ]
     ),
     max_size=40,
 ).map("".join)

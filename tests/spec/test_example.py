@@ -62,7 +62,8 @@ def test_runs_on_the_server_and_so_does_every_pattern(design: Design, server: Se
             signature = f" ({types})" if types else ""
             connection.execute(f"PREPARE {pattern.name}{signature} AS {pattern.sql}".encode())
             prepared = connection.execute(
-                "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = %s", [pattern.name]
+                "SELECT cardinality(parameter_types) FROM pg_prepared_statements WHERE name = %s",
+                [pattern.name],
             )
             assert prepared.fetchone() == (len(pattern.parameters),)
 
@@ -94,7 +95,9 @@ def test_storefront_shows_the_features_it_is_there_for(storefront: Design) -> No
     assert any(len(key.columns) > 1 for key in _foreign_keys(database))
     assert any(table.exclusions for table in database.tables)
     assert any(isinstance(type_, Domain) and type_.base == "citext" for type_ in database.types)
-    generated = [column.generated for table in database.tables for column in table.columns if column.generated]
+    generated = [
+        column.generated for table in database.tables for column in table.columns if column.generated
+    ]
     assert {part.stored for part in generated} == {True, False}
 
 
@@ -103,7 +106,10 @@ def test_storefront_explains_every_table_and_keeps_the_house_rules(storefront: D
         assert table.comment, table.name
         assert table.name in storefront.rows, table.name
         for column in table.columns:
-            assert column.type not in ("timestamp", "real", "double precision", "money"), (table.name, column.name)
+            assert column.type not in ("timestamp", "real", "double precision", "money"), (
+                table.name,
+                column.name,
+            )
     for pattern in storefront.access_patterns:
         words = pattern.sql.upper()
         assert "*" not in words.replace("COUNT(*)", ""), pattern.name

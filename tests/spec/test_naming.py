@@ -38,7 +38,8 @@ def test_reads(text: str, name: Name) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "a.", ".a", "a..b", "a.b.c", '"', '"a', '"a"b', '""', 'a.""', "x" * 64, "é" * 32, "a\0b"]
+    "text",
+    ["", ".", "a.", ".a", "a..b", "a.b.c", '"', '"a', '"a"b', '""', 'a.""', "x" * 64, "é" * 32, "a\0b"],
 )
 def test_refuses(text: str) -> None:
     with pytest.raises(NotSql):
@@ -73,7 +74,11 @@ def test_shortened_names_fit_and_short_ones_stay(name: str) -> None:
     assert short == name or len(name.encode()) > MAX_IDENTIFIER_BYTES
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=30, max_size=80), st.integers(0, 99), st.integers(0, 99))
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=30, max_size=80),
+    st.integers(0, 99),
+    st.integers(0, 99),
+)
 def test_two_long_names_do_not_become_one(stem: str, a: int, b: int) -> None:
     one, other = f"{stem * 3}_{a}", f"{stem * 3}_{b}"
     assert (shorten(one) == shorten(other)) == (one == other)
@@ -94,7 +99,11 @@ def test_the_authors_name_is_taken_once() -> None:
     assert namer.invent("a", "b") == "a_b1"
 
 
-@given(st.lists(st.lists(st.sampled_from(["a", "b", "a_b", "é" * 30, "x" * 40]), min_size=1, max_size=3), max_size=30))
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "b", "a_b", "é" * 30, "x" * 40]), min_size=1, max_size=3), max_size=30
+    )
+)
 def test_no_name_is_invented_twice(requests: list[list[str]]) -> None:
     namer = Namer()
     names = [namer.invent(*parts) for parts in requests]

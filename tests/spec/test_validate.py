@@ -234,7 +234,9 @@ def test_each_violation(text: str, rule: str, place: tuple[int, int], message: s
 
 
 def test_all_violations_come_at_once_in_the_order_of_the_file() -> None:
-    found = _findings("kind: model\nstore: 5\nextra: 1\nserver_version: x\ntables: {a: {columns: {b: {}, c: 1}}}\n")
+    found = _findings(
+        "kind: model\nstore: 5\nextra: 1\nserver_version: x\ntables: {a: {columns: {b: {}, c: 1}}}\n"
+    )
     assert [finding.line for finding in found] == [2, 3, 4, 5]
     assert len({finding.rule for finding in found}) == 2
 
@@ -260,7 +262,10 @@ def test_what_was_written_is_shown_shortened_and_harmless() -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("mappings where labels belong", f"types: {{e: {{enum: [{', '.join(f'{{a: {n}}}' for n in range(20_000))}]}}}}\n"),
+        (
+            "mappings where labels belong",
+            f"types: {{e: {{enum: [{', '.join(f'{{a: {n}}}' for n in range(20_000))}]}}}}\n",
+        ),
         ("unknown keys", "".join(f"key{n}: 1\n" for n in range(50_000))),
         ("wrong values", f"extensions: [{', '.join('1' for _ in range(100_000))}]\n"),
         ("one long text many times", f"x: &x {'y' * 100_000}\nextensions: [{', '.join(['[*x]'] * 400)}]\n"),
@@ -278,8 +283,36 @@ def test_a_hostile_spec_is_refused_quickly_and_briefly(name: str, text: str) -> 
 # --- any data ---
 
 _WORDS = st.sampled_from(
-    "kind model store tables columns type text uuid int primary_key unique references table on_delete cascade indexes "
-    "expression where types enum domain access_patterns sql parameters frequency rows a b".split()
+    [
+        "kind",
+        "model",
+        "store",
+        "tables",
+        "columns",
+        "type",
+        "text",
+        "uuid",
+        "int",
+        "primary_key",
+        "unique",
+        "references",
+        "table",
+        "on_delete",
+        "cascade",
+        "indexes",
+        "expression",
+        "where",
+        "types",
+        "enum",
+        "domain",
+        "access_patterns",
+        "sql",
+        "parameters",
+        "frequency",
+        "rows",
+        "a",
+        "b",
+    ]
 )
 _TEXT = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=5)
 _DATA = st.recursive(

@@ -16,23 +16,134 @@ pb = postgast.pg_query_pb2
 ANY = st.text(st.characters(exclude_categories=[]), max_size=30)  # lone surrogates and NUL as well
 FRAGMENTS = st.lists(
     st.sampled_from(
-        ["(", ")", "[", "]", "'", '"', "''", '""', "--", "/*", "*/", ";", ",", "$$", "$a$", "$1", ":x", "::", ".", "*"]
-        + ["=", "&&", "<=>", "-", "+", "@", "\\", "E'", "U&'", "\n", " ", "\t", "\u00a0", "\0", "é", "0", "1.5", "'x'"]
-        + ["a", "b", "int", "text", "numeric(1,2)", "SELECT", "FROM", "WHERE", "AS", "NULL", "NOT", "OR", "IN", "LIKE"]
-        + ["UNION", "INTO", "LIMIT", "OVER", "COLLATE", "CAST", "ARRAY", "ROW", "SETOF", "DEFAULT", "f(", "OPERATOR("]
-        + ["CHECK", "DROP TABLE t", "pg_catalog.", "BETWEEN", "CASE", "WHEN", "END", "VALUES", "TABLE t", "FOR UPDATE"]
+        [
+            "(",
+            ")",
+            "[",
+            "]",
+            "'",
+            '"',
+            "''",
+            '""',
+            "--",
+            "/*",
+            "*/",
+            ";",
+            ",",
+            "$$",
+            "$a$",
+            "$1",
+            ":x",
+            "::",
+            ".",
+            "*",
+            "=",
+            "&&",
+            "<=>",
+            "-",
+            "+",
+            "@",
+            "\\",
+            "E'",
+            "U&'",
+            "\n",
+            " ",
+            "\t",
+            "\xa0",
+            "\x00",
+            "é",
+            "0",
+            "1.5",
+            "'x'",
+            "a",
+            "b",
+            "int",
+            "text",
+            "numeric(1,2)",
+            "SELECT",
+            "FROM",
+            "WHERE",
+            "AS",
+            "NULL",
+            "NOT",
+            "OR",
+            "IN",
+            "LIKE",
+            "UNION",
+            "INTO",
+            "LIMIT",
+            "OVER",
+            "COLLATE",
+            "CAST",
+            "ARRAY",
+            "ROW",
+            "SETOF",
+            "DEFAULT",
+            "f(",
+            "OPERATOR(",
+            "CHECK",
+            "DROP TABLE t",
+            "pg_catalog.",
+            "BETWEEN",
+            "CASE",
+            "WHEN",
+            "END",
+            "VALUES",
+            "TABLE t",
+            "FOR UPDATE",
+        ]
     ),
     max_size=12,
 ).map(" ".join) | st.lists(st.sampled_from(list("()[]'\";,$-/*.ab1=: \n\\é")), max_size=14).map("".join)
 HOSTILE = ANY | FRAGMENTS
 
-TYPES = ["int", "numeric(10, 2)", "text[]", "int[3][]", "double precision", "timestamp (3) with time zone", "vector(384)"]
-TYPES += ["interval day to second(3)", '"We""ird"', 'shop."Type"(1)[]', "bit varying(5)", "geometry(Point, 4326)", '"char"']
+TYPES = [
+    "int",
+    "numeric(10, 2)",
+    "text[]",
+    "int[3][]",
+    "double precision",
+    "timestamp (3) with time zone",
+    "vector(384)",
+]
+TYPES += [
+    "interval day to second(3)",
+    '"We""ird"',
+    'shop."Type"(1)[]',
+    "bit varying(5)",
+    "geometry(Point, 4326)",
+    '"char"',
+]
 TYPES += ["numeric(10,-2)", "national character varying(3)"]
 
-EXPRESSIONS = ["1", "'x'", "a", "a > 0 AND b < 1", "f(a, b)", "(a, b) < (1, 2)", "ROW(1, 2)", "a::text", "ARRAY[1, 2]"]
-EXPRESSIONS += ["a[1:2]", "CASE WHEN a THEN 1 ELSE 2 END", "a IN (1, 2)", "a BETWEEN 1 AND 2", "now()", "CURRENT_TIMESTAMP"]
-EXPRESSIONS += ["'a' || 'b'", "a IS NOT NULL", "E'\\\\n'", "$$ ) -- $$", "'--'", 'a COLLATE "C"', "a OPERATOR(public.=) b"]
+EXPRESSIONS = [
+    "1",
+    "'x'",
+    "a",
+    "a > 0 AND b < 1",
+    "f(a, b)",
+    "(a, b) < (1, 2)",
+    "ROW(1, 2)",
+    "a::text",
+    "ARRAY[1, 2]",
+]
+EXPRESSIONS += [
+    "a[1:2]",
+    "CASE WHEN a THEN 1 ELSE 2 END",
+    "a IN (1, 2)",
+    "a BETWEEN 1 AND 2",
+    "now()",
+    "CURRENT_TIMESTAMP",
+]
+EXPRESSIONS += [
+    "'a' || 'b'",
+    "a IS NOT NULL",
+    "E'\\\\n'",
+    "$$ ) -- $$",
+    "'--'",
+    'a COLLATE "C"',
+    "a OPERATOR(public.=) b",
+]
 EXPRESSIONS += ["x AT TIME ZONE 'UTC'"]
 
 OPERATORS = ["=", "&&", "-|-", "<=>", "OPERATOR(public.=)", "!~~*"]
@@ -84,10 +195,16 @@ def test_an_identifier_is_that_name_and_nothing_else(raw: str) -> None:
     assert [field.string.sval for field in fields] == [raw]
 
 
-@given(st.sampled_from(["orders", "order", "Order", "user", "select", "table", "position", "timestamp", "int", "year"]))
+@given(
+    st.sampled_from(
+        ["orders", "order", "Order", "user", "select", "table", "position", "timestamp", "int", "year"]
+    )
+)
 def test_an_identifier_is_that_name_where_a_table_a_column_and_a_label_stand(raw: str) -> None:
     name = text.identifier(raw)
-    (statement,) = postgast.parse(f"CREATE TABLE {name} ({name} int, CONSTRAINT {name} UNIQUE ({name}))").stmts
+    (statement,) = postgast.parse(
+        f"CREATE TABLE {name} ({name} int, CONSTRAINT {name} UNIQUE ({name}))"
+    ).stmts
     create = statement.stmt.create_stmt
     assert create.relation.relname == raw
     assert create.table_elts[0].column_def.colname == raw
@@ -194,9 +311,36 @@ def test_types_are_accepted_as_written(raw: str) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    ["", " ", "int x", "int, int", "int NOT NULL", "int DEFAULT 1", "int)", "int) , (a int", "SETOF int", "int = 1"]
-    + ["int COLLATE \"C\"", "a.b.c", "int -- x", "int /* x */", "int;", "numeric((SELECT 1))", "numeric(f(1))", "int::text"]
-    + ["int FROM t", "int UNION SELECT 1", "int LIMIT 1", "int AS x", "1", "'int'", "t.c%TYPE", "int\0", "\ud800", "int["],
+    [
+        "",
+        " ",
+        "int x",
+        "int, int",
+        "int NOT NULL",
+        "int DEFAULT 1",
+        "int)",
+        "int) , (a int",
+        "SETOF int",
+        "int = 1",
+        'int COLLATE "C"',
+        "a.b.c",
+        "int -- x",
+        "int /* x */",
+        "int;",
+        "numeric((SELECT 1))",
+        "numeric(f(1))",
+        "int::text",
+        "int FROM t",
+        "int UNION SELECT 1",
+        "int LIMIT 1",
+        "int AS x",
+        "1",
+        "'int'",
+        "t.c%TYPE",
+        "int\x00",
+        "\ud800",
+        "int[",
+    ],
 )
 def test_what_is_no_type_is_refused(raw: str) -> None:
     with pytest.raises(NotSql):
@@ -215,7 +359,9 @@ def test_an_expression_is_one_expression_wherever_it_stands(raw: str) -> None:
     assert not list(postgast.find_nodes(alone, pb.SubLink))
     (check,) = postgast.parse(f"ALTER TABLE t ADD CONSTRAINT c CHECK ({made})").stmts
     (command,) = check.stmt.alter_table_stmt.cmds
-    assert getattr(command.alter_table_cmd, "def").constraint.raw_expr.WhichOneof("node") == alone.WhichOneof("node")
+    assert getattr(command.alter_table_cmd, "def").constraint.raw_expr.WhichOneof("node") == alone.WhichOneof(
+        "node"
+    )
     (index,) = postgast.parse(f"CREATE INDEX ON t (({made})) WHERE ({made})").stmts
     assert len(index.stmt.index_stmt.index_params) == 1
     column = _column_definition(f"CREATE TABLE t (a int GENERATED ALWAYS AS ({made}) STORED)")
@@ -289,7 +435,7 @@ def test_expressions_are_accepted_as_written(raw: str) -> None:
         ("+".join("1" * 200), None),
         ("f(" * 9_000 + ")" * 9_000, None),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_expression_is_refused(raw: str, offset: int | None) -> None:
     with pytest.raises(NotSql) as caught:
         text.expression(raw)
@@ -323,8 +469,26 @@ def test_operators_are_accepted(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", ["", "x", "= b.", ".x =", "= b =", "+ 1 -", "LIKE", "IN", "IS", "= ANY", "), b WITH (=", "=;", "=--", "IS DISTINCT FROM", "AND", "= -"]
-)  # fmt: skip
+    "raw",
+    [
+        "",
+        "x",
+        "= b.",
+        ".x =",
+        "= b =",
+        "+ 1 -",
+        "LIKE",
+        "IN",
+        "IS",
+        "= ANY",
+        "), b WITH (=",
+        "=;",
+        "=--",
+        "IS DISTINCT FROM",
+        "AND",
+        "= -",
+    ],
+)
 def test_what_is_no_operator_is_refused(raw: str) -> None:
     with pytest.raises(NotSql):
         text.operator(raw)
@@ -336,7 +500,9 @@ def test_what_is_no_operator_is_refused(raw: str) -> None:
 @given(HOSTILE)
 def test_keywords_are_words(raw: str) -> None:
     made = _made("keyword", raw)
-    assert made is None or all(word.isalpha() and word.isascii() and word.isupper() for word in made.split(" "))
+    assert made is None or all(
+        word.isalpha() and word.isascii() and word.isupper() for word in made.split(" ")
+    )
 
 
 @given(HOSTILE)
@@ -362,5 +528,10 @@ def test_deferral(value: str, clause: str) -> None:
 def test_a_template_prints_nothing_that_no_filter_made_sql() -> None:
     with pytest.raises(TypeError, match="which no filter has made SQL"):
         render("ddl/comment.sql.j2", kind="table", object="t; DROP TABLE t", text="x")
-    made = render("ddl/comment.sql.j2", kind="table", object=text.identifier("t; DROP TABLE t"), text="'; DROP TABLE t; --")
+    made = render(
+        "ddl/comment.sql.j2",
+        kind="table",
+        object=text.identifier("t; DROP TABLE t"),
+        text="'; DROP TABLE t; --",
+    )
     assert len(postgast.parse(made).stmts) == 1

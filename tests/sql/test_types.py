@@ -13,9 +13,9 @@ from data_platform.sql import types
 from data_platform.sql.text import NotSql, identifier
 from data_platform.sql.types import TypeReference, reference, with_schema
 
-NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=15).filter(
-    lambda name: name != "pg_catalog"
-)
+NAMES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=15
+).filter(lambda name: name != "pg_catalog")
 MODIFIERS = st.lists(st.integers(0, 2**31 - 1), max_size=3)
 
 
@@ -93,8 +93,12 @@ def test_the_types_of_extensions_are_the_servers(server: Server) -> None:
         FROM pg_depend AS d
         JOIN pg_extension AS e ON e.oid = d.refobjid
         JOIN pg_type AS t ON t.oid = d.objid
-        WHERE d.deptype = 'e' AND d.classid = 'pg_type'::regclass AND t.typcategory <> 'A' AND t.typtype IN ('b', 'd')"""
-    with server.scratch_database(extensions=here) as database, connect(database.conninfo, read_only=True) as connection:
+        WHERE d.deptype = 'e' AND d.classid = 'pg_type'::regclass
+          AND t.typcategory <> 'A' AND t.typtype IN ('b', 'd')"""
+    with (
+        server.scratch_database(extensions=here) as database,
+        connect(database.conninfo, read_only=True) as connection,
+    ):
         rows = connection.execute(query).fetchall()
     found = {name: {t for e, t in rows if e == name} - INTERNAL for name in here}
     assert found == {name: set(types.OF_EXTENSIONS[name]) for name in here}

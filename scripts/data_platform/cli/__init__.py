@@ -161,9 +161,9 @@ def _noun_help(noun: str) -> str:
 
 
 def _speak_utf8() -> None:
-    """The protocol's text has emoji; a terminal that cannot show one gets a mark instead of a traceback."""
+    """The protocol's text has emoji, and file names hold any bytes: a mark is better than a traceback."""
     for stream in (sys.stdout, sys.stderr):
-        if (stream.encoding or "").lower() not in ("utf-8", "utf8") and hasattr(stream, "reconfigure"):
+        if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 

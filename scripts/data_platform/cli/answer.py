@@ -147,7 +147,8 @@ def _written(outcome: Outcome, arguments: SimpleNamespace, text: str) -> tuple[s
 
     from data_platform.cli.files import write_files  # noqa: PLC0415
 
-    return write_files({Path(path): content for path, content in wanted.items()}, force=arguments.force)
+    force = getattr(arguments, "force", False)
+    return write_files({Path(path): content for path, content in wanted.items()}, force=force)
 
 
 def _print(text: str) -> None:

@@ -63,7 +63,7 @@ class Invocation:
         return Path(self.arguments.project).resolve()
 
     def require_store(self, name: str | None) -> Invocation:
-        """Ask the gate about the store that a spec names; None asks nothing.
+        """Ask the gate about the store that a spec names; for None, or in an ungated command, nothing is asked.
 
         Returns this invocation with that decision. Raises `Refused` (exit 4 or 5) when the store is not ours.
         """
@@ -125,7 +125,7 @@ def with_force(parser: ArgumentParser) -> None:
 
 
 def with_html(parser: ArgumentParser) -> None:
-    """`--html FILE`: `execute` also writes the report as a page. Goes with a helper that adds `--force`."""
+    """`--html FILE`: `execute` also writes the report as a page."""
     parser.add_argument("--html", metavar="FILE", help="also write the report as one self-contained page")
 
 

@@ -27,10 +27,12 @@ def _declare_check(parser: ArgumentParser) -> None:
 
 def _check(invocation: Invocation) -> Outcome:
     decision = check(invocation.arguments.project, invocation.arguments.store)
+    findings = _leaks(decision)
+    warnings = "".join(f"\n{finding.place}: {finding.message}; {finding.fix}" for finding in findings)
     return Outcome(
-        text=decision.message,
+        text=decision.message + warnings,
         result={"message": decision.message},
-        findings=_leaks(decision),
+        findings=findings,
         decision=decision,
     )
 

@@ -18,6 +18,7 @@ from data_platform.environment.fault import Fault, kind_of, kind_of_error
 from data_platform.environment.requirements import Project
 
 _ASIDE = ".building-"
+_FULL = 20_000_000  # bytes: with less than this left, that is the reason
 # An index that cannot be reached is given up after seconds. What the user has set counts more.
 _PATIENCE = {"PIP_RETRIES": "1", "PIP_DEFAULT_TIMEOUT": "15", "UV_HTTP_RETRIES": "1", "UV_HTTP_TIMEOUT": "15"}
 
@@ -118,10 +119,13 @@ def _fault(kind: str, output: str, project: Project, extras: Sequence[str], targ
         f"DPE_HOME=/a/writable/directory {shlex.join([sys.executable, str(launcher(project)), 'setup'])}"
     )
     hand = by_hand(project, extras, target)
+    if kind in ("", "venv") and _free(target) < _FULL:
+        kind = "space"  # some installers do not say what stopped them
     match kind:
         case "space":
             return Fault(
-                f"the disk is full: {_free(target)} free at {place.home()}, about 500 MB needed", elsewhere
+                f"the disk is full: {_free(target) // 1_000_000} MB free at {place.home()}, about 500 MB needed",
+                elsewhere,
             )
         case "write":
             return Fault(f"cannot write to {place.home()}\n{_last_line(output)}", elsewhere)
@@ -143,11 +147,9 @@ def launcher(project: Project) -> Path:
     return project.root / "scripts" / "dpe.py"
 
 
-def _free(path: Path) -> str:
-    for existing in (path, *path.parents):
-        if existing.exists():
-            return f"{shutil.disk_usage(existing).free // 1_000_000} MB"
-    return "nothing"
+def _free(path: Path) -> int:
+    existing = next(parent for parent in path.parents if parent.exists())
+    return shutil.disk_usage(existing).free
 
 
 def _last_line(output: str) -> str:

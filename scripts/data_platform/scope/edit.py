@@ -92,7 +92,7 @@ def plan(project: Path, answers: Answers, *, force: bool) -> Change:
     or when the gate would not read the result as the answers say.
     """
     located, _ = locate(project)
-    here = located if located is not None and located.document.level == 0 else None
+    here = located if located is not None and _belongs_here(located) else None
     path = _target(project, here)
     before = _bytes(path)
     wanted = rendered(answers)
@@ -105,6 +105,11 @@ def plan(project: Path, answers: Answers, *, force: bool) -> Change:
         )
     _verify(after, wanted, answers)
     return change
+
+
+def _belongs_here(located: Located) -> bool:
+    """Not a parent directory's file, nor one from elsewhere that this project's imports."""
+    return located.document.level == 0 and not located.shown.startswith("..")
 
 
 def _target(project: Path, here: Located | None) -> Path:
@@ -173,7 +178,6 @@ def _verify(after: bytes, wanted: str, answers: Answers) -> None:
         raise CannotWrite("the file ends inside code or a comment, which would hide the section", "close it")
     if _facts(together) != _facts(alone):
         raise CannotWrite("the file has a second Project Scope section", "make the two one by hand first")
-
 
     for store in answers.stores:
         key = store_key(store.name)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _SECTION_LIMIT = 1_000  # sections of one name in one file; more is an attack or an accident
+_LONGEST_HEADING = 20  # lines of a paragraph that an underline may make a heading of
 
 
 @record
@@ -121,12 +122,12 @@ def _underlines(line: str, before: list[tuple[int, str]]) -> bool:
     """Whether this line makes a heading of the paragraph above it (`===` or `---`)."""
     if line.strip().strip(line[0]) or not before or not before[-1][1].strip():
         return False
-    first = ""
-    for _, above in reversed(before):
+    for _, above in reversed(before[-_LONGEST_HEADING:]):
         if not above.strip():
             break
-        first = above
-    return not (first[:1] in "#>|-*+ \t" or first[:1].isdigit())
+        if above[0] in "#>|-*+ \t" or above[0].isdigit():
+            return False  # the paragraph is part of a list, a table or a quote
+    return True
 
 
 def _scope_title(level: int, title: str) -> str | None:
@@ -137,7 +138,12 @@ def _scope_title(level: int, title: str) -> str | None:
     return name.strip() if head.lower().split() == ["project", "scope"] else None
 
 
-_KINDS = {"team context": "team", "domain ownership": "domains", "active roles": "roles", "data stores": "stores"}
+_KINDS = {
+    "team context": "team",
+    "domain ownership": "domains",
+    "active roles": "roles",
+    "data stores": "stores",
+}
 
 
 def _kind(title: str) -> str:
@@ -172,7 +178,7 @@ class Section:
 def _subsections(region: Region) -> list[Section]:
     parts: list[tuple[str, int, list[tuple[int, str]]]] = [("", region.line, [])]
     for number, line in region.lines:
-        head = heading(line)
+        head = heading(line) if "#" in line else None
         if head is None:
             parts[-1][2].append((number, line))
         else:

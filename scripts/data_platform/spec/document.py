@@ -179,7 +179,7 @@ def _events(text: str) -> Iterator[Any]:
     loader = _Loader(text)
     try:
         while loader.check_event():
-            yield loader.get_event()
+            yield loader.get_event()  # type: ignore[no-untyped-call]
     finally:
         loader.dispose()
 
@@ -220,7 +220,7 @@ class _Builder:
             self._check_tag(event, mark)
             self._scalar(event, mark)
         elif isinstance(event, yaml.AliasEvent):
-            self._alias(event.anchor, mark)
+            self._alias(str(event.anchor), mark)
         elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
             self._check_tag(event, mark)
             self._start({} if isinstance(event, yaml.MappingStartEvent) else [], event.anchor, mark)

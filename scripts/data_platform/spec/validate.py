@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib import resources
 from itertools import islice
-from typing import Any
+from typing import Any, TypeAlias
 
 import jsonschema
 
@@ -19,6 +19,9 @@ from data_platform.spec.document import MAX_FINDINGS, Document, Path_, SpecProbl
 
 KINDS = ("model",)
 _MAX_SHOWN = 60
+
+_Error: TypeAlias = Any
+"""A jsonschema.ValidationError; what its fields hold depends on the keyword, so types do not help."""
 
 
 @lru_cache
@@ -41,14 +44,6 @@ def _validator(kind: str) -> jsonschema.Draft202012Validator:
     return _Validator(json.loads(schema_text(kind)))
 
 
-def _unique_items(_: Any, wanted: bool, items: Any, __: Any) -> Iterator[jsonschema.ValidationError]:
-    # jsonschema's own compares each pair when it cannot sort: minutes for a list of 20,000 mappings.
-    if wanted and isinstance(items, list):
-        texts = [json.dumps(item, sort_keys=True) for item in items]
-        if len(set(texts)) < len(texts):
-            yield jsonschema.ValidationError("not unique")
-
-
 def _is_integer(_: Any, value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
@@ -58,9 +53,8 @@ def _is_number(_: Any, value: Any) -> bool:
 
 
 # Stricter than the standard where values go on into SQL: 1e3 is no whole number, .nan no number.
-_Validator: type[jsonschema.Draft202012Validator] = jsonschema.validators.extend(
+_Validator: type[jsonschema.Draft202012Validator] = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
     jsonschema.Draft202012Validator,
-    {"uniqueItems": _unique_items},
     type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
         {"integer": _is_integer, "number": _is_number}
     ),
@@ -100,7 +94,7 @@ def check(document: Document) -> str:
     return kind
 
 
-def _each(error: jsonschema.ValidationError) -> Iterator[tuple[jsonschema.ValidationError, str | None]]:
+def _each(error: _Error) -> Iterator[tuple[_Error, str | None]]:
     """One error for each unknown or missing key, where jsonschema reports them together."""
     if error.validator == "additionalProperties" and isinstance(error.instance, dict):
         known = error.schema.get("properties", {})
@@ -114,12 +108,12 @@ def _each(error: jsonschema.ValidationError) -> Iterator[tuple[jsonschema.Valida
         yield error, None
 
 
-def _finding(document: Document, located: tuple[jsonschema.ValidationError, str | None]) -> Finding:
+def _finding(document: Document, located: tuple[_Error, str | None]) -> Finding:
     found = _located(document, *located)
     return found if found.fix else replace(found, fix="dpe spec example model")
 
 
-def _located(document: Document, error: jsonschema.ValidationError, key: str | None) -> Finding:
+def _located(document: Document, error: _Error, key: str | None) -> Finding:
     path: Path_ = tuple(str(part) for part in error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
         return _bad_key(document, (*path, str(error.instance)), error)
@@ -156,8 +150,9 @@ def _located(document: Document, error: jsonschema.ValidationError, key: str | N
                 path, "spec-duplicate", f"`{_clean(name)}` names something twice", "keep one"
             )
         case "maxLength" | "maxItems" | "maxProperties":
-            message = f"`{_clean(name)}` has {len(value):,} {_UNITS[error.validator]}; at most {expectation:,} are allowed"
-            return document.error(path, "spec-too-large", message, f"at most {expectation:,}")
+            counted = f"`{_clean(name)}` has {len(value):,} {_UNITS[error.validator]}"
+            most = f"at most {expectation:,}"
+            return document.error(path, "spec-too-large", f"{counted}; {most} are allowed", most)
         case "pattern":
             hint = error.schema.get("description", f"text that matches {expectation}")
             return document.error(
@@ -180,7 +175,7 @@ _TYPES = {
 }
 
 
-def _bad_key(document: Document, path: Path_, error: jsonschema.ValidationError) -> Finding:
+def _bad_key(document: Document, path: Path_, error: _Error) -> Finding:
     hint = error.schema.get("description", f"text that matches {error.validator_value}")
     return document.error(path, "spec-name", f"the key is {_shown(path[-1])}; expected: {hint}", "rename it")
 

@@ -395,7 +395,9 @@ class CheckReader:
             column, needle = trees.column(first), trees.literal(second)
             if column not in self._kinds or needle is None or not _HOLDS[operator](10**6, int(value)):
                 return _DUNNO
-            return (about(column, Facts(patterns=frozenset({_after(needle, int(value) - (operator == ">="))}))),)
+            return (
+                about(column, Facts(patterns=frozenset({_after(needle, int(value) - (operator == ">="))}))),
+            )
         column, part = trees.column(second), trees.literal(first)
         if column not in self._kinds or part is None or name == "date_trunc":
             return _DUNNO

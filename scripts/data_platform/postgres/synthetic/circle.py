@@ -58,5 +58,3 @@ def closing_keys(tables: Sequence[Table]) -> dict[Name, list[ForeignKey]]:
         later.discard(table.name)
         closing[table.name] = [key for key in table.foreign_keys if key.target in later]
     return closing
-
-

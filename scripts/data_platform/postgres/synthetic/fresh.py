@@ -82,7 +82,9 @@ class FreshRow:
         own = [unique.columns for unique in self._table.uniques]
         own += [self._table.primary_key.columns] if self._table.primary_key else []
         own += [
-            tuple(element.column or "" for element in index.elements) for index in self._table.indexes if index.unique
+            tuple(element.column or "" for element in index.elements)
+            for index in self._table.indexes
+            if index.unique
         ]
         return any(set(columns) <= set(key.columns) for columns in own)
 
@@ -92,7 +94,7 @@ class FreshRow:
             for column, referred in zip(key.columns, key.target_columns, strict=True)
         )
         child = qualified(self._table.name.schema, self._table.name.name)
-        return f"NOT EXISTS (SELECT FROM {child} c WHERE {same})"  # noqa: S608
+        return f"NOT EXISTS (SELECT FROM {child} c WHERE {same})"
 
     def find(self, rows: Rows) -> Mapping[str, str | None] | None:
         """The first of the rows that the server takes."""

@@ -23,8 +23,8 @@ from data_platform.model.design import DataHint
 from data_platform.postgres.synthetic import load, order
 from data_platform.postgres.synthetic.circle import closing_keys, deferred, in_order
 from data_platform.postgres.synthetic.fresh import FRESH_ATTEMPTS, FreshRow
-from data_platform.postgres.synthetic.load import Connection, Loaded
 from data_platform.postgres.synthetic.kinds import Kinds
+from data_platform.postgres.synthetic.load import Connection, Loaded
 from data_platform.postgres.synthetic.plan import Plan, Setting, Unfillable, plan_of
 from data_platform.postgres.synthetic.rows import Rows
 from data_platform.postgres.synthetic.units import Texts
@@ -119,7 +119,9 @@ class Generator:
         closing = closing_keys(tables)
         nothing: dict[Name, frozenset[str]] = {}
         optional = {
-            table.name: frozenset(c for key in closing[table.name] for c in key.columns if table.column(c).nullable)
+            table.name: frozenset(
+                c for key in closing[table.name] for c in key.columns if table.column(c).nullable
+            )
             for table in tables
         }
         problem = ""
@@ -145,7 +147,10 @@ class Generator:
             self._kept[table.name] = {column: [] for column in sorted(self._referred(table))}
         for table in tables:
             self._rehearse(connection, table, frozenset(key.name for key in closing[table.name]))
-        return tuple(self._fill_one(connection, table, progress, empty.get(table.name, frozenset())) for table in tables)
+        return tuple(
+            self._fill_one(connection, table, progress, empty.get(table.name, frozenset()))
+            for table in tables
+        )
 
     def _rehearse(self, connection: Connection, table: Table, left_open: frozenset[str]) -> None:
         """Make a table's rows without loading them, to know the keys that others will refer to."""
@@ -254,7 +259,7 @@ class Generator:
         if expression not in self._folded:
             try:
                 with connection.transaction():
-                    found = connection.execute(f"SELECT ({expression})::text").fetchone()  # noqa: S608
+                    found = connection.execute(f"SELECT ({expression})::text").fetchone()
                 self._folded[expression] = found[0] if found else None
             except psycopg.Error:
                 self._folded[expression] = None
@@ -270,9 +275,14 @@ def _note(rows: Rows, loaded: Loaded, wanted: int) -> str | None:
     parts: list[str] = []
     if loaded.tried and not rows.plan.derived:
         share = 100 * loaded.rows / loaded.tried
-        parts.append(f"{loaded.refused} is judged by the server: {share:.0f} % of {loaded.tried:,} rows passed")
+        parts.append(
+            f"{loaded.refused} is judged by the server: {share:.0f} % of {loaded.tried:,} rows passed"
+        )
     if loaded.rows < wanted:
-        limits = [f"key {key} over {', '.join(columns)} allows {loaded.rows:,} rows" for key, columns in rows.used_up()]
+        limits = [
+            f"key {key} over {', '.join(columns)} allows {loaded.rows:,} rows"
+            for key, columns in rows.used_up()
+        ]
         unknown = [f"no more rows were found that satisfy {loaded.refused}"] if loaded.refused else []
         parts += limits or unknown
     return "; ".join(parts) or None

@@ -91,7 +91,9 @@ class Kinds:
             case Enum():
                 return Kind(base="enum", text=text, labels=type_.labels)
             case Composite():
-                return Kind(base="composite", text=text, attributes=tuple(self(a.type) for a in type_.attributes))
+                return Kind(
+                    base="composite", text=text, attributes=tuple(self(a.type) for a in type_.attributes)
+                )
             case Domain():
                 under = self(type_.base)
                 checks = under.checks + tuple(check.expression for check in type_.checks)

@@ -66,7 +66,7 @@ def copy_rows(connection: Connection, rows: Rows, wanted: int, tell: Tell) -> Lo
     plan, total = rows.plan, 0
     target = qualified(plan.table.name.schema, plan.table.name.name)
     if not plan.columns:
-        run(connection, f"INSERT INTO {target} SELECT FROM generate_series(1, $1::bigint)", [wanted])  # noqa: S608
+        run(connection, f"INSERT INTO {target} SELECT FROM generate_series(1, $1::bigint)", [wanted])
         return Loaded(wanted)
     with connection.transaction(), connection.cursor() as cursor:
         with cursor.copy(f"COPY {target} ({identifiers(plan.columns)}) FROM STDIN") as copy:
@@ -100,6 +100,8 @@ def sort_rows(connection: Connection, rows: Rows, wanted: int, learn: Callable[[
     take = take_over(rows.plan)
     while total < wanted and tried < _OVERSAMPLE * wanted + 1000:
         asked = min(BLOCK, _next_round(wanted - total, total, tried))
+        if rows.plan.refers_back:
+            asked = min(asked, max(100, total))  # so that later rounds have something to refer to
         block = rows.block(asked)
         if not block.count:
             break
@@ -120,7 +122,7 @@ def _next_round(missing: int, total: int, tried: int) -> int:
 def _stage(connection: Connection, plan: Plan, columns: Sequence[Texts]) -> None:
     listed = ", ".join(f"{identifier(name)} text" for name in plan.columns)
     connection.execute(f"DROP TABLE IF EXISTS pg_temp.{_STAGING}")
-    connection.execute(f"CREATE TEMP TABLE {_STAGING} ({listed or 'dpe_nothing text'})")
+    connection.execute(f"CREATE TEMP TABLE {_STAGING} ({listed}) ON COMMIT DROP")
     with connection.cursor() as cursor:
         names = identifiers(plan.columns)
         with cursor.copy(f"COPY pg_temp.{_STAGING} ({names}) FROM STDIN") as copy:

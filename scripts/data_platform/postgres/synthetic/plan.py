@@ -115,6 +115,11 @@ class Plan:
     derived: tuple[Derived, ...]
     confirmed_only: bool
 
+    @property
+    def refers_back(self) -> bool:
+        """Whether rows refer to rows of the same table."""
+        return any(isinstance(step, Backward) for step in self.steps)
+
 
 def plan_of(table: Table, setting: Setting) -> Plan:
     """The plan for a table; Unfillable if no row can be made."""
@@ -193,7 +198,9 @@ class _Planner:
     def _possible_worlds(self) -> tuple[World, ...]:
         parts = [(check.name, self._reader.read(check.expression)) for check in self._table.checks]
         parts += [("NOT NULL", (self._not_null(),)), ("the given values", (self._pinned(),))]
-        parts += [(name, self._domain_worlds(kind, name)) for name, kind in self._kinds.items() if kind.checks]
+        parts += [
+            (name, self._domain_worlds(kind, name)) for name, kind in self._kinds.items() if kind.checks
+        ]
         parts += [(key.name, self._split(key)) for key in self._keys if key.where and self._needs_split(key)]
         worlds: tuple[World, ...] = (ANYTHING,)
         for name, part in parts:
@@ -701,7 +708,9 @@ class _Planner:
         if not isinstance(last, Plain):
             return isinstance(last, Slots)
         others = [other for other in self._keys if other != key and len(other.columns) > 1]
-        return self._kinds[last.column].base in LINEAR and not any(last.column in other.columns for other in others)
+        return self._kinds[last.column].base in LINEAR and not any(
+            last.column in other.columns for other in others
+        )
 
     def _start(self, last: Unit) -> int:
         """For a fresh row: a number that no group can have reached."""

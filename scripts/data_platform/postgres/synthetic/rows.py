@@ -62,7 +62,9 @@ class Rows:
 
     def _elsewhere(self, count: int) -> Sheet:
         sheets = (self._sheet(world, count) for world in range(len(self.plan.weights)))
-        return next((sheet for sheet in sheets if sheet.count), Sheet(0, 0, values={c: [] for c in self.plan.columns}))
+        return next(
+            (sheet for sheet in sheets if sheet.count), Sheet(0, 0, values={c: [] for c in self.plan.columns})
+        )
 
     def _sheet(self, world: int, count: int) -> Sheet:
         sheet = Sheet(world, count, owners=self.plan.owners)

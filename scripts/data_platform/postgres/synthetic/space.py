@@ -63,16 +63,20 @@ class Linear:
     step: int = 1
 
     @property
-    def size(self) -> int:
+    def _count(self) -> int:
         return (self.high - self.low) // self.step + 1
+
+    @property
+    def size(self) -> int:
+        return min(HUGE, self._count)
 
     def ticks(self, numbers: Sequence[int]) -> list[int]:
         """The ticks with these numbers."""
-        start, size, low, step = (self.first - self.low) // self.step, self.size, self.low, self.step
-        if self.step == 1 and max(numbers, default=0) < size - start:
-            first = self.first
+        first, low, step, count = self.first, self.low, self.step, self._count
+        start = (first - low) // step
+        if step == 1 and max(numbers, default=0) < count - start:
             return [first + number for number in numbers]
-        return [low + (start + number) % size * step for number in numbers]
+        return [low + (start + number) % count * step for number in numbers]
 
     def texts(self, numbers: Sequence[int]) -> list[str]:
         return self.scale.write(self.ticks(numbers))

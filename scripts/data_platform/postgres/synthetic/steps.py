@@ -123,7 +123,11 @@ class Counted:
             self._orders[line] = Permutation(pool, self.random, in_order=self.in_order)
         places = self._orders[line](given, inside)
         places += range(given + inside, given + count)
-        return places if isinstance(choices, range) and choices.step == 1 else [choices[place] for place in places]
+        return (
+            places
+            if isinstance(choices, range) and choices.step == 1
+            else [choices[place] for place in places]
+        )
 
     def _is_new(self, sheet: Sheet, number: int) -> bool:
         texts = self._texts(sheet, number)
@@ -252,7 +256,9 @@ class Placed:
         size = len(choices)
         given = self._given.get(prefix, 0)
         start = (
-            self.start if self.in_order or not size else (self.start + crc32(repr((self.key, prefix)).encode())) % size
+            self.start
+            if self.in_order or not size
+            else (self.start + crc32(repr((self.key, prefix)).encode())) % size
         )
         while given < size:
             number = choices[(start + given) % size]

@@ -14,7 +14,16 @@ from data_platform.postgres.synthetic.facts import NO_FACTS, Bound, Facts, text_
 from data_platform.postgres.synthetic.kinds import LINEAR, MOMENTS, MULTIRANGES, RANGES, TEXTS, Kind
 from data_platform.postgres.synthetic.linear import DAY, REFERENCE_DAY, Scale, scale_of
 from data_platform.postgres.synthetic.pattern import UnknownPattern, matching
-from data_platform.postgres.synthetic.space import HUGE, Joined, Later, Linear, Listed, Phrases, Space, Written
+from data_platform.postgres.synthetic.space import (
+    HUGE,
+    Joined,
+    Later,
+    Linear,
+    Listed,
+    Phrases,
+    Space,
+    Written,
+)
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _GOLDEN = 0x9E3779B97F4A7C15F39CC0605CEDC835
@@ -111,7 +120,9 @@ def _place(scale: Scale, bound: Bound) -> Fraction | None:
 def _past_forbidden(scale: Scale, facts: Facts, low: int, high: int) -> tuple[int, int]:
     """Of the parts between forbidden values, the one with most of the plausible values, or else the widest."""
     places = [_place(scale, Bound(text)) for text in sorted(facts.never)]
-    ticks = sorted(int(place / scale.tick) for place in places if place is not None and not place % scale.tick)
+    ticks = sorted(
+        int(place / scale.tick) for place in places if place is not None and not place % scale.tick
+    )
     edges = [low - 1, *(tick for tick in ticks if low <= tick <= high), high + 1]
     parts = [(a + 1, b - 1) for a, b in zip(edges, edges[1:], strict=False) if a + 1 < b]
     return max(
@@ -152,9 +163,7 @@ def _plausible(scale: Scale, kind: Kind, name: str) -> tuple[int, int]:
     return scale.first, scale.last
 
 
-def _calendar_days(
-    scale: Scale, kind: Kind, facts: Facts, limits_: tuple[int, int], distinct: int
-) -> Listed:
+def _calendar_days(scale: Scale, kind: Kind, facts: Facts, limits_: tuple[int, int], distinct: int) -> Listed:
     """Days (midnights for timestamps) whose parts are as the facts say, the latest first."""
     if kind.base not in MOMENTS:
         raise NoValues("its constraints on parts of the time are not understood")
@@ -208,11 +217,13 @@ def _text_space(kind: Kind, facts: Facts, wish: Wish) -> Space:
     facts = replace(facts, longest=longest, never=facts.never | {""})
     if kind.base == "character" and longest:
         facts = replace(facts, shortest=longest)  # what is shorter is padded, and looks different to a check
-    candidates = [allowed for s in _text_candidates(facts, replace(wish, fold=fold)) for allowed in _allowed(s, facts)]
-    for space in candidates:
-        if _serves(space, facts, wish.distinct):
-            return space
-    fitting = [space for space in candidates if _serves(space, facts, 1)]
+    fitting = []
+    for candidate in _text_candidates(facts, replace(wish, fold=fold)):
+        for space in _allowed(candidate, facts):
+            if _serves(space, facts, wish.distinct):
+                return space
+            if _serves(space, facts, 1):
+                fitting.append(space)
     if not fitting:
         raise NoValues("no text was found that its constraints allow")
     return max(fitting, key=lambda space: space.size)
@@ -509,7 +520,9 @@ def _array(kind: Kind, facts: Facts, wish: Wish) -> Space:
 def _array_text(parts: tuple[str, ...], shortest: int, comma: str) -> str:
     """Some arrays are shorter than others, by a rule that does not make two of them equal."""
     items = parts if len(parts[0]) % 3 else parts[:shortest]
-    return "{" + comma.join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in items) + "}"
+    return (
+        "{" + comma.join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in items) + "}"
+    )
 
 
 def _composite(kind: Kind, facts: Facts, wish: Wish) -> Space:

@@ -84,6 +84,30 @@ class Prober:
         for table in self.database.tables:
             yield from self._table(table)
 
+    def fresh(self, table: Table, pins: Row | None = None) -> Row | None:
+        """One more valid row. Where every parent has its only child already, new parents are inserted for it."""
+        row = self.generator.fresh(self.connection, table.name, pins or {})
+        if row is not None or not table.foreign_keys:
+            return row
+        made: dict[str, str | None] = dict(pins or {})
+        for key in table.foreign_keys:
+            if key.target == table.name or set(key.columns) & set(made):
+                continue
+            parent = self.database.table(key.target)
+            parent_row = self.fresh(parent)
+            if parent_row is None:
+                return None
+            returned = self.insert(parent, parent_row, key.target_columns)
+            made |= dict(zip(key.columns, returned, strict=True))
+        return self.generator.fresh(self.connection, table.name, made)
+
+    def insert(self, table: Table, row: Row, returning: tuple[str, ...]) -> tuple[str, ...]:
+        """INSERT the row for good (the caller rolls back); the input texts of the `returning` columns."""
+        texts = ", ".join(f"{identifier(name)}::text" for name in returning)
+        made = self.connection.execute(f"{insert_sql(table, row)} RETURNING {texts}".encode()).fetchone()
+        assert made is not None
+        return tuple(made)
+
     def try_insert(self, table: Table, row: Row, expected: str | None = None) -> Attempt:
         """INSERT the row with its constraints checked at once, and take it back.
 
@@ -112,7 +136,7 @@ class Prober:
 
     def _table(self, table: Table) -> Iterator[Probe]:
         with self.connection.transaction(force_rollback=True):
-            valid = self.generator.fresh(self.connection, table.name)
+            valid = self.fresh(table)
             attempt = self.try_insert(table, valid) if valid is not None else None
             if valid is None or attempt is None or attempt.sqlstate is not None:
                 reason = (

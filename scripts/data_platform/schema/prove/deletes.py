@@ -12,7 +12,7 @@ import psycopg
 
 from data_platform.model.database import ForeignKey, Table
 from data_platform.report.document import State
-from data_platform.schema.prove.constraints import Connection, Prober, Row, insert_sql
+from data_platform.schema.prove.constraints import Connection, Prober, Row
 from data_platform.schema.prove.result import Probe
 from data_platform.sql.text import identifier, literal, qualified_name
 
@@ -43,13 +43,10 @@ def _tried(prober: Prober, table: Table, key: ForeignKey) -> tuple[State, str]:
     for attempt in range(MAX_PARENTS):
         try:
             with connection.transaction():
-                row = prober.generator.fresh(connection, parent.name)
-                parent_key = _insert(connection, parent, row, key.target_columns)
+                parent_key = _insert(prober, parent, prober.fresh(parent), key.target_columns)
                 # Another foreign key of the child may leave this parent without a child (a clinic without doctors).
                 pins = dict(zip(key.columns, parent_key, strict=True))
-                child_key = _insert(
-                    connection, table, prober.generator.fresh(connection, table.name, pins), identity
-                )
+                child_key = _insert(prober, table, prober.fresh(table, pins), identity)
             break
         except (psycopg.Error, _NoRow) as error:
             if attempt == MAX_PARENTS - 1:
@@ -68,15 +65,10 @@ class _NoRow(Exception):
         return self.__doc__ or ""
 
 
-def _insert(
-    connection: Connection, table: Table, row: Row | None, returning: tuple[str, ...]
-) -> tuple[str, ...]:
+def _insert(prober: Prober, table: Table, row: Row | None, returning: tuple[str, ...]) -> tuple[str, ...]:
     if row is None:
         raise _NoRow
-    texts = ", ".join(f"{identifier(name)}::text" for name in returning)
-    made = connection.execute(f"{insert_sql(table, row)} RETURNING {texts}".encode()).fetchone()
-    assert made is not None
-    return tuple(made)
+    return prober.insert(table, row, returning)
 
 
 def _identity(table: Table) -> tuple[str, ...]:
@@ -101,13 +93,20 @@ def _child_columns(
     connection: Connection, table: Table, key: ForeignKey, identity: tuple[str, ...], child: tuple[str, ...]
 ) -> tuple[Any, ...] | None:
     """The referencing columns of the child as they are now; None if it is gone."""
-    stable = [(name, value) for name, value in zip(identity, child, strict=True) if name not in key.columns]
-    columns, values = ([pair[i] for pair in stable] for i in (0, 1))
-    if not stable:  # the whole key refers to the parent, so it can only go with it or stay
-        columns, values = list(identity), list(child)
+    columns, values = _lasting(key, identity, child)
     names = ", ".join(f"{identifier(name)}::text" for name in key.columns)
     query = f"SELECT {names} FROM {qualified_name(table.name)} WHERE {_equal(columns, values)}"  # noqa: S608
     return connection.execute(query.encode()).fetchone()
+
+
+def _lasting(
+    key: ForeignKey, identity: tuple[str, ...], child: tuple[str, ...]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The part of the child's identity that its foreign key cannot change, if that part is enough to find it."""
+    if key.on_delete in ("set null", "set default"):
+        kept = [(name, value) for name, value in zip(identity, child, strict=True) if name not in key.columns]
+        return tuple(name for name, _ in kept), tuple(value for _, value in kept)
+    return identity, child
 
 
 def _equal(columns: Any, values: Any) -> str:

@@ -65,7 +65,7 @@ def findings(design: Design, proof: Proof) -> Iterator[Finding]:
         message = "no access pattern, key or foreign key needed this index"
         fix = "add the access pattern that it is for, or remove it"
         finding = _finding(design, "index-unused", "warning", message, f"{use.table}.{use.index}", fix)
-        mark = design.mark(use.table, "indexes")
+        mark = design.mark(use.table, "indexes", use.index)
         yield dataclasses.replace(finding, line=mark.line, column=mark.column) if mark else finding
     for fill in proof.filled:
         if fill.rows < fill.wanted and fill.note:

@@ -300,8 +300,11 @@ class TableReader:
                 f"the index method {method} comes with the extension vector, which the spec does not list"
             )
             self.context.error((*path, "using"), "spec-extension", message, "extensions: [vector]")
+        name = self.relation_name(spec.get("name"), path, *(e.column or "expr" for e in elements), "idx")
+        # Findings know the index by its name; the spec lists it by its number.
+        self.context.document.marks[(*self.path, "indexes", name)] = self.context.document.mark(path)
         return Index(
-            name=self.relation_name(spec.get("name"), path, *(e.column or "expr" for e in elements), "idx"),
+            name=name,
             elements=elements,
             method=method,
             unique=spec.get("unique", False),
