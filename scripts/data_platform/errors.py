@@ -2,7 +2,6 @@
 
 Problem
 ├── UsageProblem         exit 2   the command line or a spec
-├── RefusedProblem       exit 5   the named store is not ours
 └── EnvironmentProblem   exit 6   a server, a dependency, a disk
 """
 

@@ -212,7 +212,7 @@ def test_column_references(text: str, found: set[tuple[str, ...]]) -> None:
         ("a > $1 + 1", {(1, ("a",))}),
         ("lower(a) = $1", set()),
         ("a = b", set()),
-        ("(a, b) > ($1, $2)", set()),
+        ("(a, b) > ($1, $2)", {(1, ("a",)), (2, ("b",))}),
     ],
 )
 def test_compared_columns(where: str, found: set[tuple[int, tuple[str, ...]]]) -> None:

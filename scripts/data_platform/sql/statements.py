@@ -81,16 +81,26 @@ def column_references(tree: pb.Node) -> Iterator[tuple[str, ...]]:
 
 
 def compared_columns(tree: pb.Node) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Pairs of a parameter's number and the column it is compared with (`column = $1`, `= ANY($1)`, `<`, BETWEEN …)."""
+    """Pairs of a parameter's number and the column it is compared with: `=`, `= ANY`, `<`, BETWEEN, `(a, b) > (x, y)`."""
     for node in postgast.find_nodes(tree, pb.A_Expr):
-        left, right = _strip(node.lexpr), _strip(node.rexpr)
-        for column, other in ((left, right), (right, left)):
-            if column is None or other is None or not column.HasField("column_ref"):
-                continue
-            parts = tuple(f.string.sval for f in column.column_ref.fields if f.HasField("string"))
-            for parameter in postgast.find_nodes(other, pb.ParamRef):
-                if parts:
-                    yield parameter.number, parts
+        for left, right in _sides(node):
+            for column, other in ((left, right), (right, left)):
+                if column is None or other is None or not column.HasField("column_ref"):
+                    continue
+                parts = tuple(f.string.sval for f in column.column_ref.fields if f.HasField("string"))
+                for parameter in postgast.find_nodes(other, pb.ParamRef):
+                    if parts:
+                        yield parameter.number, parts
+
+
+def _sides(node: pb.A_Expr) -> Iterator[tuple[pb.Node | None, pb.Node | None]]:
+    """What a comparison compares with what; rows are compared item by item."""
+    left, right = _strip(node.lexpr), _strip(node.rexpr)
+    if left is not None and right is not None and left.HasField("row_expr") and right.HasField("row_expr"):
+        for one, other in zip(left.row_expr.args, right.row_expr.args, strict=False):
+            yield _strip(one), _strip(other)
+    else:
+        yield left, right
 
 
 def assigned_columns(tree: pb.Node) -> Iterator[tuple[int, str, bool]]:

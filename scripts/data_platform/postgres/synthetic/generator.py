@@ -25,7 +25,8 @@ from data_platform.postgres.synthetic.circle import closing_keys, deferred, in_o
 from data_platform.postgres.synthetic.fresh import FRESH_ATTEMPTS, FreshRow
 from data_platform.postgres.synthetic.kinds import Kinds
 from data_platform.postgres.synthetic.load import Connection, Loaded
-from data_platform.postgres.synthetic.plan import Plan, Setting, Unfillable, plan_of
+from data_platform.postgres.synthetic.plan import Plan, plan_of
+from data_platform.postgres.synthetic.subject import Setting, Unfillable
 from data_platform.postgres.synthetic.rows import Rows
 from data_platform.postgres.synthetic.units import Texts
 

@@ -187,6 +187,11 @@ def _interval_texts(ticks: Sequence[int]) -> list[str]:
     return [_clocks[tick] if tick >= 0 else f"-{_clocks[-tick]}" for tick in ticks]
 
 
+def interval_texts(scale: Scale, starts: Sequence[int], ends: Sequence[int]) -> list[str]:
+    """Half-open ranges."""
+    return [f'["{a}","{b}")' for a, b in zip(scale.write(starts), scale.write(ends), strict=True)]
+
+
 # Texts to places.
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from data_platform.postgres.synthetic.plan import Plan
-from data_platform.postgres.synthetic.steps import Counted, Placed
+from data_platform.postgres.synthetic.placing import Placed
+from data_platform.postgres.synthetic.steps import Counted
 from data_platform.postgres.synthetic.stream import Draw, stream
 from data_platform.postgres.synthetic.units import Sheet, Texts
 

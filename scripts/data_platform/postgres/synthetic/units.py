@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from data_platform.postgres.synthetic.linear import Scale
+from data_platform.postgres.synthetic.linear import Scale, interval_texts
 from data_platform.postgres.synthetic.space import Space
 from data_platform.postgres.synthetic.stream import Draw
 
@@ -100,7 +100,7 @@ class Plain:
     """How far apart numbers are that are given out one after the other."""
 
     def __post_init__(self) -> None:
-        self.columns = (self.column,)
+        self.columns: tuple[str, ...] = (self.column,)
 
     def draw(self, sheet: Sheet) -> Numbers:
         choice = self.worlds[sheet.world]
@@ -134,12 +134,22 @@ class Plain:
             sheet.values[self.column] = [None if number is None else next(texts) for number in numbers]
 
 
+@dataclass(frozen=True)
+class Test:
+    """A relation between an own column of a foreign key and another one; `holds` takes their texts."""
+
+    column: str
+    other: str
+    holds: Callable[[str, str], bool]
+
+
 @dataclass(eq=False)
 class Reference:
     """A foreign key. Numbers are places in the lists of the parents' values.
 
     `own` maps the columns that this unit writes, `shared` those that another one writes, to the parents' values.
     `eligible` are the parents that a world allows (None: NULL there); `nullable` the own columns that can be NULL.
+    `tests` must hold for a parent to be chosen.
     """
 
     own: Mapping[str, Sequence[str | None]]
@@ -149,8 +159,7 @@ class Reference:
     null_share: tuple[float, ...]
     random: Random
     skew: float = 0.0
-    unlike: tuple[tuple[str, str, Callable[[str, str], bool]], ...] = ()
-    """(own column, other column, test): relations that a parent must satisfy to be chosen."""
+    tests: tuple[Test, ...] = ()
 
     def __post_init__(self) -> None:
         self.columns = tuple(self.own)
@@ -185,7 +194,7 @@ class Reference:
     def draw(self, sheet: Sheet) -> Numbers:
         nulls = self.nulls(sheet)
         eligible = self.eligible[sheet.world]
-        if not self.shared and not self.unlike and eligible:
+        if not self.shared and not self.tests and eligible:
             places = self._places(len(eligible), sheet.count)
             return _with_nulls([eligible[place] for place in places], nulls)
         return [None if null else self._draw_one(sheet, row) for row, null in enumerate(nulls)]
@@ -212,9 +221,9 @@ class Reference:
 
     def accepts(self, sheet: Sheet, row: int, number: int) -> bool:
         """Whether the relations with columns of other units hold."""
-        for column, other, holds in self.unlike:
-            mine, theirs = self.text(sheet, row, number, column), sheet.text(other, row)
-            if mine is not None and theirs is not None and not holds(mine, theirs):
+        for test in self.tests:
+            mine, theirs = self.text(sheet, row, number, test.column), sheet.text(test.other, row)
+            if mine is not None and theirs is not None and not test.holds(mine, theirs):
                 return False
         return True
 
@@ -255,7 +264,6 @@ class Slots:
     slot: int
     length: int
     size: int
-    write_ranges: Callable[[Scale, Sequence[int], Sequence[int]], list[str]]
     random: Random
 
     def draw(self, sheet: Sheet) -> Numbers:
@@ -274,7 +282,7 @@ class Slots:
         starts = [self.low + number * self.slot for number in numbers]
         ends = [start + self.length for start in starts]
         if len(self.columns) == 1:
-            return [self.write_ranges(self.scale, starts, ends)]
+            return [interval_texts(self.scale, starts, ends)]
         return [self.scale.write(starts), self.scale.write(ends)]
 
     def write(self, sheet: Sheet) -> None:

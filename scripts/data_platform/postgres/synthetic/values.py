@@ -12,7 +12,7 @@ from random import Random
 from data_platform.postgres.synthetic import words
 from data_platform.postgres.synthetic.facts import NO_FACTS, Bound, Facts, text_fits
 from data_platform.postgres.synthetic.kinds import LINEAR, MOMENTS, MULTIRANGES, RANGES, TEXTS, Kind
-from data_platform.postgres.synthetic.linear import DAY, REFERENCE_DAY, Scale, scale_of
+from data_platform.postgres.synthetic.linear import DAY, REFERENCE_DAY, Scale, interval_texts, scale_of
 from data_platform.postgres.synthetic.pattern import UnknownPattern, matching
 from data_platform.postgres.synthetic.space import (
     HUGE,
@@ -32,6 +32,10 @@ _GOLDEN = 0x9E3779B97F4A7C15F39CC0605CEDC835
 
 class NoValues(ValueError):
     """No value of the type can be made, or none that the facts allow. The message says which."""
+
+
+class UnknownType(NoValues):
+    """A type that there is no generator for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +70,7 @@ def space_of(kind: Kind, facts: Facts, wish: Wish) -> Space:
         return Joined((single,), lambda parts: "{" + parts[0] + "}")
     if kind.base in _WRITERS:
         return Written(HUGE, _WRITERS[kind.base])
-    raise NoValues(f"no generator for type {kind.base}")
+    raise UnknownType(f"no generator for type {kind.base}")
 
 
 def _listed(values: Sequence[str], facts: Facts) -> Listed:
@@ -332,11 +336,6 @@ def _range_space(kind: Kind, facts: Facts, wish: Wish) -> Space:
         return interval_texts(scale, starts, ends)
 
     return Columnwise(min(HUGE, lowers.size * most), min(HUGE, lowers.natural * most), write)
-
-
-def interval_texts(scale: Scale, starts: Sequence[int], ends: Sequence[int]) -> list[str]:
-    """Half-open ranges."""
-    return [f'["{a}","{b}")' for a, b in zip(scale.write(starts), scale.write(ends), strict=True)]
 
 
 @dataclass(frozen=True)

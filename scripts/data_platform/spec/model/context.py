@@ -10,6 +10,7 @@ from typing import Any
 import postgast
 
 from data_platform.model.database import Name
+from data_platform.model.design import Mark
 from data_platform.report.finding import Finding
 from data_platform.spec.document import MAX_FINDINGS, Document, Path_, SpecProblem
 from data_platform.spec.naming import Namer, parse_name
@@ -27,6 +28,8 @@ class Context:
     extensions: Mapping[str, str | None]
     """Name → schema, None where the spec leaves it to the extension."""
     findings: list[Finding] = field(default_factory=list)
+    marks: dict[Path_, Mark] = field(default_factory=dict)
+    """Places of parts under names that the spec does not spell out, such as an index's."""
     types: dict[Name, Path_] = field(default_factory=dict)
     tables: dict[Name, Path_] = field(default_factory=dict)
     relation_names: dict[str, Namer] = field(default_factory=dict)

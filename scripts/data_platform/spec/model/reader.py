@@ -88,7 +88,7 @@ def read_model(document: Document) -> Design:
         ),
         file=document.file,
         sha256=document.sha256,
-        marks=MappingProxyType(document.marks),
+        marks=MappingProxyType({**document.marks, **context.marks}),
         table_keys=MappingProxyType(table_keys),
     )
 

@@ -302,7 +302,7 @@ class TableReader:
             self.context.error((*path, "using"), "spec-extension", message, "extensions: [vector]")
         name = self.relation_name(spec.get("name"), path, *(e.column or "expr" for e in elements), "idx")
         # Findings know the index by its name; the spec lists it by its number.
-        self.context.document.marks[(*self.path, "indexes", name)] = self.context.document.mark(path)
+        self.context.marks[(*self.path, "indexes", name)] = self.context.document.mark(path)
         return Index(
             name=name,
             elements=elements,
