@@ -17,18 +17,8 @@ ROOT = Path(__file__).parents[2]
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with our wheel; the dependencies are those of the running one."""
     place = tmp_path_factory.mktemp("wheel")
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        str(place),
-        str(ROOT),
-    ]
-    subprocess.run(build, check=True, capture_output=True)
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(place)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     home = place / "venv"
     venv.create(home, with_pip=True)
     python = home / "bin" / "python"
@@ -54,4 +44,4 @@ def test_the_installed_command_refuses_without_a_scope(installed: Path, tmp_path
         [installed, "scope", "check"], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 3
-    assert done.stderr.startswith("[DATA_PLATFORM_ENGINEER] - I cannot proceed with this request.")
+    assert done.stdout.startswith("[DATA_PLATFORM_ENGINEER] - I cannot proceed with this request.")

@@ -17,9 +17,10 @@ from data_platform.postgres.catalog import read
 from data_platform.postgres.server import Server
 from data_platform.postgres.synthetic import Generator
 from data_platform.schema.prove import report
+from data_platform.schema.prove.attempts import Trials
 from data_platform.schema.prove.checklist import checklist
-from data_platform.schema.prove.constraints import Prober
-from data_platform.schema.prove.deletes import deletes
+from data_platform.schema.prove.constraints import probe_constraints
+from data_platform.schema.prove.deletes import probe_deletes
 from data_platform.schema.prove.prove import Plan, prove
 from data_platform.schema.prove.result import Probe, Proof
 from data_platform.schema.render import statements
@@ -232,7 +233,7 @@ class TestProbesCanFail:
             )
             generator = _filled(connection, database)
             connection.execute(sql.encode())
-            probes = list(deletes(Prober(connection, generator, database)))
+            probes = list(probe_deletes(Trials(connection, generator, database)))
         assert {probe.state for probe in probes if probe.constraint == constraint} == {"failed"}
 
 
@@ -264,7 +265,7 @@ def _filled(connection: psycopg.Connection[Any], database: Database) -> Generato
 def _probed(connection: psycopg.Connection[Any], database: Database, change: str) -> Iterator[Probe]:
     generator = _filled(connection, database)
     connection.execute(change.encode())
-    return iter(list(Prober(connection, generator, database).constraints()))
+    return iter(list(probe_constraints(Trials(connection, generator, database))))
 
 
 def test_plan_takes_the_smaller_of_ten_thousand_and_what_is_expected() -> None:

@@ -10,8 +10,8 @@ from data_platform.model.database import Database, ForeignKey, Name, Table
 from data_platform.postgres.synthetic import load
 from data_platform.postgres.synthetic.load import Connection
 from data_platform.postgres.synthetic.plan import Plan
-from data_platform.postgres.synthetic.subject import Values
 from data_platform.postgres.synthetic.rows import Rows
+from data_platform.postgres.synthetic.subject import Values
 from data_platform.postgres.synthetic.units import Texts
 from data_platform.sql.text import identifier, identifiers, qualified
 

@@ -26,8 +26,8 @@ from data_platform.postgres.synthetic.fresh import FRESH_ATTEMPTS, FreshRow
 from data_platform.postgres.synthetic.kinds import Kinds
 from data_platform.postgres.synthetic.load import Connection, Loaded
 from data_platform.postgres.synthetic.plan import Plan, plan_of
-from data_platform.postgres.synthetic.subject import Setting, Unfillable
 from data_platform.postgres.synthetic.rows import Rows
+from data_platform.postgres.synthetic.subject import Setting, Unfillable
 from data_platform.postgres.synthetic.units import Texts
 
 Progress = Callable[[Name, int], None]

@@ -19,9 +19,7 @@ _LONGEST_SLOT = {Fraction(SECOND): 7200}
 _FEW = 8
 
 
-def slots(
-    subject: Subject, worlds: Sequence[World], key: Key, owners: Mapping[str, Unit]
-) -> Slots | None:
+def slots(subject: Subject, worlds: Sequence[World], key: Key, owners: Mapping[str, Unit]) -> Slots | None:
     """The unit of the columns that must not overlap; None if they are not free or not on a line."""
     taken = {*owners, *subject.setting.pins}
     if any(column in taken or column not in subject.columns for column in key.overlap):
@@ -33,7 +31,9 @@ def slots(
     scale = scale_of(Kind(base=base))
     low, high = _line(scale, worlds, key)
     wanted = 2 * (subject.setting.rows + (subject.setting.beyond or 0)) + 100
-    least = max((_ticks(r.gap, scale) for w in worlds for r in w.relations if r.left in key.overlap), default=0)
+    least = max(
+        (_ticks(r.gap, scale) for w in worlds for r in w.relations if r.left in key.overlap), default=0
+    )
     slot = max(2, 2 * least + 2, min(_LONGEST_SLOT.get(scale.tick, _FEW), (scale.last - low) // wanted))
     size = max(1, min((high - low) // slot, HUGE))
     return Slots(key.overlap, scale, low, slot, max(1, least, slot // 2), size, subject.stream(*key.overlap))

@@ -51,19 +51,25 @@ class Keying:
         if any(self._settles(unit, key) for unit in units):
             return []
         if self._backward & set(columns):
-            return [unit for unit in units if isinstance(unit, Plain)][:1]
+            units = [unit for unit in units if isinstance(unit, Plain)][:1]
         return units
 
     def _settles(self, unit: Unit, key: Key) -> bool:
         """Whether what is counted for another key is enough for this one too."""
         other = self.counted.get(unit)
-        return other is not None and set(other.columns) <= set(key.columns) and other.exempt <= self._exempt(key)
+        return (
+            other is not None and set(other.columns) <= set(key.columns) and other.exempt <= self._exempt(key)
+        )
 
     def _wide(self, units: Sequence[Unit], key: Key) -> Plain | None:
         """A text, UUID or the like with many more values than rows, of which no hint says anything."""
         exempt = self._exempt(key)
         for unit in units:
-            if not isinstance(unit, Plain) or self._is_linear(unit) or self._subject.hint(unit.column) != NO_HINT:
+            if (
+                not isinstance(unit, Plain)
+                or self._is_linear(unit)
+                or self._subject.hint(unit.column) != NO_HINT
+            ):
                 continue
             spaces = [c.space for world, c in enumerate(unit.worlds) if c and world not in exempt]
             if spaces and all(space.size >= _WIDE * self._rows for space in spaces):
@@ -101,6 +107,7 @@ class Keying:
     def _place(self) -> list[Placed]:
         placed: list[Placed] = []
         moved: set[Unit] = set()
+        self._members = {unit for key in self._subject.keys for unit in self._open_units(key)}
         for key in self._subject.keys:
             units = self._open_units(key)
             if units and (len(units) > 1 or units[0] not in self.counted):
@@ -134,10 +141,12 @@ class Keying:
         return 0, max((space.size for space in _spaces(unit)), default=0)
 
     def _is_relied_on(self, unit: Unit, levels: Sequence[Unit]) -> bool:
-        """Whether a foreign key outside of this key shares a column with the unit, so that it must not move."""
+        """Whether a foreign key of another key shares a column with the unit, so that it must not move."""
         return any(
-            isinstance(other, Reference) and other not in levels and set(other.shared) & set(unit.columns)
-            for other in self._owners.values()
+            isinstance(other, Reference)
+            and other not in levels
+            and bool(set(other.shared) & set(unit.columns))
+            for other in self._members
         )
 
     def _counts_up(self, last: Unit, key: Key) -> bool:

@@ -1,4 +1,4 @@
-"""What a type's text means: `numeric(10,2)` or `shop.email[]` as a `Kind`, with enums, domains and composites resolved."""
+"""What a type's text means: `numeric(10,2)` or `shop.email[]` as a `Kind`; enums, domains and composites resolved."""
 
 from __future__ import annotations
 

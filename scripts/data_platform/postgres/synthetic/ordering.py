@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd
@@ -126,10 +126,11 @@ def _linear(unit: Plain, world: int) -> Linear:
     return choice.space
 
 
-def _common_tick(spaces: Sequence[Linear] | object) -> Fraction:
-    ticks = [space.scale.tick for space in spaces]  # type: ignore[attr-defined]
-    common = ticks[0]
-    for tick in ticks[1:]:
+def _common_tick(spaces: Iterable[Linear]) -> Fraction:
+    """The longest length of which every tick is a multiple."""
+    common = Fraction(0)
+    for space in spaces:
+        tick = space.scale.tick
         denominator = common.denominator * tick.denominator
         common = Fraction(gcd(int(common * denominator), int(tick * denominator)), denominator)
     return common

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
 
@@ -100,7 +101,7 @@ class Placed:
         known = {column for columns in self._covered[:level] for column in columns}
         return bool(unit.tests) or not set(unit.shared) <= known
 
-    def _alternatives(self, sheet: Sheet, row: int, unit: Unit) -> Sequence[int | None]:
+    def _alternatives(self, sheet: Sheet, row: int, unit: Unit) -> Iterable[int | None]:
         """What the unit drew, then everything else it could be, in turn."""
         drawn = sheet.numbers[unit][row]
         if unit in self.fixed:
@@ -108,8 +109,7 @@ class Placed:
         choices = unit.choices(sheet, row)
         if not choices:
             return ()
-        place = _place_of(choices, drawn)
-        return _Turned(choices, place)
+        return _turned(choices, _place_of(choices, drawn))
 
     def _count(self, sheet: Sheet, row: int, prefix: tuple[str | None, ...]) -> bool:
         unit = self.levels[-1]
@@ -156,24 +156,10 @@ def _place_of(choices: Sequence[int], number: int | None) -> int:
         return 0
     if isinstance(choices, range):
         return (number - choices.start) // choices.step % len(choices)
-    # Parents are listed in rising order, so the place can be searched for.
-    low, high = 0, len(choices)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (middle + 1, high) if choices[middle] < number else (low, middle)
-    return low % len(choices)
+    return bisect_left(choices, number) % len(choices)  # parents are listed in rising order
 
 
-class _Turned(Sequence[int | None]):
-    """A sequence that begins at another place and comes round."""
-
-    def __init__(self, items: Sequence[int], start: int) -> None:
-        self._items, self._start = items, start
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, place):  # type: ignore[no-untyped-def, override]
-        if place >= len(self._items):
-            raise IndexError(place)
-        return self._items[(self._start + place) % len(self._items)]
+def _turned(choices: Sequence[int], start: int) -> Iterator[int]:
+    """The choices from a place on, and then the ones before it."""
+    for place in range(len(choices)):
+        yield choices[(start + place) % len(choices)]

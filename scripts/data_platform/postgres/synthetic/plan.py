@@ -136,7 +136,11 @@ def _relating(
             yield Ordered(members, tuple(group), place, given, subject.stream("\0order", *names))
         for relation in relations:
             ends = {relation.left, relation.right}
-            if relation.comparison in ("<>", "=") and ends <= free.keys() and not ends & set(subject.setting.pins):
+            if (
+                relation.comparison in ("<>", "=")
+                and ends <= free.keys()
+                and not ends & set(subject.setting.pins)
+            ):
                 yield Differs(free[relation.left], free[relation.right], relation.comparison == "=", place)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from data_platform.postgres.synthetic.plan import Plan
 from data_platform.postgres.synthetic.placing import Placed
+from data_platform.postgres.synthetic.plan import Plan
 from data_platform.postgres.synthetic.steps import Counted
 from data_platform.postgres.synthetic.stream import Draw, stream
 from data_platform.postgres.synthetic.units import Sheet, Texts
@@ -51,8 +51,11 @@ class Rows:
 
     def used_up(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The keys, with their columns, that had no value left for some row."""
-        steps = (step for step in self.plan.steps if isinstance(step, (Counted, Placed)) and step.used_up)
-        return tuple((step.key, step.columns) for step in steps)
+        return tuple(
+            (step.key, step.columns)
+            for step in self.plan.steps
+            if isinstance(step, (Counted, Placed)) and step.used_up
+        )
 
     def _shares(self, count: int) -> list[tuple[int, int]]:
         """How many of the rows are of which world."""
@@ -79,16 +82,15 @@ class Rows:
             living = [row for row in range(sheet.count) if row not in sheet.dead]
             sheet.values = {name: [texts[row] for row in living] for name, texts in sheet.values.items()}
             sheet.count = len(living)
-        for name, kept in self.kept.items():
-            if name in sheet.values and not self.plan.confirmed_only:
-                kept += sheet.values[name]
+        if not self.plan.confirmed_only:
+            for name in self.kept.keys() & sheet.values.keys():
+                self.kept[name] += sheet.values[name]
         return sheet
 
     def _cut(self, sheet: Sheet) -> None:
         """No more rows than the scarcest key allows, so that the other keys waste nothing on them."""
         for step in self.plan.steps:
-            room = step.room(sheet) if isinstance(step, Counted) else None
-            if room is not None and room < sheet.count:
+            if isinstance(step, Counted) and (room := step.room(sheet)) is not None and room < sheet.count:
                 sheet.count, step.used_up = max(0, room), True
 
 

@@ -7,14 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
-from math import gcd
 from random import Random
 from typing import Protocol
-from zlib import crc32
 
-from data_platform.postgres.synthetic.facts import Relation
-from data_platform.postgres.synthetic.space import Linear
 from data_platform.postgres.synthetic.stream import Permutation
 from data_platform.postgres.synthetic.units import Numbers, Plain, Reference, Sheet, Unit
 

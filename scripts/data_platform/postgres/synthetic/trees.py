@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TypeAlias
 
 import postgast
@@ -36,12 +35,8 @@ def column(node: Node) -> str | None:
 
 def columns(node: Node) -> set[str]:
     """Every column named inside `node`."""
-    found = (column(_wrap(ref)) for ref in postgast.find_nodes(node, pb.ColumnRef))
+    found = (column(Node(column_ref=ref)) for ref in postgast.find_nodes(node, pb.ColumnRef))
     return {name for name in found if name is not None}
-
-
-def _wrap(ref: pb.ColumnRef) -> Node:
-    return Node(column_ref=ref)
 
 
 def literal(node: Node) -> str | None:
@@ -90,7 +85,7 @@ def source(node: Node) -> str:
     """`node` as SQL text again."""
     tree = postgast.parse("SELECT 1")
     tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
-    return postgast.deparse(tree).removeprefix("SELECT ")
+    return str(postgast.deparse(tree)).removeprefix("SELECT ")
 
 
 def renamed(expression: str, old: str, new: str) -> str:
@@ -102,9 +97,13 @@ def renamed(expression: str, old: str, new: str) -> str:
     return source(tree)
 
 
-def items(node: Node) -> Iterator[Node] | None:
+def items(node: Node) -> list[Node] | None:
     """The elements of `ARRAY[…]` or of a list in parentheses, casts aside; None if `node` is neither."""
     node = bare(node)
-    if form(node) == "a_array_expr":
-        return iter(node.a_array_expr.elements)
-    return iter(node.list.items) if form(node) == "list" else None
+    match form(node):
+        case "a_array_expr":
+            return list(node.a_array_expr.elements)
+        case "list":
+            return list(node.list.items)
+        case _:
+            return None

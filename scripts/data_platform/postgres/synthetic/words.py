@@ -5,333 +5,67 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import product
 
 from data_platform.postgres.synthetic.space import Phrases
 
-FIRST = tuple(
-    [
-        "Ada",
-        "Ben",
-        "Chloe",
-        "David",
-        "Elena",
-        "Farid",
-        "Grace",
-        "Hugo",
-        "Ines",
-        "Jonas",
-        "Kira",
-        "Leon",
-        "Mina",
-        "Nils",
-        "Olga",
-        "Pablo",
-        "Quinn",
-        "Rosa",
-        "Samir",
-        "Tara",
-        "Uma",
-        "Victor",
-        "Wanda",
-        "Xenia",
-        "Yusuf",
-        "Zoe",
-    ]
+
+def _split(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+FIRST = _split(
+    """
+    Ada Ben Chloe David Elena Farid Grace Hugo Ines Jonas Kira Leon Mina Nils Olga Pablo Quinn Rosa Samir Tara
+    Uma Victor Wanda Xenia Yusuf Zoe
+    """
 )
-LAST = tuple(
-    [
-        "Adler",
-        "Becker",
-        "Costa",
-        "Dupont",
-        "Eriksen",
-        "Fischer",
-        "Garcia",
-        "Haddad",
-        "Ivanova",
-        "Jensen",
-        "Kowalski",
-        "Lopez",
-        "Moreau",
-        "Nowak",
-        "Okafor",
-        "Petrov",
-        "Quist",
-        "Rossi",
-        "Schmidt",
-        "Tanaka",
-        "Ueda",
-        "Varga",
-        "Weber",
-        "Xu",
-        "Yilmaz",
-        "Zimmer",
-    ]
+LAST = _split(
+    """
+    Adler Becker Costa Dupont Eriksen Fischer Garcia Haddad Ivanova Jensen Kowalski Lopez Moreau Nowak Okafor
+    Petrov Quist Rossi Schmidt Tanaka Ueda Varga Weber Xu Yilmaz Zimmer
+    """
 )
-ADJECTIVES = tuple(
-    [
-        "amber",
-        "brave",
-        "calm",
-        "clear",
-        "cold",
-        "daily",
-        "early",
-        "fast",
-        "gentle",
-        "golden",
-        "green",
-        "hidden",
-        "light",
-        "little",
-        "new",
-        "northern",
-        "open",
-        "plain",
-        "quiet",
-        "rapid",
-        "red",
-        "sharp",
-        "silver",
-        "simple",
-        "slow",
-        "small",
-        "smart",
-        "solid",
-        "warm",
-        "wide",
-    ]
+ADJECTIVES = _split(
+    """
+    amber brave calm clear cold daily early fast gentle golden green hidden light little new northern open plain
+    quiet rapid red sharp silver simple slow small smart solid warm wide
+    """
 )
-NOUNS = tuple(
-    [
-        "anchor",
-        "basket",
-        "bridge",
-        "candle",
-        "cedar",
-        "cloud",
-        "engine",
-        "field",
-        "forest",
-        "garden",
-        "harbor",
-        "island",
-        "kettle",
-        "ladder",
-        "lantern",
-        "market",
-        "meadow",
-        "mirror",
-        "mountain",
-        "needle",
-        "orchard",
-        "paper",
-        "pebble",
-        "river",
-        "signal",
-        "stone",
-        "table",
-        "tower",
-        "valley",
-        "window",
-    ]
+NOUNS = _split(
+    """
+    anchor basket bridge candle cedar cloud engine field forest garden harbor island kettle ladder lantern
+    market meadow mirror mountain needle orchard paper pebble river signal stone table tower valley window
+    """
 )
-CITIES = tuple(
-    [
-        "Amsterdam",
-        "Athens",
-        "Berlin",
-        "Bogota",
-        "Boston",
-        "Cairo",
-        "Chicago",
-        "Dublin",
-        "Geneva",
-        "Hanoi",
-        "Helsinki",
-        "Lagos",
-        "Lima",
-        "Lisbon",
-        "London",
-        "Lyon",
-        "Madrid",
-        "Milan",
-        "Nairobi",
-        "Osaka",
-        "Oslo",
-        "Paris",
-        "Porto",
-        "Prague",
-        "Quito",
-        "Riga",
-        "Rome",
-        "Seoul",
-        "Sydney",
-        "Toronto",
-        "Vienna",
-        "Warsaw",
-    ]
+CITIES = _split(
+    """
+    Amsterdam Athens Berlin Bogota Boston Cairo Chicago Dublin Geneva Hanoi Helsinki Lagos Lima Lisbon London Lyon
+    Madrid Milan Nairobi Osaka Oslo Paris Porto Prague Quito Riga Rome Seoul Sydney Toronto Vienna Warsaw
+    """
 )
-COUNTRIES = tuple(
-    [
-        "Argentina",
-        "Australia",
-        "Austria",
-        "Belgium",
-        "Brazil",
-        "Canada",
-        "Chile",
-        "Denmark",
-        "Egypt",
-        "Finland",
-        "France",
-        "Germany",
-        "Greece",
-        "India",
-        "Ireland",
-        "Italy",
-        "Japan",
-        "Kenya",
-        "Mexico",
-        "Morocco",
-        "Nigeria",
-        "Norway",
-        "Peru",
-        "Poland",
-        "Portugal",
-        "Spain",
-        "Sweden",
-        "Turkey",
-        "Vietnam",
-    ]
+COUNTRIES = _split(
+    """
+    Argentina Australia Austria Belgium Brazil Canada Chile Denmark Egypt Finland France Germany Greece India
+    Ireland Italy Japan Kenya Mexico Morocco Nigeria Norway Peru Poland Portugal Spain Sweden Turkey Vietnam
+    """
 )
-COUNTRY_CODES = tuple(
-    [
-        "US",
-        "DE",
-        "FR",
-        "GB",
-        "ES",
-        "IT",
-        "NL",
-        "PL",
-        "SE",
-        "NO",
-        "DK",
-        "FI",
-        "IE",
-        "PT",
-        "AT",
-        "BE",
-        "CH",
-        "CZ",
-        "GR",
-        "HU",
-        "RO",
-        "BG",
-        "TR",
-        "EG",
-        "MA",
-        "NG",
-        "KE",
-        "ZA",
-        "IN",
-        "JP",
-        "KR",
-        "CN",
-        "VN",
-        "TH",
-        "AU",
-        "NZ",
-        "CA",
-        "MX",
-        "BR",
-        "AR",
-        "CL",
-        "PE",
-        "CO",
-    ]
+COUNTRY_CODES = _split(
+    """
+    US DE FR GB ES IT NL PL SE NO DK FI IE PT AT BE CH CZ GR HU RO BG TR EG MA NG KE ZA IN JP KR CN VN TH AU NZ CA
+    MX BR AR CL PE CO
+    """
 )
-CURRENCIES = tuple(
-    [
-        "USD",
-        "EUR",
-        "GBP",
-        "JPY",
-        "CHF",
-        "SEK",
-        "NOK",
-        "DKK",
-        "PLN",
-        "CZK",
-        "CAD",
-        "AUD",
-        "NZD",
-        "BRL",
-        "MXN",
-        "INR",
-        "CNY",
-        "KRW",
-        "TRY",
-        "ZAR",
-    ]
+CURRENCIES = _split("USD EUR GBP JPY CHF SEK NOK DKK PLN CZK CAD AUD NZD BRL MXN INR CNY KRW TRY ZAR")
+LANGUAGES = _split("en de fr es it nl pl pt sv da fi nb cs el tr ar hi ja ko zh")
+LOCALES = _split("en-US en-GB de-DE fr-FR es-ES it-IT nl-NL pl-PL pt-PT sv-SE da-DK ja-JP")
+TIME_ZONES = _split(
+    """
+    UTC Europe/Berlin Europe/Paris Europe/London America/New_York America/Chicago Asia/Tokyo Asia/Seoul
+    """
 )
-LANGUAGES = tuple(
-    [
-        "en",
-        "de",
-        "fr",
-        "es",
-        "it",
-        "nl",
-        "pl",
-        "pt",
-        "sv",
-        "da",
-        "fi",
-        "nb",
-        "cs",
-        "el",
-        "tr",
-        "ar",
-        "hi",
-        "ja",
-        "ko",
-        "zh",
-    ]
-)
-LOCALES = tuple(
-    [
-        "en-US",
-        "en-GB",
-        "de-DE",
-        "fr-FR",
-        "es-ES",
-        "it-IT",
-        "nl-NL",
-        "pl-PL",
-        "pt-PT",
-        "sv-SE",
-        "da-DK",
-        "ja-JP",
-    ]
-)
-TIME_ZONES = tuple(
-    [
-        "UTC",
-        "Europe/Berlin",
-        "Europe/Paris",
-        "Europe/London",
-        "America/New_York",
-        "America/Chicago",
-        "Asia/Tokyo",
-        "Asia/Seoul",
-    ]
-)
-MIME_TYPES = ("application/pdf", "image/png", "image/jpeg", "text/plain", "text/csv", "application/json")
-COLORS = tuple(["red", "green", "blue", "black", "white", "grey", "orange", "purple", "brown", "yellow"])
-VERBS = tuple(["opens", "moves", "holds", "checks", "keeps", "shows", "sends", "counts", "follows", "brings"])
+MIME_TYPES = _split("application/pdf image/png image/jpeg text/plain text/csv application/json")
+COLORS = _split("red green blue black white grey orange purple brown yellow")
+VERBS = _split("opens moves holds checks keeps shows sends counts follows brings")
 
 
 def _phrases(texts: Iterator[str], gap: str = " ", tail: str = "") -> Phrases:
@@ -429,13 +163,3 @@ def candidates(column: str, table: str) -> tuple[Phrases, ...]:
         if re.search(pattern, plain):
             return (*_kinds()[kind], *_kinds()["word"])
     return _kinds()["word"]
-
-
-def sentences() -> Phrases:
-    """Short sentences, for documents and the like."""
-    return _kinds()["sentence"][0]
-
-
-def pairs(a: tuple[str, ...], b: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Every pair, the first part changing fastest."""
-    return ((x, y) for y, x in product(b, a))

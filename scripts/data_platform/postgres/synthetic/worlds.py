@@ -43,7 +43,9 @@ def possible_worlds(subject: Subject) -> tuple[World, ...]:
 
 def _not_null(subject: Subject) -> World:
     key = subject.table.primary_key
-    solid = {name for name in subject.columns if not subject.may_be_null(name)} | set(key.columns if key else ())
+    solid = {name for name in subject.columns if not subject.may_be_null(name)} | set(
+        key.columns if key else ()
+    )
     return World({name: Facts(null=False) for name in subject.columns if name in solid})
 
 

@@ -2,6 +2,8 @@
 
 prove        the order of things, and the verdict
 patterns     access patterns planned and run
+attempts     rows inserted on trial and taken back
+breaking     values that break a check
 constraints  each constraint tried with a row that breaks it
 deletes      each ON DELETE tried
 indexes      why each index is there

@@ -12,7 +12,7 @@ import psycopg
 
 from data_platform.model.database import ForeignKey, Table
 from data_platform.report.document import State
-from data_platform.schema.prove.constraints import Connection, Prober, Row
+from data_platform.schema.prove.attempts import Connection, Row, Trials
 from data_platform.schema.prove.result import Probe
 from data_platform.sql.text import identifier, literal, qualified_name
 
@@ -21,12 +21,12 @@ _RESTRICTED = ("23001", "23503")
 """restrict_violation from PostgreSQL 18 on, foreign_key_violation before and for NO ACTION."""
 
 
-def deletes(prober: Prober) -> Iterator[Probe]:
+def probe_deletes(trials: Trials) -> Iterator[Probe]:
     """One probe for each foreign key of the database."""
-    for table in prober.database.tables:
+    for table in trials.database.tables:
         for key in table.foreign_keys:
-            with prober.connection.transaction(force_rollback=True):
-                state, detail = _tried(prober, table, key)
+            with trials.connection.transaction(force_rollback=True):
+                state, detail = _tried(trials, table, key)
             yield Probe(
                 kind=f"on delete {key.on_delete}",
                 table=table.name,
@@ -36,17 +36,17 @@ def deletes(prober: Prober) -> Iterator[Probe]:
             )
 
 
-def _tried(prober: Prober, table: Table, key: ForeignKey) -> tuple[State, str]:
-    connection = prober.connection
-    parent = prober.database.table(key.target)
+def _tried(trials: Trials, table: Table, key: ForeignKey) -> tuple[State, str]:
+    connection = trials.connection
+    parent = trials.database.table(key.target)
     identity = _identity(table)
     for attempt in range(MAX_PARENTS):
         try:
             with connection.transaction():
-                parent_key = _insert(prober, parent, prober.fresh(parent), key.target_columns)
+                parent_key = _insert(trials, parent, trials.fresh(parent), key.target_columns)
                 # Another foreign key of the child may leave this parent without a child (a clinic without doctors).
                 pins = dict(zip(key.columns, parent_key, strict=True))
-                child_key = _insert(prober, table, prober.fresh(table, pins), identity)
+                child_key = _insert(trials, table, trials.fresh(table, pins), identity)
             break
         except (psycopg.Error, _NoRow) as error:
             if attempt == MAX_PARENTS - 1:
@@ -65,10 +65,10 @@ class _NoRow(Exception):
         return self.__doc__ or ""
 
 
-def _insert(prober: Prober, table: Table, row: Row | None, returning: tuple[str, ...]) -> tuple[str, ...]:
+def _insert(trials: Trials, table: Table, row: Row | None, returning: tuple[str, ...]) -> tuple[str, ...]:
     if row is None:
         raise _NoRow
-    return prober.insert(table, row, returning)
+    return trials.insert(table, row, returning)
 
 
 def _identity(table: Table) -> tuple[str, ...]:

@@ -19,8 +19,9 @@ from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Database as ScratchDatabase
 from data_platform.postgres.server import Server, available_extensions
 from data_platform.postgres.synthetic import Filled, Generator
-from data_platform.schema.prove.constraints import Prober
-from data_platform.schema.prove.deletes import deletes
+from data_platform.schema.prove.attempts import Trials
+from data_platform.schema.prove.constraints import probe_constraints
+from data_platform.schema.prove.deletes import probe_deletes
 from data_platform.schema.prove.indexes import index_uses
 from data_platform.schema.prove.patterns import Bench, baseline_ms, measure
 from data_platform.schema.prove.result import Measured, Proof, Refused, Verdict
@@ -141,13 +142,13 @@ def _run(trial: _Trial, proof: Proof) -> Proof:
         patterns=tuple(_patterns(trial, bench)),
     )
     trial.progress("trying constraints", 0.8)
-    prober = Prober(trial.connection, generator, found)
-    constraints = tuple(prober.constraints())
+    trials = Trials(trial.connection, generator, found)
+    constraints = tuple(probe_constraints(trials))
     trial.progress("trying deletes", 0.9)
     return replace(
         proof,
         constraints=constraints,
-        deletes=tuple(deletes(prober)),
+        deletes=tuple(probe_deletes(trials)),
         indexes=tuple(index_uses(trial.connection, found, proof.patterns)),
     )
 
