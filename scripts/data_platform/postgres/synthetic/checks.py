@@ -171,7 +171,7 @@ class CheckReader:
         is_in = node.a_expr.kind == pb.AEXPR_IN and operator == "="
         one_is_enough = (node.a_expr.kind == pb.AEXPR_OP_ANY or is_in) == wanted
         operator = operator if wanted else INVERSE[operator]
-        if operator == "=" and one_is_enough:
+        if operator == "=" and one_is_enough and self._truths(left) is None:
             return self._comparisons.one_of(left, values)
         parts = [self._compare(left, operator, value) for value in values]
         return some(parts) if one_is_enough else every(parts)

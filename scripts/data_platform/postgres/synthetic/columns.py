@@ -8,11 +8,13 @@ from functools import partial
 
 from data_platform.postgres.synthetic.facts import Bound, Facts, World, both
 from data_platform.postgres.synthetic.kinds import CLOCKS, MOMENTS
+from data_platform.postgres.synthetic.scattered import uuid7_space
 from data_platform.postgres.synthetic.space import Linear, Listed, Space
 from data_platform.postgres.synthetic.stream import Draw
 from data_platform.postgres.synthetic.subject import Subject, Unfillable
 from data_platform.postgres.synthetic.units import Choice, Plain
-from data_platform.postgres.synthetic.values import NoValues, Wish, space_of, uuid7_space
+from data_platform.postgres.synthetic.values import space_of
+from data_platform.postgres.synthetic.wish import NoValues, Wish
 from data_platform.postgres.synthetic.worlds import inner_facts, is_allowed
 
 NULL_SHARE = 0.1

@@ -9,10 +9,10 @@ from data_platform.postgres.synthetic.facts import World
 from data_platform.postgres.synthetic.keys import Key
 from data_platform.postgres.synthetic.kinds import LINEAR, RANGES, Kind
 from data_platform.postgres.synthetic.linear import SECOND, Scale, scale_of
+from data_platform.postgres.synthetic.lines import limits
 from data_platform.postgres.synthetic.space import HUGE
 from data_platform.postgres.synthetic.subject import Subject
 from data_platform.postgres.synthetic.units import Slots, Unit
-from data_platform.postgres.synthetic.values import limits
 
 _LONGEST_SLOT = {Fraction(SECOND): 7200}
 """In ticks: two hours for times; a few of whatever else there is."""

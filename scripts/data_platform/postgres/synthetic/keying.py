@@ -42,7 +42,7 @@ class Keying:
                     self.counted[unit] = self._counted(unit, key)
         return self.counted
 
-    def _open_units(self, key: Key) -> list[Unit]:
+    def _open_units(self, key: Key) -> Sequence[Unit]:
         """The key's units, if they do not keep it yet; none if one of its columns has no unit: the server judges."""
         columns = [c for c in (*key.columns, *key.overlap) if c not in self._subject.setting.pins]
         if any(column not in self._owners and column not in self._backward for column in columns):
@@ -51,7 +51,7 @@ class Keying:
         if any(self._settles(unit, key) for unit in units):
             return []
         if self._backward & set(columns):
-            units = [unit for unit in units if isinstance(unit, Plain)][:1]
+            return [unit for unit in units if isinstance(unit, Plain)][:1]
         return units
 
     def _settles(self, unit: Unit, key: Key) -> bool:
@@ -96,8 +96,13 @@ class Keying:
             compare=_varies(unit),
         )
         if self._subject.setting.beyond and not isinstance(unit, Reference):
-            step.skip(len(self._worlds), self._subject.setting.beyond)
+            step.skip(len(self._worlds), self._skipped(unit, self._subject.setting.beyond))
         return step
+
+    def _skipped(self, unit: Unit, beyond: int) -> int:
+        """Past the table's rows where there are so many values; else from the start, and the server judges."""
+        smallest = min((space.size for space in _spaces(unit)), default=beyond + 1)
+        return beyond if beyond < smallest else 0
 
     def _grows(self, unit: Unit) -> bool:
         if not isinstance(unit, Plain):

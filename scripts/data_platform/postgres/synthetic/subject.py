@@ -15,7 +15,8 @@ from data_platform.postgres.synthetic.keys import keys_of
 from data_platform.postgres.synthetic.kinds import WHOLE, Kind, Kinds
 from data_platform.postgres.synthetic.stream import stream
 from data_platform.postgres.synthetic.terms import Fold
-from data_platform.postgres.synthetic.values import NoValues, UnknownType, Wish, space_of
+from data_platform.postgres.synthetic.values import space_of
+from data_platform.postgres.synthetic.wish import NoValues, UnknownType, Wish
 
 Values = Mapping[str, list[str | None]]
 """A table's values so far, by column: what children refer to."""
