@@ -42,9 +42,8 @@ def links(path: Path) -> list[str]:
 
 def commands() -> list[str]:
     """Every command line in a bash fence, once."""
-    lines = [
-        line.strip() for path in DOCUMENTS for block in fences(path, "bash") for line in block.splitlines()
-    ]
+    blocks = [block.replace("\\\n", " ") for path in DOCUMENTS for block in fences(path, "bash")]
+    lines = [" ".join(line.split()) for block in blocks for line in block.splitlines()]
     return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
 
 

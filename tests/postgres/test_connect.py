@@ -88,22 +88,30 @@ class TestRedacted:
         assert redacted(conninfo) == shown
 
 
+@pytest.fixture(scope="class")
+def shared(server: Server) -> Iterator[Database]:
+    """A database for the whole class: a test that writes says into which table."""
+    with server.scratch_database() as database:
+        yield database
+
+
 class TestConnect:
-    def test_read_only_refuses_a_write(self, database: Database) -> None:
-        with connect(database.conninfo, read_only=True) as connection:
+    def test_read_only_refuses_a_write(self, shared: Database) -> None:
+        with connect(shared.conninfo, read_only=True) as connection:
             with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-                connection.execute("CREATE TABLE t (id int)")
+                connection.execute("CREATE TABLE refused (id int)")
             assert connection.execute("SELECT 1").fetchone() == (1,)
 
     @pytest.mark.parametrize("autocommit", [True, False])
-    def test_writes_when_asked(self, database: Database, autocommit: bool) -> None:
-        with connect(database.conninfo, read_only=False, autocommit=autocommit) as connection:
-            connection.execute("CREATE TABLE t (id int)")
-        with connect(database.conninfo, read_only=True) as connection:
-            assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    def test_writes_when_asked(self, shared: Database, autocommit: bool) -> None:
+        table = f"written_{autocommit}"
+        with connect(shared.conninfo, read_only=False, autocommit=autocommit) as connection:
+            connection.execute(f"CREATE TABLE {table} (id int)")
+        with connect(shared.conninfo, read_only=True) as connection:
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
 
-    def test_limits_come_on_top_of_given_options(self, database: Database) -> None:
-        given = make_conninfo(database.conninfo, options="-c work_mem=5MB", application_name="")
+    def test_limits_come_on_top_of_given_options(self, shared: Database) -> None:
+        given = make_conninfo(shared.conninfo, options="-c work_mem=5MB", application_name="")
         with connect(given, read_only=True, statement_timeout_ms=50, lock_timeout_ms=40) as connection:
             shown = [connection.execute(f"SHOW {name}").fetchone() for name in ("work_mem", "lock_timeout")]
             assert shown == [("5MB",), ("40ms",)]

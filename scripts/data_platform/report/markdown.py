@@ -61,7 +61,7 @@ def markdown(report: Report) -> str:
 # Pieces ---------------------------------------------------------------------------------------------------
 
 
-def _piece(piece: Piece) -> str:  # noqa: PLR0911 - one return for each kind
+def _piece(piece: Piece) -> str:
     match piece:
         case Heading(text):
             return f"## {_title(text)}"

@@ -81,7 +81,7 @@ def column_references(tree: pb.Node) -> Iterator[tuple[str, ...]]:
 
 
 def compared_columns(tree: pb.Node) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Pairs of a parameter's number and the column it is compared with: `=`, `= ANY`, `<`, BETWEEN, `(a, b) > (x, y)`."""
+    """A parameter's number and the column it is compared with: `=`, `= ANY`, `<`, BETWEEN, `(a, b) > (x, y)`."""
     for node in postgast.find_nodes(tree, pb.A_Expr):
         for left, right in _sides(node):
             for column, other in ((left, right), (right, left)):

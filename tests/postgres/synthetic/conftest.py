@@ -39,7 +39,7 @@ class World:
         """A digest of every table's text."""
         return {
             table.name.name: self.one(
-                f'SELECT md5(coalesce(string_agg(t::text, E\'\\n\' ORDER BY t::text COLLATE "C"), \'\'))'
+                f"SELECT md5(coalesce(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\"), ''))"
                 f' FROM "{table.name.schema}"."{table.name.name}" t'
             )
             for table in self.database.tables
@@ -66,7 +66,9 @@ def fill(server: Server) -> Iterator[Fill]:
             connection = stack.enter_context(psycopg.connect(scratch.conninfo, autocommit=True))
             connection.execute(ddl)
             database = read(connection)
-            wanted = {t.name: rows if isinstance(rows, int) else rows.get(t.name.name, 0) for t in database.tables}
+            wanted = {
+                t.name: rows if isinstance(rows, int) else rows.get(t.name.name, 0) for t in database.tables
+            }
             named = {(Name("public", table), column): hint for (table, column), hint in (hints or {}).items()}
             generator = Generator(database, wanted, named, seed)
             filled = generator.fill(connection)

@@ -80,7 +80,10 @@ def test_pins_that_other_foreign_keys_share(fill: Fill) -> None:
         row = fresh(world, "members", tenant_id=tenant)
         assert row
         assert row["tenant_id"] == tenant
-        assert world.one(f"SELECT count(*) FROM users WHERE tenant_id = {tenant} AND id = '{row['user_id']}'") == 1
+        assert (
+            world.one(f"SELECT count(*) FROM users WHERE tenant_id = {tenant} AND id = '{row['user_id']}'")
+            == 1
+        )
     user = world.one("SELECT id::text FROM users WHERE tenant_id = 3 LIMIT 1")
     row = fresh(world, "members", tenant_id="3", user_id=user)
     assert row
@@ -98,7 +101,8 @@ def test_pins_that_cannot_be(fill: Fill) -> None:
 
 def test_a_key_that_is_used_up(fill: Fill) -> None:
     world = fill(
-        """CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE t (m mood PRIMARY KEY); CREATE TABLE p (id int PRIMARY KEY);
+        """CREATE TYPE mood AS ENUM ('a', 'b'); CREATE TABLE t (m mood PRIMARY KEY);
+        CREATE TABLE p (id int PRIMARY KEY);
         CREATE TABLE c (p_id int PRIMARY KEY REFERENCES p)""",
         10,
     )
@@ -112,7 +116,8 @@ def test_itself_exclusion_and_dense_pairs(fill: Fill) -> None:
     world = fill(
         """
         CREATE TABLE nodes (id int PRIMARY KEY, parent_id int NOT NULL REFERENCES nodes);
-        CREATE TABLE bookings (room int NOT NULL, during tstzrange NOT NULL, EXCLUDE USING gist (room WITH =, during WITH &&));
+        CREATE TABLE bookings (room int NOT NULL, during tstzrange NOT NULL,
+            EXCLUDE USING gist (room WITH =, during WITH &&));
         CREATE TABLE a (id int PRIMARY KEY);
         CREATE TABLE pairs (x int REFERENCES a, y int REFERENCES a, PRIMARY KEY (x, y));
         """,

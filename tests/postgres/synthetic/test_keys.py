@@ -20,7 +20,8 @@ FULL = {
     "numeric": "n numeric(4,1) NOT NULL UNIQUE CHECK (n > 0)",
     "day": "d date NOT NULL UNIQUE",
     "enum and number": "m mood NOT NULL, n int NOT NULL CHECK (n BETWEEN 1 AND 200), UNIQUE (m, n)",
-    "three narrow": "m mood NOT NULL, b boolean NOT NULL, n int NOT NULL CHECK (n BETWEEN 1 AND 90), PRIMARY KEY (n, b, m)",
+    "three narrow": "m mood NOT NULL, b boolean NOT NULL, n int NOT NULL CHECK (n BETWEEN 1 AND 90), "
+    "PRIMARY KEY (n, b, m)",
     "null in the middle": "m mood, b boolean, n int CHECK (n BETWEEN 1 AND 90), UNIQUE NULLS NOT DISTINCT (m, b, n)",
     "nullable": "m mood, UNIQUE (m)",
     "not distinct": "c text, UNIQUE NULLS NOT DISTINCT (c)",
@@ -47,12 +48,13 @@ CREATE UNIQUE INDEX ON "coalesced" (a, coalesce(b, 0));
 
 
 def test_keys_that_take_all_rows(fill: Fill) -> None:
-    ddl = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); CREATE DOMAIN code AS char(3) CHECK (VALUE ~ '^[0-9A-F]+$');"
+    ddl = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');"
+    ddl += "CREATE DOMAIN code AS char(3) CHECK (VALUE ~ '^[0-9A-F]+$');"
     ddl += "".join(f'CREATE TABLE "{name}" ({columns});' for name, columns in FULL.items())
     world = fill(ddl + INDEXES, 500, extensions=["citext"])
     assert {name: (f.rows, f.note) for name, f in world.filled.items() if f.rows < 500 or f.note} == {}
-    assert world.one('SELECT count(*) FROM partial WHERE live') == 3
-    assert world.one('SELECT count(*) FROM nullable WHERE m IS NOT NULL') == 3
+    assert world.one("SELECT count(*) FROM partial WHERE live") == 3
+    assert world.one("SELECT count(*) FROM nullable WHERE m IS NOT NULL") == 3
     assert world.one('SELECT count(*) FROM "soft delete" WHERE deleted_at IS NULL') > 30
 
 
@@ -63,7 +65,10 @@ def test_keys_that_take_all_rows(fill: Fill) -> None:
         ("m mood NOT NULL, b boolean NOT NULL, UNIQUE (m, b)", 6),
         ("n int NOT NULL UNIQUE CHECK (n BETWEEN 1 AND 10)", 10),
         ("c char(1) NOT NULL UNIQUE CHECK (c IN ('x', 'y'))", 2),
-        ("m mood NOT NULL, n int NOT NULL CHECK (n BETWEEN 1 AND 7), b boolean NOT NULL, PRIMARY KEY (m, n, b)", 42),
+        (
+            "m mood NOT NULL, n int NOT NULL CHECK (n BETWEEN 1 AND 7), b boolean NOT NULL, PRIMARY KEY (m, n, b)",
+            42,
+        ),
     ],
 )
 def test_keys_that_limit_the_rows(fill: Fill, columns: str, rows: int) -> None:
@@ -84,7 +89,8 @@ def test_exclusion(fill: Fill) -> None:
         );
         CREATE TABLE shifts (
             who int NOT NULL CHECK (who BETWEEN 1 AND 5), start_at timestamp NOT NULL, end_at timestamp NOT NULL,
-            status text NOT NULL CHECK (status IN ('planned', 'cancelled')), CHECK (end_at >= start_at + interval '2 hours'),
+            status text NOT NULL CHECK (status IN ('planned', 'cancelled')),
+            CHECK (end_at >= start_at + interval '2 hours'),
             EXCLUDE USING gist (who WITH =, tsrange(start_at, end_at) WITH &&) WHERE (status <> 'cancelled')
         );
         CREATE TABLE epochs (years int4range NOT NULL, EXCLUDE USING gist (years WITH &&));
@@ -93,7 +99,15 @@ def test_exclusion(fill: Fill) -> None:
         CREATE TABLE codes (code text NOT NULL, EXCLUDE USING btree (code WITH =));
         CREATE TABLE circles (area circle NOT NULL, EXCLUDE USING gist (area WITH &&));
         """,
-        {"rooms": 20, "bookings": 1000, "shifts": 500, "epochs": 300, "stays": 300, "codes": 300, "circles": 50},
+        {
+            "rooms": 20,
+            "bookings": 1000,
+            "shifts": 500,
+            "epochs": 300,
+            "stays": 300,
+            "codes": 300,
+            "circles": 50,
+        },
         extensions=["btree_gist"],
     )
     assert {name: f.note for name, f in world.filled.items() if f.note} == {}

@@ -61,9 +61,9 @@ def tables(draw: st.DrawFn) -> list[str]:
                 null = "" if target == number or draw(st.booleans()) else "NOT NULL"
                 parts.append(f"r{target} {type_} {null} REFERENCES t{target} (id)")
                 keyed.append(f"r{target}")
-        if len(keyed) > 1 and draw(st.booleans()):
+        if draw(st.booleans()) and len(keyed) > 1:
             parts.append(f"UNIQUE ({', '.join(draw(st.permutations(keyed))[:2])})")
-        if keyed and draw(st.booleans()):
+        if draw(st.booleans()) and keyed:
             parts.append(f"UNIQUE ({draw(st.sampled_from(keyed))})")
         if len(nullable) > 1:
             a, b = sorted(nullable)[:2]
@@ -74,14 +74,19 @@ def tables(draw: st.DrawFn) -> list[str]:
 
 @pytest.fixture(scope="module")
 def connection(server: Server) -> Iterator[psycopg.Connection[Any]]:
-    with server.scratch_database() as scratch, psycopg.connect(scratch.conninfo, autocommit=True) as connection:
+    with (
+        server.scratch_database() as scratch,
+        psycopg.connect(scratch.conninfo, autocommit=True) as connection,
+    ):
         yield connection
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables(), st.integers(0, 60))
 def test_random_models_fill(connection: psycopg.Connection[Any], ddl: list[str], rows: int) -> None:
-    connection.execute("DROP SCHEMA IF EXISTS random CASCADE; CREATE SCHEMA random; SET search_path TO random")
+    connection.execute(
+        "DROP SCHEMA IF EXISTS random CASCADE; CREATE SCHEMA random; SET search_path TO random"
+    )
     connection.execute("CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');" + ";".join(ddl))
     database = read(connection)
     generator = Generator(database, {table.name: rows for table in database.tables}, {}, seed=3)

@@ -88,7 +88,8 @@ def test_all_or_none(fill: Fill) -> None:
 def test_a_kind_that_a_check_fixes(fill: Fill) -> None:
     world = fill(
         """
-        CREATE TABLE parties (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('person', 'firm')), UNIQUE (id, kind));
+        CREATE TABLE parties (id int PRIMARY KEY, kind text NOT NULL CHECK (kind IN ('person', 'firm')),
+            UNIQUE (id, kind));
         CREATE TABLE people (id int PRIMARY KEY, kind text NOT NULL DEFAULT 'person' CHECK (kind = 'person'),
             FOREIGN KEY (id, kind) REFERENCES parties (id, kind));
         """,
@@ -100,11 +101,13 @@ def test_a_kind_that_a_check_fixes(fill: Fill) -> None:
 def test_to_itself(fill: Fill) -> None:
     world = fill(
         """
-        CREATE TABLE nodes (id int PRIMARY KEY, parent_id int REFERENCES nodes, name text NOT NULL, UNIQUE (parent_id, name));
+        CREATE TABLE nodes (id int PRIMARY KEY, parent_id int REFERENCES nodes, name text NOT NULL,
+            UNIQUE (parent_id, name));
         CREATE TABLE rooted (id uuid PRIMARY KEY, parent_id uuid NOT NULL REFERENCES rooted);
         CREATE TABLE chain (id int PRIMARY KEY, previous_id int UNIQUE REFERENCES chain);
         CREATE TABLE tenants (id int PRIMARY KEY);
-        CREATE TABLE folders (tenant_id int NOT NULL REFERENCES tenants, id int NOT NULL, parent_id int, PRIMARY KEY (tenant_id, id),
+        CREATE TABLE folders (tenant_id int NOT NULL REFERENCES tenants, id int NOT NULL, parent_id int,
+            PRIMARY KEY (tenant_id, id),
             FOREIGN KEY (tenant_id, parent_id) REFERENCES folders (tenant_id, id), CHECK (parent_id <> id));
         CREATE TABLE odd (id int PRIMARY KEY, parent_id int REFERENCES odd, n int NOT NULL CHECK ((n * n) % 3 = 1));
         """,
@@ -132,7 +135,8 @@ ALTER TABLE b ADD FOREIGN KEY (c_id) REFERENCES c ON UPDATE CASCADE DEFERRABLE I
 
 def test_circles(fill: Fill) -> None:
     definitions = (
-        "SELECT conname, pg_get_constraintdef(oid), obj_description(oid) FROM pg_constraint WHERE contype = 'f' ORDER BY 1"
+        "SELECT conname, pg_get_constraintdef(oid), obj_description(oid)"
+        " FROM pg_constraint WHERE contype = 'f' ORDER BY 1"
     )
     before = fill(CIRCLES, 0).all(definitions)
     world = fill(CIRCLES, 200)
@@ -156,7 +160,9 @@ def test_parents_without_rows(fill: Fill) -> None:
 
 
 def test_order_is_parents_first(fill: Fill) -> None:
-    world = fill("CREATE TABLE z (id int PRIMARY KEY); CREATE TABLE y (z int REFERENCES z); CREATE TABLE a (i int)", 1)
+    world = fill(
+        "CREATE TABLE z (id int PRIMARY KEY); CREATE TABLE y (z int REFERENCES z); CREATE TABLE a (i int)", 1
+    )
     order = [name.name for name in world.generator.order()]
     assert order.index("z") < order.index("y")
     assert sorted(order) == ["a", "y", "z"]

@@ -20,9 +20,7 @@ def deferred(connection: Connection, keys: Mapping[Name, Sequence[ForeignKey]]) 
     for table, key in pairs:
         _alter(connection, table, key, "DEFERRABLE INITIALLY DEFERRED")
     yield
-    names = ", ".join(dict.fromkeys(qualified(table.schema, key.name) for table, key in pairs))
-    if names:
-        connection.execute(f"SET CONSTRAINTS {names} IMMEDIATE")
+    connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     for table, key in pairs:
         before = "DEFERRABLE " if key.deferral != "not deferrable" else ""
         _alter(connection, table, key, before + key.deferral.upper())

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from data_platform.postgres.synthetic import trees
-from data_platform.postgres.synthetic.facts import Bound, Facts, every, some, strict
-from data_platform.postgres.synthetic.kinds import LINEAR, MULTIRANGES, RANGES
+from data_platform.postgres.synthetic.facts import CALENDAR, Bound, Facts, every, some, strict
+from data_platform.postgres.synthetic.kinds import LINEAR, MOMENTS, MULTIRANGES, RANGES
 from data_platform.postgres.synthetic.sums import Sums
 from data_platform.postgres.synthetic.terms import (
     DUNNO,
@@ -118,7 +118,7 @@ class Comparisons:
 
     def _calendar(self, part: Node, subject: Node, operator: str, value: str) -> Worlds:
         column, name = self._terms.column(subject), trees.literal(part)
-        if column is None or name is None:
+        if column is None or name not in CALENDAR or self._terms.kinds[column].base not in MOMENTS:
             return DUNNO
         return known(column, Facts(calendar=frozenset({(name, operator, value)})))
 

@@ -63,6 +63,8 @@ class Facts:
 
 
 NO_FACTS = Facts()
+CALENDAR = frozenset({"year", "quarter", "month", "week", "day", "dow", "isodow", "doy"})
+"""The parts of a date that facts speak of."""
 
 
 def both(a: Facts, b: Facts) -> Facts | None:

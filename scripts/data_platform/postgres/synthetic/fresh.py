@@ -13,7 +13,7 @@ from data_platform.postgres.synthetic.plan import Plan
 from data_platform.postgres.synthetic.rows import Rows
 from data_platform.postgres.synthetic.subject import Values
 from data_platform.postgres.synthetic.units import Texts
-from data_platform.sql.text import identifier, identifiers, qualified
+from data_platform.sql.text import identifier, identifiers, qualified, type_name
 
 FRESH_ATTEMPTS = 30
 """Rows that are tried before giving up."""
@@ -29,6 +29,7 @@ class FreshRow:
         self._table = table
         self._tables = {other.name: other for other in database.tables}
         self._connection = connection
+        self.tried = 0
 
     def parents(self, pins: Mapping[str, str | None]) -> dict[Name, Values]:
         """Some rows of each parent that agree with the pinned values and with one another in shared columns."""
@@ -73,7 +74,7 @@ class FreshRow:
         conditions, values = [], []
         for column, referred in zip(key.columns, key.target_columns, strict=True):
             if allowed.get(column):
-                type_ = self._tables[target].column(referred).type
+                type_ = type_name(self._tables[target].column(referred).type)
                 values.append(allowed[column])
                 conditions.append(f"p.{identifier(referred)} = ANY (${len(values)}::{type_}[])")
         return conditions, values
@@ -98,8 +99,9 @@ class FreshRow:
         return f"NOT EXISTS (SELECT FROM {child} c WHERE {same})"
 
     def find(self, rows: Rows) -> Mapping[str, str | None] | None:
-        """The first of the rows that the server takes."""
+        """The first of the rows that the server takes. `tried` counts them."""
         for candidate in self._candidates(rows):
+            self.tried += 1
             if self._is_taken(rows.plan, candidate):
                 hidden = {c.name for c in self._table.columns if c.identity == "always"}
                 return {column: text for column, text in candidate.items() if column not in hidden}
@@ -116,13 +118,13 @@ class FreshRow:
 
     def _is_taken(self, plan: Plan, row: Mapping[str, str | None]) -> bool:
         target = qualified(self._table.name.schema, self._table.name.name)
-        types = [self._table.column(name).type for name in row]
+        types = [type_name(self._table.column(name).type) for name in row]
         values = ", ".join(f"${place}::{type_}" for place, type_ in enumerate(types, 1))
         query = f"INSERT INTO {target} ({identifiers(row)}) OVERRIDING SYSTEM VALUE VALUES ({values})"  # noqa: S608
         try:
             with self._connection.transaction(force_rollback=True):
                 load.run(self._connection, query, list(row.values()))
-                load.check_now(self._connection, self._table)
+                load.check_now(self._connection, plan)
         except (psycopg.IntegrityError, psycopg.DataError):
             return False
         return True

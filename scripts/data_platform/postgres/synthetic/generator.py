@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 
 import psycopg
@@ -22,7 +23,7 @@ from data_platform.model.database import Database, ForeignKey, Name, Table
 from data_platform.model.design import DataHint
 from data_platform.postgres.synthetic import load, order
 from data_platform.postgres.synthetic.circle import closing_keys, deferred, in_order
-from data_platform.postgres.synthetic.fresh import FRESH_ATTEMPTS, FreshRow
+from data_platform.postgres.synthetic.fresh import FreshRow
 from data_platform.postgres.synthetic.kinds import Kinds
 from data_platform.postgres.synthetic.load import Connection, Loaded
 from data_platform.postgres.synthetic.plan import Plan, plan_of
@@ -62,7 +63,7 @@ class Generator:
         self._kinds = Kinds(database)
         self._kept: dict[Name, dict[str, Texts]] = {}
         self._folded: dict[str, str | None] = {}
-        self._asked: dict[Name, int] = {}
+        self._tried: dict[Name, int] = {}
 
     def order(self) -> tuple[Name, ...]:
         """The tables in the order they are filled: parents before children."""
@@ -81,9 +82,12 @@ class Generator:
         for group in self._groups():
             with load.settled(connection):
                 if len(group) == 1:
-                    filled.append(self._fill_one(connection, self._tables[group[0]], told))
+                    table = self._tables[group[0]]
+                    self._kept[table.name] = {column: [] for column in sorted(self._referred(table))}
+                    filled.append(self._fill_one(connection, table, self._setting(connection, table), told))
                 else:
                     filled += self._fill_circle(connection, group, told)
+        self._kept.clear()
         return tuple(filled)
 
     def fresh(
@@ -95,20 +99,26 @@ class Generator:
         are columns whose value is given: every foreign key that has one of them refers to a row that agrees. The
         server has tried the row, in a transaction that was rolled back.
         """
-        finder = FreshRow(self._tables[table], self._database, connection)
-        self._asked[table] = self._asked.get(table, 0) + 1
-        with connection.transaction(force_rollback=True), load.settled(connection):
+        described = self._tables[table]
+        used = self._rows.get(table, 0) + self._tried.get(table, 0)
+        finder = FreshRow(described, self._database, connection)
+        for beyond in dict.fromkeys((used, 0)):  # from the start again, in case rows were deleted
             try:
-                setting = replace(
-                    self._setting(connection, self._tables[table]),
-                    parents=finder.parents(pins),
-                    own={},
-                    pins=pins,
-                    beyond=self._rows.get(table, 0) + FRESH_ATTEMPTS * self._asked[table],
-                )
-                return finder.find(Rows(plan_of(self._tables[table], setting), self._seed))
-            except Unfillable:
+                with connection.transaction(force_rollback=True), load.settled(connection):
+                    setting = replace(
+                        self._setting(connection, described),
+                        parents=finder.parents(pins),
+                        own={},
+                        pins=pins,
+                        beyond=beyond,
+                    )
+                    row = finder.find(Rows(plan_of(described, setting), self._seed))
+            except (Unfillable, psycopg.DataError):
                 return None
+            if row is not None:
+                self._tried[table] = self._tried.get(table, 0) + finder.tried
+                return row
+        return None
 
     # Circles.
 
@@ -118,19 +128,13 @@ class Generator:
         """Tables that refer to one another: their keys are made first, the closing foreign keys checked last."""
         tables = [self._tables[name] for name in group]
         closing = closing_keys(tables)
-        nothing: dict[Name, frozenset[str]] = {}
-        optional = {
-            table.name: frozenset(
-                c for key in closing[table.name] for c in key.columns if table.column(c).nullable
-            )
-            for table in tables
-        }
         problem = ""
-        for empty in (nothing, optional):
+        for optional in (False, True):
             try:
                 with connection.transaction(), deferred(connection, closing):
-                    return self._fill_group(connection, tables, closing, empty, progress)
+                    return self._fill_group(connection, tables, closing, optional, progress)
             except psycopg.Error as error:
+                _unless_lost(connection, error)
                 problem = f"the circle of {', '.join(map(str, group))} does not close: {_named(error)}"
         for table in tables:
             self._forget(table)
@@ -141,17 +145,25 @@ class Generator:
         connection: Connection,
         tables: Sequence[Table],
         closing: Mapping[Name, Sequence[ForeignKey]],
-        empty: Mapping[Name, frozenset[str]],
+        optional: bool,
         progress: Progress,
     ) -> tuple[Filled, ...]:
+        """The tables of a circle; with `optional`, closing foreign keys that can be NULL are."""
         for table in tables:
             self._kept[table.name] = {column: [] for column in sorted(self._referred(table))}
         for table in tables:
             self._rehearse(connection, table, frozenset(key.name for key in closing[table.name]))
-        return tuple(
-            self._fill_one(connection, table, progress, empty.get(table.name, frozenset()))
-            for table in tables
-        )
+        filled = []
+        for table in tables:
+            keys = closing[table.name]
+            nullable = {column for key in keys for column in key.columns if table.column(column).nullable}
+            setting = replace(
+                self._setting(connection, table),
+                empty=frozenset(nullable if optional else ()),
+                late=frozenset(key.name for key in keys),
+            )
+            filled.append(self._fill_one(connection, table, setting, progress))
+        return tuple(filled)
 
     def _rehearse(self, connection: Connection, table: Table, left_open: frozenset[str]) -> None:
         """Make a table's rows without loading them, to know the keys that others will refer to."""
@@ -165,59 +177,57 @@ class Generator:
 
     # One table.
 
-    def _fill_one(
-        self, connection: Connection, table: Table, progress: Progress, empty: frozenset[str] = frozenset()
-    ) -> Filled:
+    def _fill_one(self, connection: Connection, table: Table, setting: Setting, progress: Progress) -> Filled:
         start, wanted = time.perf_counter(), self._rows.get(table.name, 0)
-        self._kept[table.name] = {column: [] for column in sorted(self._referred(table))}
         loaded, note = Loaded(0), None
-        if wanted > 0:
-            try:
-                loaded, note = self._load(connection, table, wanted, progress, empty)
-            except Unfillable as problem:
-                note = str(problem)
-                self._forget(table)
+        try:
+            with connection.transaction():
+                if wanted > 0:
+                    loaded, note = self._load(connection, table, setting, progress)
+        except Unfillable as problem:
+            note = str(problem)
+        except psycopg.Error as error:
+            _unless_lost(connection, error)
+            note = f"the server refuses the rows: {_named(error)}"
+        if not loaded.rows:
+            self._forget(table)
         return Filled(table.name, loaded.rows, wanted, time.perf_counter() - start, note)
 
     def _load(
-        self, connection: Connection, table: Table, wanted: int, progress: Progress, empty: frozenset[str]
+        self, connection: Connection, table: Table, setting: Setting, progress: Progress
     ) -> tuple[Loaded, str | None]:
-        setting = replace(self._setting(connection, table), empty=empty)
         try:
-            rows, loaded = self._straight(connection, table, setting, wanted, progress)
+            rows, loaded = self._straight(connection, table, setting, progress)
         except psycopg.NotSupportedError:
             setting = replace(setting, unsupported=_OPTIONAL_TYPES)
-            rows, loaded = self._straight(connection, table, setting, wanted, progress)
+            rows, loaded = self._straight(connection, table, setting, progress)
         if loaded.refused:
-            setting = replace(setting, confirmed_only=True)
-            rows, loaded = self._sorted(connection, table, setting, wanted, loaded.refused)
+            rows, loaded = self._sorted(connection, table, setting, progress, loaded.refused)
         if loaded.refused or self._made_by_server(rows.plan):
             self._learn(connection, table)
         load.advance_sequences(connection, rows.plan)
-        return loaded, _note(rows, loaded, wanted)
+        return loaded, _note(rows, loaded, setting.rows)
 
     def _straight(
-        self, connection: Connection, table: Table, setting: Setting, wanted: int, progress: Progress
+        self, connection: Connection, table: Table, setting: Setting, progress: Progress
     ) -> tuple[Rows, Loaded]:
         """Straight into the table; if the server refuses a row, it is empty again and the result says why."""
         rows = self._new_rows(table, setting)
         if rows.plan.derived:
             return rows, Loaded(0, refused=rows.plan.derived[0].column)
         try:
-            return rows, load.copy_rows(connection, rows, wanted, lambda count: progress(table.name, count))
-        except (psycopg.IntegrityError, psycopg.DataError) as error:
+            tell = partial(progress, table.name)
+            return rows, load.copy_rows(connection, rows, setting.rows, tell)
+        except (psycopg.IntegrityError, psycopg.DataError, psycopg.errors.RaiseException) as error:
             return rows, Loaded(0, refused=_named(error))
 
     def _sorted(
-        self, connection: Connection, table: Table, setting: Setting, wanted: int, refused: str
+        self, connection: Connection, table: Table, setting: Setting, progress: Progress, refused: str
     ) -> tuple[Rows, Loaded]:
         """By way of a staging table, where the server leaves out what it would refuse."""
-        rows = self._new_rows(table, setting)
-        try:
-            loaded = load.sort_rows(connection, rows, wanted, lambda: self._learn(connection, table))
-        except psycopg.Error as error:
-            raise Unfillable(f"the server refuses the rows: {_named(error)}") from error
-        return rows, replace(loaded, refused=refused)
+        rows = self._new_rows(table, replace(setting, confirmed_only=True))
+        learn, tell = partial(self._learn, connection, table), partial(progress, table.name)
+        return rows, replace(load.sort_rows(connection, rows, setting.rows, learn, tell), refused=refused)
 
     def _new_rows(self, table: Table, setting: Setting) -> Rows:
         self._forget(table)
@@ -267,6 +277,12 @@ class Generator:
         return self._folded[expression]
 
 
+def _unless_lost(connection: Connection, error: psycopg.Error) -> None:
+    """Go on after an error of a statement, not after that of a connection."""
+    if connection.closed:
+        raise error
+
+
 def _named(error: psycopg.Error) -> str:
     """The constraint that refused a row, or what the server said."""
     return error.diag.constraint_name or error.diag.message_primary or type(error).__name__
@@ -274,7 +290,7 @@ def _named(error: psycopg.Error) -> str:
 
 def _note(rows: Rows, loaded: Loaded, wanted: int) -> str | None:
     parts: list[str] = []
-    if loaded.tried and not rows.plan.derived:
+    if loaded.tried and (loaded.rows < loaded.tried or not rows.plan.derived):
         share = 100 * loaded.rows / loaded.tried
         parts.append(
             f"{loaded.refused} is judged by the server: {share:.0f} % of {loaded.tried:,} rows passed"

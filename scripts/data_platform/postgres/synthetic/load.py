@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import psycopg
@@ -14,7 +15,7 @@ from data_platform.postgres.synthetic import trees
 from data_platform.postgres.synthetic.plan import Plan
 from data_platform.postgres.synthetic.rows import Rows, copy_text
 from data_platform.postgres.synthetic.units import Texts
-from data_platform.sql.text import identifier, identifiers, literal, qualified
+from data_platform.sql.text import identifier, identifiers, literal, qualified, type_name
 
 Connection = psycopg.Connection[Any]
 Tell = Callable[[int], None]
@@ -77,20 +78,21 @@ def copy_rows(connection: Connection, rows: Rows, wanted: int, tell: Tell) -> Lo
                 copy.write(copy_text(block.columns))
                 total += block.count
                 tell(total)
-        check_now(connection, plan.table)
+        check_now(connection, plan)
     return Loaded(total)
 
 
-def check_now(connection: Connection, table: Table) -> None:
+def check_now(connection: Connection, plan: Plan) -> None:
     """Deferred constraints are checked here, so that their failure is this table's."""
-    deferred = [c.name for c in table.constraints if getattr(c, "deferral", "") == "initially deferred"]
-    if deferred:
-        names = ", ".join(qualified(table.name.schema, name) for name in deferred)
+    names = ", ".join(qualified(plan.table.name.schema, name) for name in plan.deferred)
+    if names:
         connection.execute(f"SET CONSTRAINTS {names} IMMEDIATE")
         connection.execute(f"SET CONSTRAINTS {names} DEFERRED")
 
 
-def sort_rows(connection: Connection, rows: Rows, wanted: int, learn: Callable[[], None]) -> Loaded:
+def sort_rows(
+    connection: Connection, rows: Rows, wanted: int, learn: Callable[[], None], tell: Tell
+) -> Loaded:
     """COPY into a staging table of texts, and take over what the checks let pass and no key forbids.
 
     `learn` is called after each round, so that rows may refer to those of rounds before. Raises psycopg.Error for
@@ -99,7 +101,8 @@ def sort_rows(connection: Connection, rows: Rows, wanted: int, learn: Callable[[
     total = tried = 0
     take = take_over(rows.plan)
     while total < wanted and tried < _OVERSAMPLE * wanted + 1000:
-        asked = min(BLOCK, _next_round(wanted - total, total, tried))
+        share = max(total / tried, 0.02) if tried else 1.0
+        asked = min(BLOCK, ceil((wanted - total) / share))
         if rows.plan.refers_back:
             asked = min(asked, max(100, total))  # so that later rounds have something to refer to
         block = rows.block(asked)
@@ -107,16 +110,14 @@ def sort_rows(connection: Connection, rows: Rows, wanted: int, learn: Callable[[
             break
         _stage(connection, rows.plan, block.columns)
         with connection.transaction():
-            total += run(connection, take, [wanted - total]).rowcount
-            check_now(connection, rows.plan.table)
-        tried += block.count
+            taken = run(connection, take, [wanted - total]).rowcount
+            check_now(connection, rows.plan)
+        # When enough rows were found, the rest of the block was not looked at.
+        tried += block.count if total + taken < wanted else min(block.count, ceil(taken / share))
+        total += taken
         learn()
+        tell(total)
     return Loaded(total, tried)
-
-
-def _next_round(missing: int, total: int, tried: int) -> int:
-    share = max(total / tried, 0.02) if tried else 1.0
-    return int(missing / share * 1.1) + 10
 
 
 def _stage(connection: Connection, plan: Plan, columns: Sequence[Texts]) -> None:
@@ -159,7 +160,8 @@ def computed(plan: Plan) -> str:
 def _cast(plan: Plan, expressions: Mapping[str, str], before: str) -> str:
     """A select list of expressions as the types that domains are over, so that domains refuse nothing yet."""
     return before + ", ".join(
-        f"({text})::{plan.kinds[name].text} AS {identifier(name)}" for name, text in expressions.items()
+        f"({text})::{type_name(plan.kinds[name].text)} AS {identifier(name)}"
+        for name, text in expressions.items()
     )
 
 

@@ -54,7 +54,7 @@ class Run:
 
     def counts(self, limit: int) -> list[int]:
         """How many strings there are of each length up to `limit`."""
-        return [len(self.alphabet) ** n if self.low <= n <= self.high else 0 for n in range(limit + 1)]
+        return _powers(len(self.alphabet), self.low, self.high, limit)
 
     def text(self, length: int, number: int, limit: int) -> str:
         """The `number`-th string of that length."""
@@ -63,6 +63,11 @@ class Run:
             number, place = divmod(number, len(self.alphabet))
             characters.append(self.alphabet[place])
         return "".join(characters)
+
+
+@lru_cache(maxsize=4096)
+def _powers(letters: int, low: int, high: int, limit: int) -> list[int]:
+    return [letters**n if low <= n <= high else 0 for n in range(limit + 1)]
 
 
 @dataclass(eq=False)

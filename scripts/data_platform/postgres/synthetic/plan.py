@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from data_platform.model.database import ForeignKey, Table
+from data_platform.model.database import Check, ForeignKey, Table
 from data_platform.postgres.synthetic import columns, intervals, parents
 from data_platform.postgres.synthetic.facts import NO_FACTS, Derived, Facts, Relation, World
 from data_platform.postgres.synthetic.keying import Keying
@@ -30,7 +30,8 @@ _FAMILIES = (NUMBERS, MOMENTS, CLOCKS, frozenset({"interval"}), frozenset({"oid"
 class Plan:
     """The columns to write, the units that write them, the steps that number the units, and the worlds' weights.
 
-    `derived` columns are computed by the server. `confirmed_only` is the setting's.
+    `derived` columns are computed by the server. `deferred` constraints are to be checked when the rows are in.
+    `confirmed_only` is the setting's.
     """
 
     table: Table
@@ -41,6 +42,7 @@ class Plan:
     weights: tuple[float, ...]
     owners: Mapping[str, Unit]
     derived: tuple[Derived, ...]
+    deferred: tuple[str, ...]
     confirmed_only: bool
 
     @property
@@ -69,8 +71,15 @@ def plan_of(table: Table, setting: Setting) -> Plan:
         weights=weights_of(subject, worlds),
         owners=owners,
         derived=derived_columns(subject, worlds),
+        deferred=tuple(name for name in _initially_deferred(table) if name not in setting.late),
         confirmed_only=setting.confirmed_only,
     )
+
+
+def _initially_deferred(table: Table) -> Iterator[str]:
+    for constraint in table.constraints:
+        if not isinstance(constraint, Check) and constraint.deferral == "initially deferred":
+            yield constraint.name
 
 
 def _owners(subject: Subject, worlds: Sequence[World], spaces: columns.Spaces) -> dict[str, Unit]:

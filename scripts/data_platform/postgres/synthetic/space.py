@@ -163,3 +163,26 @@ class Joined:
             rest = [number // radix for number in rest]
         columns.append(self.parts[-1].texts(rest))
         return list(map(self.write, zip(*columns, strict=True)))
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Values of several spaces that have none in common, in turn."""
+
+    spaces: tuple[Space, ...]
+
+    @property
+    def size(self) -> int:
+        return min(HUGE, len(self.spaces) * min(space.size for space in self.spaces))
+
+    @property
+    def natural(self) -> int:
+        return min(HUGE, len(self.spaces) * min(space.natural for space in self.spaces))
+
+    def texts(self, numbers: Sequence[int]) -> list[str]:
+        count = len(self.spaces)
+        parts = [
+            iter(space.texts([number // count for number in numbers if number % count == place]))
+            for place, space in enumerate(self.spaces)
+        ]
+        return [next(parts[number % count]) for number in numbers]

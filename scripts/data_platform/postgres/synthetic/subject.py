@@ -33,10 +33,11 @@ class Setting:
     """What a plan depends on beside the table.
 
     `parents` are the values of the tables that it may refer to; `own` those of the table itself, which grow. Foreign
-    keys in `left_open` bind nothing yet. `pins` are columns whose value is given, `empty` those that are NULL for
-    lack of something to refer to. `beyond` numbers were given out already, so that a fresh row takes later ones; None
-    for a table that is filled from the start. `confirmed_only`: rows may refer only to those of their own table that
-    the server has taken. `unsupported` are types that this server cannot make, though we could.
+    keys in `left_open` bind nothing yet; constraints in `late` are checked when other tables are loaded too. `pins`
+    are columns whose value is given, `empty` those that are NULL for lack of something to refer to. `beyond` numbers
+    were given out already, so that a fresh row takes later ones; None for a table that is filled from the start.
+    `confirmed_only`: rows may refer only to those of their own table that the server has taken. `unsupported` are
+    types that this server cannot make, though we could.
     """
 
     kinds: Kinds
@@ -49,6 +50,7 @@ class Setting:
     left_open: frozenset[str] = frozenset()
     pins: Mapping[str, str | None] = field(default_factory=lambda: MappingProxyType({}))
     empty: frozenset[str] = frozenset()
+    late: frozenset[str] = frozenset()
     beyond: int | None = None
     confirmed_only: bool = False
     unsupported: frozenset[str] = frozenset()

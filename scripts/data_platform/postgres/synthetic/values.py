@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from data_platform.postgres.synthetic import words
 from data_platform.postgres.synthetic.facts import Facts
 from data_platform.postgres.synthetic.kinds import LINEAR, MULTIRANGES, RANGES, TEXTS, Kind
 from data_platform.postgres.synthetic.lines import linear_space, range_space
 from data_platform.postgres.synthetic.scattered import WRITERS, address, scattered
-from data_platform.postgres.synthetic.space import HUGE, Joined, Listed, Space, Written
+from data_platform.postgres.synthetic.space import HUGE, Joined, Listed, Mixed, Space, Written
 from data_platform.postgres.synthetic.texts import text_space
 from data_platform.postgres.synthetic.vectors import sparse_vector_space, vector_space
 from data_platform.postgres.synthetic.wish import UnknownType, Wish, listed
@@ -66,7 +67,7 @@ def _bits(kind: Kind, facts: Facts, wish: Wish) -> Space:
 
 def _network(kind: Kind, facts: Facts, wish: Wish) -> Space:
     if kind.base == "inet":
-        return Written(2**24, _address)
+        return Written(2**24, address)
     return Written(2**24, lambda n: f"{address(n)}/32")
 
 
@@ -108,15 +109,13 @@ def _array(kind: Kind, facts: Facts, wish: Wish) -> Space:
     if longest == 0:
         return Listed(("{}",))
     comma = ";" if kind.element.base == "box" else ","
-    most = min(longest, max(shortest, 2))
-    return Joined((element,) * most, lambda parts: _array_text(parts, shortest, comma))
+    lengths = range(shortest, min(longest, max(shortest, 2)) + 1)
+    return Mixed(tuple(Joined((element,) * length, partial(_array_text, comma)) for length in lengths))
 
 
-def _array_text(parts: tuple[str, ...], shortest: int, comma: str) -> str:
-    """Some arrays are shorter than others, by a rule that does not make two of them equal."""
-    items = parts if len(parts[0]) % 3 else parts[:shortest]
+def _array_text(comma: str, parts: tuple[str, ...]) -> str:
     return (
-        "{" + comma.join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in items) + "}"
+        "{" + comma.join('"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"' for part in parts) + "}"
     )
 
 

@@ -97,7 +97,8 @@ def _hinted(subject: Subject, world: World) -> World:
 
 def weights_of(subject: Subject, worlds: Sequence[World]) -> tuple[float, ...]:
     """How often each world occurs: a status as often as its hint says, and NULL where only some worlds have it."""
-    return tuple(_weight(subject, world, worlds) for world in worlds)
+    weights = tuple(_weight(subject, world, worlds) for world in worlds)
+    return weights if any(weights) else (1.0,) * len(worlds)
 
 
 def _weight(subject: Subject, world: World, worlds: Sequence[World]) -> float:
