@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from data_platform.model.database import Name
 from postgres.synthetic.conftest import Fill
 
 BUILT_IN = [
@@ -117,3 +118,4 @@ def test_xml_is_made_only_where_the_server_can(fill: Fill) -> None:
     world = fill("CREATE TABLE a (x xml); CREATE TABLE b (x xml NOT NULL)", 10)
     assert world.filled["a"].rows == 10
     assert world.filled["b"].rows == 10 or "xml" in (world.filled["b"].note or "")
+    assert world.generator.fresh(world.connection, Name("public", "a")) is not None

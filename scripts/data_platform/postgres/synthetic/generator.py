@@ -64,6 +64,7 @@ class Generator:
         self._kept: dict[Name, dict[str, Texts]] = {}
         self._folded: dict[str, str | None] = {}
         self._tried: dict[Name, int] = {}
+        self._unsupported: frozenset[str] = frozenset()
 
     def order(self) -> tuple[Name, ...]:
         """The tables in the order they are filled: parents before children."""
@@ -99,26 +100,35 @@ class Generator:
         are columns whose value is given: every foreign key that has one of them refers to a row that agrees. The
         server has tried the row, in a transaction that was rolled back.
         """
-        described = self._tables[table]
         used = self._rows.get(table, 0) + self._tried.get(table, 0)
-        finder = FreshRow(described, self._database, connection)
         for beyond in dict.fromkeys((used, 0)):  # from the start again, in case rows were deleted
             try:
-                with connection.transaction(force_rollback=True), load.settled(connection):
-                    setting = replace(
-                        self._setting(connection, described),
-                        parents=finder.parents(pins),
-                        own={},
-                        pins=pins,
-                        beyond=beyond,
-                    )
-                    row = finder.find(Rows(plan_of(described, setting), self._seed))
-            except (Unfillable, psycopg.DataError):
-                return None
+                row = self._find_fresh(connection, self._tables[table], pins, beyond)
+            except psycopg.NotSupportedError:
+                self._unsupported = _OPTIONAL_TYPES
+                row = self._find_fresh(connection, self._tables[table], pins, beyond)
             if row is not None:
-                self._tried[table] = self._tried.get(table, 0) + finder.tried
                 return row
         return None
+
+    def _find_fresh(
+        self, connection: Connection, table: Table, pins: Mapping[str, str | None], beyond: int
+    ) -> Mapping[str, str | None] | None:
+        finder = FreshRow(table, self._database, connection)
+        try:
+            with connection.transaction(force_rollback=True), load.settled(connection):
+                setting = replace(
+                    self._setting(connection, table),
+                    parents=finder.parents(pins),
+                    own={},
+                    pins=pins,
+                    beyond=beyond,
+                )
+                return finder.find(Rows(plan_of(table, setting), self._seed))
+        except (Unfillable, psycopg.DataError):
+            return None
+        finally:
+            self._tried[table.name] = self._tried.get(table.name, 0) + finder.tried
 
     # Circles.
 
@@ -199,7 +209,8 @@ class Generator:
         try:
             rows, loaded = self._straight(connection, table, setting, progress)
         except psycopg.NotSupportedError:
-            setting = replace(setting, unsupported=_OPTIONAL_TYPES)
+            self._unsupported = _OPTIONAL_TYPES
+            setting = replace(setting, unsupported=self._unsupported)
             rows, loaded = self._straight(connection, table, setting, progress)
         if loaded.refused:
             rows, loaded = self._sorted(connection, table, setting, progress, loaded.refused)
@@ -263,6 +274,7 @@ class Generator:
             hints={column: hint for (name, column), hint in self._hints.items() if name == table.name},
             parents={name: kept for name, kept in self._kept.items() if name != table.name},
             own=self._kept.get(table.name, {}),
+            unsupported=self._unsupported,
         )
 
     def _fold(self, connection: Connection, expression: str) -> str | None:
