@@ -10,8 +10,8 @@ from data_platform.postgres.synthetic.facts import Bound, Facts, World, both
 from data_platform.postgres.synthetic.kinds import CLOCKS, MOMENTS
 from data_platform.postgres.synthetic.scattered import uuid7_space
 from data_platform.postgres.synthetic.space import Linear, Listed, Space
-from data_platform.postgres.synthetic.stream import Draw
-from data_platform.postgres.synthetic.subject import Subject, Unfillable
+from data_platform.postgres.synthetic.stream import Draw, Rising
+from data_platform.postgres.synthetic.subject import NO_HINT, Subject, Unfillable
 from data_platform.postgres.synthetic.units import Choice, Plain
 from data_platform.postgres.synthetic.values import space_of
 from data_platform.postgres.synthetic.wish import NoValues, Wish
@@ -94,6 +94,8 @@ def plain(subject: Subject, worlds: Sequence[World], spaces: Spaces, column: str
 
 def _choice(subject: Subject, column: str, space: Space, world: World) -> Choice:
     hint = subject.hint(column)
+    if subject.is_clock(column) and hint == NO_HINT and isinstance(space, Linear):
+        return Choice(space, Rising(space.natural, subject.setting.rows), null_share(subject, column, world))
     size = max(1, min(space.natural, hint.distinct or space.natural))
     weights = space.weights if isinstance(space, Listed) and hint.distinct is None else ()
     draw = Draw(size, weights=weights, skew=hint.skew)

@@ -120,7 +120,8 @@ class FreshRow:
         target = qualified(self._table.name.schema, self._table.name.name)
         types = [type_name(self._table.column(name).type) for name in row]
         values = ", ".join(f"${place}::{type_}" for place, type_ in enumerate(types, 1))
-        query = f"INSERT INTO {target} ({identifiers(row)}) OVERRIDING SYSTEM VALUE VALUES ({values})"  # noqa: S608
+        given = f"({identifiers(row)}) OVERRIDING SYSTEM VALUE VALUES ({values})" if row else "DEFAULT VALUES"
+        query = f"INSERT INTO {target} {given}"
         try:
             with self._connection.transaction(force_rollback=True):
                 load.run(self._connection, query, list(row.values()))

@@ -59,6 +59,20 @@ class Draw:
         return [min(last, bisect_left(sums, draw() * total)) for _ in range(count)]
 
 
+class Rising:
+    """Numbers below a size that grow over `rows` draws: the times of rows in the order in which they came."""
+
+    def __init__(self, size: int, rows: int) -> None:
+        self._size = size
+        self._rows = max(1, rows)
+        self._drawn = 0
+
+    def __call__(self, random: Random, count: int) -> list[int]:
+        first, last, step = self._drawn, self._size - 1, self._size / self._rows
+        self._drawn += count
+        return [min(last, int((place + random.random()) * step)) for place in range(first, first + count)]
+
+
 def uneven(random: Random, size: int, count: int) -> list[int]:
     """Numbers below `size` of which the first tenth is drawn about twice as often as its share."""
     draw = random.random

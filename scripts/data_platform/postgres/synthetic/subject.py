@@ -21,6 +21,8 @@ from data_platform.postgres.synthetic.wish import NoValues, UnknownType, Wish
 Values = Mapping[str, list[str | None]]
 """A table's values so far, by column: what children refer to."""
 
+_CLOCKS = ("now()", "current_timestamp", "clock_timestamp()", "transaction_timestamp()", "localtimestamp")
+
 NO_HINT = DataHint()
 
 
@@ -121,6 +123,11 @@ class Subject:
             return True
         alone = any(key.columns == (column,) and not key.overlap for key in self.keys)
         return alone and self.kinds[column].base in WHOLE and not self.refers(column)
+
+    def is_clock(self, column: str) -> bool:
+        """Whether its default is the time of the insert, so that it grows with the rows (a fresh row's may be any)."""
+        default = (self.columns[column].default or "").lower()
+        return self.setting.beyond is None and any(clock in default for clock in _CLOCKS)
 
     def is_uuid7(self, column: str) -> bool:
         """Whether its default is a UUID that grows with time."""

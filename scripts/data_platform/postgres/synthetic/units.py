@@ -13,7 +13,7 @@ from typing import Protocol
 
 from data_platform.postgres.synthetic.linear import Scale, interval_texts
 from data_platform.postgres.synthetic.space import Space
-from data_platform.postgres.synthetic.stream import Draw
+from data_platform.postgres.synthetic.stream import Draw, Rising
 
 Texts = list[str | None]
 Numbers = list[int | None]
@@ -83,7 +83,7 @@ class Choice:
     """A plain column in one world: its space, how draws fall in it, how much of it is NULL."""
 
     space: Space
-    draw: Draw
+    draw: Draw | Rising
     null_share: float = 0.0
     spread: int = 1
     """The distance of drawn numbers, so that few distinct values still cover the natural ones."""
