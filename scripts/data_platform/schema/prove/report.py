@@ -240,12 +240,14 @@ def _summary(proof: Proof) -> str:
     met = sum(measured.meets_target is not False and not measured.error for measured in proof.patterns)
     held = sum(probe.state == "proven" for probe in proof.constraints)
     did = sum(probe.state == "proven" for probe in proof.deletes)
-    return (
-        f"{proof.statements} statements, {_catalog_words(proof)}, {rows:,} rows. "
-        f"{met} of {len(proof.patterns)} access patterns run and meet their target, "
-        f"{held} of {len(proof.constraints)} constraints refused a row that breaks them, "
-        f"{did} of {len(proof.deletes)} ON DELETEs did what they say. {proof.seconds:.1f} s."
+    tried = (
+        (met, len(proof.patterns), "access patterns run and meet their target"),
+        (held, len(proof.constraints), "constraints refused a row that breaks them"),
+        (did, len(proof.deletes), "ON DELETEs did what they say"),
     )
+    told = ", ".join(f"{good} of {total} {what}" for good, total, what in tried if total)
+    made = f"{proof.statements} statements, {_catalog_words(proof)}, {rows:,} rows"
+    return ". ".join(part for part in (made, told, f"{proof.seconds:.1f} s") if part) + "."
 
 
 def _catalog_words(proof: Proof) -> str:
