@@ -214,3 +214,13 @@ def test_triggers_may_change_keys_and_refuse_rows(fill: Fill) -> None:
         0,
         "the server refuses the rows: never today",
     )
+
+
+def test_creation_times_rise_with_the_rows(fill: Fill) -> None:
+    world = fill(
+        """CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz NOT NULL DEFAULT now())""",
+        1000,
+    )
+    assert world.one("SELECT corr(id, extract(epoch FROM created_at)) FROM t") > 0.99
+    assert world.one("SELECT bool_and(created_at <= updated_at) FROM t")

@@ -36,35 +36,44 @@ class Ordered:
             return
         places: dict[str, list[int | None]] = {}
         for name in self._order:
-            unit = self.units[name]
-            if name in self.given:
-                numbers = sheet.numbers[unit]
-                ticks = iter(self._spaces[name].ticks([number for number in numbers if number is not None]))
-                places[name] = [None if n is None else next(ticks) * self._factor[name] for n in numbers]
-            else:
-                places[name] = self._column(sheet, name, places)
+            drawn = self._drawn(sheet, name)
+            ticks = drawn if name in self.given else self._column(sheet, name, places, drawn)
+            places[name] = [None if tick is None else tick * self._factor[name] for tick in ticks]
 
-    def _column(self, sheet: Sheet, name: str, places: Mapping[str, list[int | None]]) -> list[int | None]:
+    def _drawn(self, sheet: Sheet, name: str) -> list[int | None]:
+        """The ticks of the numbers that earlier steps made."""
+        numbers = sheet.numbers[self.units[name]]
+        ticks = iter(self._spaces[name].ticks([number for number in numbers if number is not None]))
+        return [None if number is None else next(ticks) for number in numbers]
+
+    def _column(
+        self,
+        sheet: Sheet,
+        name: str,
+        places: Mapping[str, list[int | None]],
+        drawn: list[int | None],
+    ) -> list[int | None]:
+        """Ticks within the limits of each row: what was drawn if nothing lies below, else something a bit above."""
         space, factor = self._spaces[name], self._factor[name]
         lows, highs = self._row_limits(sheet, name, places)
-        made: list[int | None] = []
+        keeps = not any(relation.right == name and relation.left in places for relation in self.relations)
         usual_end, reach, step = space.first + (space.natural - 1) * space.step, _reach(space), space.step
-        draw = self.random.random
-        for row, null in enumerate(self.units[name].nulls(sheet)):
-            if null:
-                made.append(None)
-                continue
+        random = self.random.random
+        made: list[int | None] = []
+        for row, tick in enumerate(drawn):
             first, last = -(-lows[row] // factor), highs[row] // factor
-            if first > last:
-                first = last
+            if tick is None or (keeps and first <= tick <= last):
+                made.append(tick)
+                continue
+            start = space.first if first < space.first <= last else first + (space.low - first) % step
+            if start > last:
                 sheet.dead.add(row)
-            start = space.first if first < space.first <= last else first
+                start = last
             end = min(last, max(usual_end, start + reach))
-            made.append(start + int(draw() * ((end - start) // step + 1)) * step)
-        present = [tick for tick in made if tick is not None]
-        texts = iter(space.scale.write(present))
+            made.append(start + int(random() * ((end - start) // step + 1)) * step)
+        texts = iter(space.scale.write([tick for tick in made if tick is not None]))
         sheet.values[name] = [None if tick is None else next(texts) for tick in made]
-        return [None if tick is None else tick * factor for tick in made]
+        return made
 
     def _row_limits(
         self, sheet: Sheet, name: str, places: Mapping[str, list[int | None]]

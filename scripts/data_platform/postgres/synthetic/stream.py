@@ -74,6 +74,6 @@ class Rising:
 
 
 def uneven(random: Random, size: int, count: int) -> list[int]:
-    """Numbers below `size` of which the first tenth is drawn about twice as often as its share."""
+    """Numbers below `size`, of which the first tenth is drawn about twice as often as its share."""
     draw = random.random
     return [int(draw() ** 1.5 * size) for _ in range(count)]

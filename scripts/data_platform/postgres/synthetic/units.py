@@ -13,7 +13,7 @@ from typing import Protocol
 
 from data_platform.postgres.synthetic.linear import Scale, interval_texts
 from data_platform.postgres.synthetic.space import Space
-from data_platform.postgres.synthetic.stream import Draw, Rising
+from data_platform.postgres.synthetic.stream import Draw, Rising, uneven
 
 Texts = list[str | None]
 Numbers = list[int | None]
@@ -233,8 +233,7 @@ class Reference:
             if size not in self._draws:
                 self._draws[size] = Draw(size, skew=self.skew)
             return self._draws[size](self.random, count)
-        draw = self.random.random
-        return [int(draw() ** 1.5 * size) for _ in range(count)]
+        return uneven(self.random, size, count)
 
     def text(self, sheet: Sheet, row: int, number: int | None, column: str) -> str | None:
         if number is None:
