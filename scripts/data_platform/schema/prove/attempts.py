@@ -42,17 +42,24 @@ class Trials:
     generator: Generator
     database: Database
 
-    def fresh(self, table: Table, pins: Row | None = None) -> Row | None:
-        """One more valid row. Where every parent has its only child already, new parents are inserted for it."""
+    def fresh(
+        self, table: Table, pins: Row | None = None, below: frozenset[Name] = frozenset()
+    ) -> Row | None:
+        """One more valid row. Where every parent has its only child already, new parents are inserted for it.
+
+        `below` are the tables that a parent is being made for: in a circle there is no first one.
+        """
         row = self.generator.fresh(self.connection, table.name, pins or {})
         if row is not None or not table.foreign_keys:
             return row
         made: dict[str, str | None] = dict(pins or {})
         for key in table.foreign_keys:
-            if key.target == table.name or set(key.columns) & set(made):
+            if set(key.columns) & set(made):
                 continue
+            if key.target == table.name or key.target in below:
+                return None
             parent = self.database.table(key.target)
-            parent_row = self.fresh(parent)
+            parent_row = self.fresh(parent, below=below | {table.name})
             if parent_row is None:
                 return None
             returned = self.insert(parent, parent_row, key.target_columns)

@@ -65,7 +65,7 @@ class _Prober:
 
     def table(self, table: Table) -> Iterator[Probe]:
         with self.trials.connection.transaction(force_rollback=True):
-            valid = self.trials.fresh(table)
+            valid = self._complete(table, self.trials.fresh(table))
             attempt = self.trials.attempt(table, valid) if valid is not None else None
             if valid is None or attempt is None or attempt.sqlstate is not None:
                 reason = (
@@ -87,6 +87,11 @@ class _Prober:
                 yield self._exclusion(table, exclusion, valid)
             for foreign_key in table.foreign_keys:
                 yield self._foreign_key(table, foreign_key, valid)
+
+    def _complete(self, table: Table, row: Row | None) -> Row | None:
+        """With values for identity columns too, so that a check that compares them can be broken."""
+        missing = [column.name for column in table.columns if column.identity and row and column.name not in row]
+        return {**row, **{name: self._beyond(table, name) or "1" for name in missing}} if row else None
 
     # --- one kind of constraint each ---
 

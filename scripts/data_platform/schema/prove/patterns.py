@@ -220,8 +220,7 @@ def _value_sets(bench: Bench, pattern: AccessPattern) -> list[Values]:
     }
     new = _inserted_rows(bench, pattern)
     return [
-        tuple(_value(parameter, number, held, new) for parameter in pattern.parameters)
-        for number in range(SETS)
+        tuple(_value(parameter, number, held, new) for parameter in pattern.parameters) for number in range(SETS)
     ]
 
 
@@ -230,10 +229,13 @@ def _held_columns(pattern: AccessPattern) -> list[tuple[Name, str]]:
     return sorted({column for column in columns if column is not None})
 
 
-def _sampled(connection: Connection, table: Name, columns: list[str]) -> list[dict[str, str | None]]:
-    """Rows spread over the table, those without NULL in these columns first; always the same ones."""
+def _sampled(connection: Connection, table: Name, columns: list[str]) -> list[dict[str, list[str]]]:
+    """Rows spread over the table, those without NULL in these columns first; always the same ones.
+
+    Each value is a list: the elements of an array, or the one value that the column has, or nothing for NULL.
+    """
     names = identifiers(columns)
-    texts = ", ".join(f"{identifier(column)}::text" for column in columns)
+    texts = ", ".join(f"{_elements(column)}" for column in columns)
     filled = " AND ".join(f"{identifier(column)} IS NOT NULL" for column in columns)
     query = f"""
         SELECT {texts} FROM (
@@ -243,7 +245,8 @@ def _sampled(connection: Connection, table: Name, columns: list[str]) -> list[di
         ) AS numbered
         WHERE "dpe number" % greatest(1, "dpe total" / 100) = 0
         ORDER BY "dpe filled" DESC, "dpe number" * 7919 % 104729, "dpe number" LIMIT {SETS}"""  # noqa: S608
-    return [dict(zip(columns, row, strict=True)) for row in connection.execute(query.encode())]
+    rows = connection.execute(query.encode()).fetchall()
+    return [{column: row[place] for place, column in enumerate(columns)} for row in rows]
 
 
 def _inserted_rows(bench: Bench, pattern: AccessPattern) -> list[Mapping[str, str | None]]:
