@@ -119,6 +119,26 @@ def test_the_store_of_a_spec_is_asked_for_too(root: Path) -> None:
     assert seen[0].verdict == "owned"
 
 
+def test_a_spec_of_another_store_than_the_one_asked_for_is_refused(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "CLAUDE.md").write_text(SCOPE + "- Orders DB: Data Platform Engineer\n")
+
+    def run(invocation: Invocation) -> Outcome:
+        invocation.require_store(named)
+        return Outcome(text="")
+
+    named = "customer database"
+    base = ["--project", str(root), "--store"]
+    assert execute(command(run=run), [*base, "Customer DB"]) == 0
+    assert execute(command(run=run), [*base, "Orders DB"]) == 2
+    said = capsys.readouterr().err
+    assert "`Orders DB`" in said
+    assert "`customer database`" in said
+    named = "Billing DB"
+    assert execute(command(run=run), [*base, "Orders DB"]) == 5, "the gate comes first"
+
+
 def test_an_ungated_command_asks_nothing(tmp_path: Path) -> None:
     def run(invocation: Invocation) -> Outcome:
         assert invocation.require_store("Orders").decision is None

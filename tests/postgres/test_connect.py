@@ -44,8 +44,10 @@ class TestResolveDsn:
 
     def test_service_file(self, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = tmp_path / "services"
-        host = conninfo_to_dict(server.conninfo)["host"]
-        file.write_text(f"[proofs]\nhost={host}\nuser=postgres\ndbname=postgres\n")
+        given = conninfo_to_dict(server.conninfo)
+        file.write_text(
+            f"[proofs]\nhost={given['host']}\npassword={given['password']}\nuser=postgres\ndbname=postgres\n"
+        )
         monkeypatch.setenv("PGSERVICEFILE", str(file))
         with connect(resolve_dsn("service:proofs"), read_only=True) as connection:
             assert connection.info.user == "postgres"
@@ -62,6 +64,13 @@ class TestResolveDsn:
             f"host=db.example password={SECRET}",
             f"postgresql://ann:{SECRET}@[db.example/shop",
             f"postgresql://ann:{SECRET}@db.example/shop?{SECRET}={SECRET}",
+            f"postgresql://ann:a/{SECRET}@db.example/shop",
+            f"postgresql://ann:{SECRET}/a@db.example/shop",
+            f"postgresql://ann:{SECRET}/a",
+            f"postgresql://ann:a@{SECRET}@db.example/shop",
+            f"postgresql://ann:a?{SECRET}@db.example/shop",
+            f"env:postgresql://db.example/shop?password={SECRET}",
+            f"service:x password={SECRET}",
         ],
     )
     def test_what_is_no_address_is_not_repeated(self, text: str) -> None:
@@ -69,6 +78,16 @@ class TestResolveDsn:
             resolve_dsn(text)
         assert SECRET not in "".join(traceback.format_exception(caught.value))
         assert "service:NAME" in str(caught.value)
+
+    def test_a_torn_password_in_a_variable_is_not_repeated(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SHOP", f"postgresql://ann:a/{SECRET}@db.example/shop")
+        with pytest.raises(UsageProblem, match="percent-encode") as caught:
+            resolve_dsn("env:SHOP")
+        assert SECRET not in str(caught.value)
+
+    def test_an_encoded_password_and_many_hosts(self) -> None:
+        given = conninfo_to_dict(resolve_dsn("postgresql://ann:a%2F%40b@one:5432,two:5433/shop"))
+        assert (given["password"], given["host"], given["port"]) == ("a/@b", "one,two", "5432,5433")
 
 
 class TestRedacted:
@@ -154,7 +173,9 @@ def dropping_options(server: Server) -> Iterator[str]:
                 ]
                 body = struct.pack("!I", 196608) + b"".join(b"%s\0%s\0" % pair for pair in pairs) + b"\0"
                 upstream.sendall(struct.pack("!I", len(body) + 4) + body)
-                client.sendall(upstream.recv(65536))  # authentication, parameters, ready: one small answer
+                while answer := upstream.recv(65536):  # each is small: a challenge, or parameters and ready
+                    client.sendall(answer)
+                    upstream.sendall(client.recv(65536))
 
         thread = threading.Thread(target=serve)
         thread.start()

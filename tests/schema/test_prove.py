@@ -18,9 +18,9 @@ from data_platform.postgres.server import Server
 from data_platform.postgres.synthetic import Generator
 from data_platform.schema.prove import report
 from data_platform.schema.prove.attempts import Trials
-from data_platform.schema.prove.checklist import checklist
 from data_platform.schema.prove.constraints import probe_constraints
 from data_platform.schema.prove.deletes import probe_deletes
+from data_platform.schema.prove.findings import findings
 from data_platform.schema.prove.prove import Plan, prove
 from data_platform.schema.prove.result import Probe, Proof
 from data_platform.schema.render import statements
@@ -67,12 +67,12 @@ class TestARightDesign:
         assert written.rows == 1
 
     def test_an_index_without_a_reason_is_a_finding(self, shop: Proof) -> None:
-        found = [finding for finding in report.findings(design(SHOP), shop) if finding.rule == "index-unused"]
+        found = [finding for finding in findings(design(SHOP), shop) if finding.rule == "index-unused"]
         assert [finding.object for finding in found] == ["public.orders.orders_total_idx"]
         assert found[0].line
 
     def test_the_json_has_the_keys_of_the_contract(self, shop: Proof) -> None:
-        told = report.result(shop, checklist(shop, ()))
+        told = report.result(shop)
         assert {"verdict", "server_version", "rows", "access_patterns", "constraints", "checklist"} <= set(
             told
         )
@@ -128,9 +128,9 @@ access_patterns: {few: {sql: "SELECT id FROM t WHERE a = :a", parameters: {a: in
 """
         wrong = design(text)
         proof = prove(wrong, server, Plan(default_rows=3000))
-        checks = {str(check.claim): check.state for check in checklist(proof, ())}
+        checks = {str(check.claim): check.state for check in proof.checks}
         assert checks["Indexes on frequently queried columns"] == "failed"
-        assert "pattern-reads-whole-table" in {finding.rule for finding in report.findings(wrong, proof)}
+        assert "pattern-reads-whole-table" in {finding.rule for finding in findings(wrong, proof)}
 
     @pytest.mark.parametrize(
         "expression",
@@ -143,6 +143,67 @@ access_patterns: {{steal: {{sql: "SELECT {expression}"}}}}
 """
         proof = prove(design(text), server, Plan(default_rows=1))
         assert "42501" in (proof.patterns[0].error or "")
+
+    def test_a_pattern_that_returns_far_too_much(self, server: Server) -> None:
+        text = """
+tables: {t: {columns: {a: integer}}}
+access_patterns: {flood: {sql: "SELECT x.a FROM t AS x, t AS y, t AS z"}}
+"""
+        proof = prove(design(text), server, ROWS)
+        assert "returns more than 100,000 rows" in (proof.patterns[0].error or "")
+
+    def test_a_killed_backend_ends_the_run_and_not_the_tool(self, server: Server) -> None:
+        text = """
+tables: {t: {columns: {a: integer}}}
+access_patterns: {suicide: {sql: "SELECT pg_terminate_backend(pg_backend_pid())"}}
+"""
+        proof = prove(design(text), server, Plan(default_rows=1))
+        assert proof.verdict == "failed"
+        assert "57P01" in (proof.patterns[0].error or "")
+        assert proof.broken is not None
+
+    def test_a_default_that_cannot_be_evaluated(self, server: Server) -> None:
+        text = (
+            "tables: {t: {columns: {a: {type: text, default: \"pg_read_file('/etc/passwd')\"}, b: integer}}}"
+        )
+        proof = prove(design(text), server, Plan(default_rows=5))
+        assert proof.verdict == "failed"
+        assert [p.state for p in proof.constraints if p.kind == "default"] == ["failed"]
+
+    def test_an_extension_that_reaches_beyond_the_database(self, server: Server) -> None:
+        proof = prove(design("extensions: [dblink]\ntables: {t: {columns: {a: int}}}"), server, ROWS)
+        assert proof.verdict == "not_provable"
+        assert "dblink" in proof.reasons[0]
+
+    def test_ids_as_an_array(self, server: Server) -> None:
+        text = """
+tables: {t: {columns: {id: {type: bigint, primary_key: true}, name: text, tags: "text[]"}}}
+access_patterns:
+  some: {sql: "SELECT name FROM t WHERE id = ANY(:ids)", parameters: {ids: "bigint[]"}, expected_rows: 5}
+  named: {sql: "SELECT id FROM t WHERE name = ANY(:names)", parameters: {names: "text[]"}, expected_rows: 5}
+  tagged: {sql: "SELECT id FROM t WHERE :tag = ANY(tags)", parameters: {tag: text}, expected_rows: 5}
+"""
+        proof = prove(design(text), server, ROWS)
+        assert [measured.error for measured in proof.patterns] == [None, None, None]
+        assert [measured.rows > 0 for measured in proof.patterns] == [True, True, True]
+
+    def test_a_check_that_compares_with_the_identity(self, server: Server) -> None:
+        text = """
+tables:
+  t:
+    columns:
+      id: {type: bigint, identity: always, primary_key: true}
+      up: {type: bigint, nullable: true, references: {table: t, on_delete: cascade}}
+    checks: {not_own_parent: up <> id}
+"""
+        proof = prove(design(text), server, ROWS)
+        assert {(p.constraint, p.state) for p in proof.constraints if p.kind == "check"} == {
+            ("not_own_parent", "proven")
+        }
+
+    def test_no_rows_is_no_proof(self, server: Server) -> None:
+        proof = prove(design("tables: {t: {columns: {a: int}}}"), server, Plan(default_rows=0))
+        assert proof.verdict == "not_provable"
 
     def test_patterns_cannot_leave_their_transaction(self, server: Server) -> None:
         """A write is rolled back, so a second pattern does not see it."""
@@ -273,4 +334,5 @@ def test_plan_takes_the_smaller_of_ten_thousand_and_what_is_expected() -> None:
     few, many = Name("public", "few"), Name("public", "many")
     assert Plan().rows_of(small) == {few: 12, many: 10_000}
     assert Plan(default_rows=7).rows_of(small) == {few: 7, many: 7}
+    assert Plan(default_rows=50_000).rows_of(small) == {few: 12, many: 50_000}
     assert Plan(rows={many: 3}).rows_of(small) == {few: 12, many: 3}

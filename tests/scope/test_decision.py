@@ -213,10 +213,23 @@ def test_a_password_is_found_and_never_shown(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["postgres://app@db/x", "postgres://app:$PW@db/x", "https://example.org/a:b@c"]
+    "url",
+    [
+        "postgres://app@db/x",
+        "postgres://app:$PW@db/x",
+        "https://example.org/a:b@c",
+        "http://localhost:8080/@x",
+    ],
 )
 def test_a_url_without_a_password_is_no_leak(project: Project, url: str) -> None:
     assert "leaks" not in check(project(STORES.replace("env:CUSTOMER_DB_URL", url))).details
+
+
+def test_a_password_in_a_query_is_found_and_never_shown(project: Project) -> None:
+    text = STORES.replace("env:CUSTOMER_DB_URL", "postgres://db.internal/customer?user=app&password=hunter2")
+    decision = check(project(text), "Customer DB")
+    assert (decision.verdict, decision.details["leaks"]) == ("owned", [24])
+    assert "hunter2" not in decision.message + str(decision.to_json())
 
 
 def test_the_stores_are_listed(project: Project) -> None:

@@ -57,3 +57,27 @@ def test_keys_are_stable(text: str) -> None:
 def test_removing_passwords_twice_is_removing_them_once(text: str) -> None:
     once = without_passwords(text)
     assert without_passwords(once) == once
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("see postgres://u:SECRET@h/db now", "see postgres://u:***@h/db now"),
+        ("postgresql://u:a/SECRET@h/db", "postgresql://u:***@h/db"),
+        ("postgresql:/u:SE@CRET#x@h/db, and", "postgresql:/u:***@h/db, and"),
+        ("postgres://u:%40SECRET@h", "postgres://u:***@h"),
+        ("postgres://u:$PW@h postgres://u:%PW%@h", "postgres://u:$PW@h postgres://u:%PW%@h"),
+        ("h/db?password=SECRET&sslmode=x end", "h/db?password=*** end"),
+        ("sslpassword = SECRET PWD='a SECRET' x", "sslpassword = *** PWD=*** x"),
+        ('passwd="a \\" SECRET" x', "passwd=*** x"),
+        ("password=$PW password= and password", "password=$PW password= and password"),
+    ],
+)
+def test_passwords_are_hidden(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
+
+
+@given(st.text("ad:/@ $='\"pws"))
+def test_hiding_settings_twice_is_hiding_them_once(text: str) -> None:
+    once = without_passwords(f"{text}password{text}pwd={text}")
+    assert without_passwords(once) == once

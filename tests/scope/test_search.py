@@ -59,6 +59,13 @@ def test_imports_are_followed_five_deep(project: Project) -> None:
     assert check(root).file == str(Path("d", "5.md"))
 
 
+def test_a_file_reached_again_on_a_shorter_way_is_followed_from_there(project: Project) -> None:
+    files = {f"{n}.md": f"@{n + 1}.md" for n in range(1, 6)}
+    root = project({"CLAUDE.md": "@1.md\n@5.md\n", **files, "6.md": TABLES})
+    decision = check(root, "Customer DB")
+    assert (decision.verdict, decision.file) == ("owned", "6.md")
+
+
 def test_the_own_text_counts_before_imports_and_imports_before_the_next_file(project: Project) -> None:
     root = project({"CLAUDE.md": f"@a.md\n{TABLES}", "a.md": BULLETS, ".claude/CLAUDE.md": BULLETS})
     assert check(root).file == "CLAUDE.md"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -415,3 +416,19 @@ def _as_texts(data: Any) -> Any:
     if isinstance(data, list):
         return [_as_texts(value) for value in data]
     return "scalar"
+
+
+# --- files ---
+
+
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "link").symlink_to("fifo")
+    for path in (tmp_path / "fifo", tmp_path / "link", Path("/dev/zero")):
+        with pytest.raises(UsageProblem, match="not a regular file"):
+            document.read(path)
+    with pytest.raises(UsageProblem, match="a directory"):
+        document.read(tmp_path)
+    (tmp_path / "spec.yaml").write_text("a: 1")
+    (tmp_path / "good").symlink_to("spec.yaml")
+    assert document.read(tmp_path / "good").data == {"a": 1}

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import postgast
+import psycopg
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from data_platform.model.database import Name
+from data_platform.postgres.server import Database
 from data_platform.sql import text
 from data_platform.sql.templates import render
 from data_platform.sql.text import NotSql, Sql
@@ -51,6 +54,10 @@ FRAGMENTS = st.lists(
             "\t",
             "\xa0",
             "\x00",
+            "\x1b",
+            "\x85",
+            "\u200d",
+            "\u202e",
             "é",
             "0",
             "1.5",
@@ -94,8 +101,11 @@ FRAGMENTS = st.lists(
         ]
     ),
     max_size=12,
-).map(" ".join) | st.lists(st.sampled_from(list("()[]'\";,$-/*.ab1=: \n\\é")), max_size=14).map("".join)
+).map(" ".join) | st.lists(st.sampled_from(list("()[]'\";,$-/*.ab1=: \n\\é\r\x7f\u2066")), max_size=14).map("".join)
 HOSTILE = ANY | FRAGMENTS
+
+HIDDEN = [*map(chr, (*range(1, 9), 11, 12, *range(14, 32), *range(0x7F, 0xA0))), "\u061c", "\ufeff"]
+HIDDEN += map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x206A)))
 
 TYPES = [
     "int",
@@ -253,7 +263,7 @@ def test_a_literal_is_that_text_whatever_standard_conforming_strings_is(raw: str
     value = _made("literal", raw)
     if value is None:
         return
-    if "\\" in raw:
+    if "\\" in raw or any(character in raw for character in ["\r", *HIDDEN]):
         assert value.startswith("E'"), "a plain constant would mean something else when the setting is off"
     else:
         assert value == "'" + raw.replace("'", "''") + "'"
@@ -286,6 +296,94 @@ def test_storage_parameters_are_as_many_and_hold_that_text(raw: dict[str, str]) 
         assume(False)
     (statement,) = postgast.parse(f"CREATE INDEX ON t (a) WITH ({made})").stmts
     assert [item.def_elem.defname for item in statement.stmt.index_stmt.options] == list(raw)
+
+
+# --- what nobody would see ---
+
+
+@pytest.mark.parametrize(
+    ("raw", "made"),
+    [
+        ("a\u202eb", r'U&"a\202Eb"'),
+        ('\\"\n', r'U&"\\""\000A"'),
+        ("\t", r'U&"\0009"'),
+        ("\x9f\ufeff", r'U&"\009F\FEFF"'),
+        ('\\"', r'"\"""'),
+        ("\u2028é", '"\u2028é"'),
+    ],
+)
+def test_a_name_shows_what_is_in_it(raw: str, made: str) -> None:
+    assert text.identifier(raw) == made
+
+
+@pytest.mark.parametrize(
+    ("raw", "made"),
+    [
+        ("a\u202eb", r"E'a\u202Eb'"),
+        ("\\'\x1b", r"E'\\''\u001B'"),
+        ("\r\n\t", "E'\\u000D\n\t'"),
+        ("a\n\tb", "'a\n\tb'"),
+        ("\\", r"E'\\'"),
+    ],
+)
+def test_a_value_shows_what_is_in_it(raw: str, made: str) -> None:
+    assert text.literal(raw) == made
+
+
+@given(HOSTILE)
+def test_no_name_and_no_value_hides_anything(raw: str) -> None:
+    for made in (_made("identifier", raw), _made("literal", raw)):
+        assert made is None or not any(character in made for character in HIDDEN)
+
+
+@pytest.mark.parametrize("what", ["type_name", "expression", "operator", "default_clause"])
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_the_author_cannot_hide_anything(what: str, hidden: str) -> None:
+    raw = {"type_name": ' "a{}"', "operator": "={}="}.get(what, " 'a{}' ").format(hidden)
+    with pytest.raises(NotSql) as caught:
+        getattr(text, what)(raw)
+    name = f"U+{ord(hidden):04X}"
+    assert (
+        str(caught.value)
+        == f"an invisible character ({name}) is not allowed here; write it as an escape"
+    )
+    assert caught.value.offset == raw.index(hidden)
+
+
+@pytest.mark.parametrize("raw", [r"E'\u202E'", r"U&'\202E'", r'U&"\202E" > 0', "a\n\t\r+ 1", "'\u00a0'"])
+def test_the_author_can_write_it_as_an_escape(raw: str) -> None:
+    assert text.expression(raw) == raw
+
+
+def test_what_a_server_printed_can_be_read() -> None:
+    assert text.expression_tree('"\u202e" IS NOT NULL').HasField("null_test")
+
+
+def test_hidden_characters_come_back_from_the_server(database: Database) -> None:
+    raw = "\\'\"\t\n\r" + "".join(HIDDEN)
+    names = [f"{place}{raw[at : at + 15]}" for place, at in enumerate(range(0, len(raw), 15))]
+    with psycopg.connect(database.conninfo, autocommit=True) as connection:
+        for conforming in ("on", "off"):
+            connection.execute(f"SET standard_conforming_strings = {conforming}".encode())
+            with connection.transaction(force_rollback=True):
+                row = connection.execute(f"SELECT {text.literal(raw)}".encode()).fetchone()
+                assert row == (raw,)
+                for name in names:
+                    table = text.qualified(name, name)
+                    connection.execute(f"CREATE SCHEMA {text.identifier(name)}".encode())
+                    connection.execute(f"CREATE TABLE {table} ({text.identifier(name)} int)".encode())
+                    query = "SELECT attname FROM pg_attribute WHERE attnum > 0 AND attrelid = {}::regclass"
+                    found = connection.execute(query.format(text.relation_literal(Name(name, name))).encode())
+                    assert found.fetchall() == [(name,)]
+
+
+@given(HOSTILE)
+def test_a_relation_literal_is_two_quoted_names(raw: str) -> None:
+    try:
+        made = text.relation_literal(Name("public", raw))
+    except NotSql:
+        return
+    assert _target(f"SELECT {made}").a_const.sval.sval == '"public"."' + raw.replace('"', '""') + '"'
 
 
 # --- types ---

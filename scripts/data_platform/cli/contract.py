@@ -13,6 +13,8 @@ from types import MappingProxyType, SimpleNamespace
 from data_platform.cli.answer import Answer
 from data_platform.record import TYPE_CHECKING, record, replace
 from data_platform.scope.decision import Decision, check
+from data_platform.scope.messages import echo
+from data_platform.scope.names import store_key
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -65,11 +67,21 @@ class Invocation:
     def require_store(self, name: str | None) -> Invocation:
         """Ask the gate about the store that a spec names; for None, or in an ungated command, nothing is asked.
 
-        Returns this invocation with that decision. Raises `Refused` (exit 4 or 5) when the store is not ours.
+        Returns this invocation with that decision. Raises `Refused` (exit 4 or 5) when the store is not ours,
+        and `UsageProblem` when `--store` named another one.
         """
         if name is None or self.decision is None:
             return self
-        return replace(self, decision=_ask(self.arguments.project, name))
+        decision = _ask(self.arguments.project, name)
+        given = self.arguments.store
+        if given is not None and store_key(given) != store_key(name):
+            from data_platform.errors import UsageProblem  # noqa: PLC0415
+
+            raise UsageProblem(
+                f"--store says `{echo(given)}`, but the spec is for `{echo(name)}`",
+                try_="leave out --store, or give the spec of that store",
+            )
+        return replace(self, decision=decision)
 
     def write(self, files: Mapping[Path, str]) -> tuple[str, ...]:
         """`write_files` with this command line's `--force`; the result is `Outcome.artifacts`."""

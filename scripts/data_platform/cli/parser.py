@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from functools import partial
 from types import SimpleNamespace
@@ -42,4 +43,15 @@ def parse(command: Command, argv: Sequence[str]) -> SimpleNamespace:
     """The arguments. Raises `UsageProblem`; `--help` prints and raises `SystemExit`."""
     if command.passthrough and not {"-h", "--help"}.intersection(argv):
         argv = ["--", *argv]
-    return parser_of(command).parse_args(argv, SimpleNamespace())
+    parser = parser_of(command)
+    arguments, unknown = parser.parse_known_args(argv, SimpleNamespace())
+    if unknown:
+        parser.error(f"unrecognized arguments: {_without_values(unknown)}")
+    return arguments
+
+
+def _without_values(words: Sequence[str]) -> str:
+    """The options among these words, without the values beside them, which may be passwords."""
+    options = [found[0] for word in words if (found := re.match(r"--?[A-Za-z][A-Za-z0-9-]*", word))]
+    values = len(words) - len(options)
+    return ", ".join([*options, *([f"{values} more"] if values else [])])

@@ -119,7 +119,7 @@ def _declare_prove(parser: ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="N|table=N",
-        help="synthetic rows a table (default: 10000, or the model's own `rows:` where that is fewer)",
+        help="synthetic rows a table (default 10000); N keeps to the model's own `rows:` where that is fewer",
     )
     parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same rows (default: 1)")
     with_dsn(parser)
@@ -141,26 +141,24 @@ def proven(design: Design, plan: Plan, dsn: str | None, repeat: str) -> Outcome:
     from data_platform.cli.progress import progress  # noqa: PLC0415
     from data_platform.postgres.server import open_server  # noqa: PLC0415
     from data_platform.report.finding import in_order  # noqa: PLC0415
-    from data_platform.schema.lint import lint  # noqa: PLC0415
     from data_platform.schema.prove import report  # noqa: PLC0415
-    from data_platform.schema.prove.checklist import checklist  # noqa: PLC0415
+    from data_platform.schema.prove.findings import findings  # noqa: PLC0415
     from data_platform.schema.prove.prove import prove  # noqa: PLC0415
 
     with progress("starting PostgreSQL") as step, open_server(dsn) as server:
         proof = prove(design, server, plan, step)
-    checks = checklist(proof, lint(design))
     return Outcome(
-        text=report.report(design, proof, checks, repeat),
-        result=report.result(proof, checks),
-        findings=in_order(report.findings(design, proof)),
+        text=report.report(design, proof, repeat),
+        result=report.result(proof),
+        findings=in_order(findings(design, proof)),
         failed=proof.verdict != "proven",
     )
 
 
 def _plan(arguments: Any, design: Design) -> Plan:
-    from data_platform.schema.prove.prove import Plan  # noqa: PLC0415
+    from data_platform.schema.prove.prove import DEFAULT_ROWS, Plan  # noqa: PLC0415
 
-    default: int | None = None
+    default = DEFAULT_ROWS
     rows: dict[Name, int] = {}
     for text in arguments.rows:
         table, equals, number = text.rpartition("=")

@@ -46,7 +46,7 @@ def _leaks(decision: Decision) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             rule="password-in-scope",
-            severity="error",
+            severity="warning",  # the verdict is another matter: the store may well be ours
             message="a URL in this line holds a password, which everybody who reads the repository can read",
             evidence="parsed",
             file=decision.file,

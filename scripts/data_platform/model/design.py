@@ -85,6 +85,12 @@ class Design:
     table_keys: Mapping[Name, str] = field(default_factory=lambda: MappingProxyType({}))
     """Each table's key in the spec file."""
 
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        """The schemas under which the author's own SQL is read: the default one, public, those of extensions."""
+        placed = (extension.schema for extension in self.database.extensions if extension.schema)
+        return tuple(dict.fromkeys((self.default_schema, "public", *placed)))
+
     def mark(self, table: Name, *path: str) -> Mark | None:
         """Where that part of a table stands in the spec file, or the nearest part around it."""
         key = self.table_keys.get(table)

@@ -42,9 +42,8 @@ def canonical(connection: Connection, design: Design) -> Database:
     database = design.database
     types = sorted(database.types, key=lambda type_: type_.name)
     with connection.transaction(force_rollback=True):
-        path = dict.fromkeys((design.default_schema, "public"))
         connection.execute(f"CREATE SCHEMA {identifier(_SCHEMA)}")
-        connection.execute(f"SET LOCAL search_path TO {identifiers(path)}")
+        connection.execute(f"SET LOCAL search_path TO {identifiers(design.search_path)}")
         for number, type_ in enumerate(types):
             for sql in _type_pieces(number, type_):
                 connection.execute(sql)

@@ -8,6 +8,7 @@ One run is one directory, `<tmp>/dpe-<uid>/<token>/`:
     data/        what initdb made; it and the processes belong to the account of `server_account`
     socket/      the only way in
     log          what initdb and postgres said
+    password     the superuser's, for initdb to read; it ends with initdb
     owner.lock   held by the process that started the run, while it lives
 
 and the processes that carry the token in their command line (in -D, or as cluster_name), and one small System V
@@ -65,6 +66,7 @@ _SETTINGS: Mapping[str, str] = {
     "dynamic_shared_memory_type": "mmap",
     "shared_buffers": "128MB",
     "max_connections": "50",
+    "temp_file_limit": "2GB",  # what one session may spill: a join gone wrong must not fill the disk
     "listen_addresses": "",
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -73,7 +75,8 @@ _SETTINGS: Mapping[str, str] = {
 
 @contextmanager
 def running_cluster(settings: Mapping[str, str]) -> Iterator[str]:
-    """The conninfo of a new cluster's superuser; stopped and removed when the block ends.
+    """The conninfo of a new cluster's superuser, with a password: whoever else can reach the socket, even
+    untrusted SQL through an extension, does not get in. Stopped and removed when the block ends.
 
     `settings` go before ours. Raises EnvironmentProblem when it cannot be set up or does not start.
     """
@@ -142,6 +145,8 @@ def _claim(base: Path) -> _Run:
     with uninterrupted(), locked(base):  # nobody looks for abandoned runs before our lock is held
         path.mkdir()
         path.chmod(base.stat().st_mode & 0o777)  # whatever the umask
+        for private in ("owner.lock", "log"):  # the log holds statements, and postgres inherits it open
+            (path / private).touch(mode=0o600)
         lock = (path / "owner.lock").open("w")
         fcntl.flock(lock, fcntl.LOCK_EX)
     return _Run(path, lock)
@@ -160,18 +165,34 @@ def _start(run: _Run, programs: Path, account: Account, settings: Mapping[str, s
     }
     options = [f"--set={name}={value}" for name, value in {**_SETTINGS, **settings, **fixed}.items()]
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    access = ["--username=postgres", "--auth-local=trust", "--auth-host=reject"]
+    password = secrets.token_urlsafe(24)
+    password_file = _hand_over(run.path / "password", password, account)
+    access = ["--username=postgres", f"--pwfile={password_file}", "--auth-local=scram-sha-256"]
     # No clean-up of its own: that would hide the number of a shared memory segment which a crash left.
-    how = ["--no-sync", "--no-clean", *access, *locale, *options]
+    how = ["--no-sync", "--no-clean", *access, "--auth-host=reject", *locale, *options]
     _spawn(run, [programs / "initdb", *how, "-D", run.data], account)
     if run.child and run.child.wait() != 0:
         raise _failed(run, "initdb failed")
+    password_file.unlink()  # had initdb failed, it would go with the directory
     _spawn(run, [programs / "postgres", "-D", run.data], account)
     conninfo = make_conninfo(
-        host=str(run.socket), port=5432, user="postgres", dbname="postgres", application_name=APPLICATION_NAME
+        host=str(run.socket),
+        port=5432,
+        user="postgres",
+        password=password,
+        dbname="postgres",
+        application_name=APPLICATION_NAME,
     )
     _wait_until_ready(run, conninfo)
     return conninfo
+
+
+def _hand_over(path: Path, secret: str, account: Account) -> Path:
+    """Write a secret to a new file that only the account can read (and root)."""
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(f"{secret}\n")
+    account.own(path)
+    return path
 
 
 def _spawn(run: _Run, command: Sequence[str | Path], account: Account) -> None:

@@ -8,6 +8,7 @@ redacted(conninfo)               → text        the same address for people, wi
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import psycopg
@@ -19,6 +20,7 @@ APPLICATION_NAME = "dpe"
 
 _FORMS = "postgresql://user@host:port/dbname, env:NAME or service:NAME"
 _URL_PREFIXES = ("postgresql://", "postgres://")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SHOWN = ("service", "user", "host", "hostaddr", "port", "dbname")
 
 
@@ -29,9 +31,11 @@ def resolve_dsn(text: str) -> str:
     Raises UsageProblem, which never repeats the text since it may hold a password.
     """
     kind, _, name = text.partition(":")
-    if kind == "service" and name:
+    if kind in ("service", "env") and not _NAME.fullmatch(name):
+        raise UsageProblem(f"what follows {kind}: is no name", where="--dsn", expected=_FORMS)
+    if kind == "service":
         return make_conninfo(service=name)
-    if kind == "env" and name:
+    if kind == "env":
         value = os.environ.get(name, "").strip()
         if not value:
             raise UsageProblem(f"environment variable {name} is not set, or is empty", where=f"--dsn {text}")
@@ -100,7 +104,22 @@ def _with_limits(conninfo: str, limits: dict[str, str]) -> str:
 
 
 def _parsed(text: str, *, where: str) -> str:
-    return make_conninfo(**_dict(text, where=where))
+    given = _dict(text, where=where)
+    if text.startswith(_URL_PREFIXES):
+        _refuse_torn_password(given, where)
+    return make_conninfo(**given)
+
+
+def _refuse_torn_password(given: dict[str, Any], where: str) -> None:
+    """Of `//user:pass/word@host` libpq makes a port `pass` and a database `word@host`, and repeats them in errors."""
+    numbers = str(given.get("port") or "").replace(",", "")
+    if "@" in f"{given.get('host')}{given.get('dbname')}" or (numbers and not numbers.isdecimal()):
+        raise UsageProblem(
+            "the address cannot be read: its port is no number, or its host or database holds an @",
+            where=where,
+            expected=_FORMS,
+            try_="percent-encode it: a password's / is %2F, @ is %40, : is %3A, ? is %3F, # is %23",
+        )
 
 
 def _dict(text: str, *, where: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 from data_platform.errors import EnvironmentProblem
 from data_platform.postgres.cleanup import afterwards
 from data_platform.postgres.connect import connect, redacted
+from data_platform.postgres.extensions import require_provable
 
 _RIGHTS = """
 SELECT current_user, me.rolsuper, me.rolcreatedb, me.rolcreaterole,
@@ -127,6 +128,7 @@ def _create_owner(admin: psycopg.Connection, name: str, rights: Rights) -> str:
 
 
 def _create_extensions(admin_conninfo: str, extensions: Sequence[str]) -> None:
+    require_provable(extensions)
     if extensions:
         with connect(admin_conninfo, read_only=False) as admin:
             for extension in extensions:

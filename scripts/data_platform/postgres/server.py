@@ -19,9 +19,17 @@ from psycopg.conninfo import make_conninfo
 
 from data_platform.postgres.cluster import running_cluster
 from data_platform.postgres.connect import APPLICATION_NAME, connect, resolve_dsn
+from data_platform.postgres.extensions import PROVABLE_EXTENSIONS
 from data_platform.postgres.scratch import Database, checked_rights, open_scratch_database
 
-__all__ = ["Database", "Server", "available_extensions", "embedded_server", "open_server"]
+__all__ = [
+    "PROVABLE_EXTENSIONS",
+    "Database",
+    "Server",
+    "available_extensions",
+    "embedded_server",
+    "open_server",
+]
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,8 @@ class Server:
         dropped with it. If not, our role owns it, and untrusted SQL is kept from the server's files and
         programs but not from other databases of that role. A process killed by SIGKILL leaves database and
         role on a live server; both are called dpe_ and 16 hexadecimal digits.
-        Raises EnvironmentProblem when one of these cannot be made; what the block raises passes unchanged.
+        Raises EnvironmentProblem when one of these cannot be made, or an extension is not one of
+        `PROVABLE_EXTENSIONS`; what the block raises passes unchanged.
         """
         return open_scratch_database(self.conninfo, extensions, disposable=self.embedded)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from data_platform.model.design import Design
 from data_platform.report.finding import Finding, in_order
-from data_platform.schema.rules import columns, indexes, keys, patterns, shape, vectors, whole
+from data_platform.schema.rules import columns, indexes, keys, patterns, shape, vectors, versions, whole
 from data_platform.schema.rules.rule import Rule, Subject
 
 RULES: tuple[Rule, ...] = tuple(
     found
-    for room in (keys, columns, shape, indexes, patterns, vectors, whole)
+    for room in (keys, columns, shape, indexes, patterns, vectors, versions, whole)
     for found in vars(room).values()
     if isinstance(found, Rule)
 )

@@ -117,15 +117,10 @@ def _file(design: Design, again: str, made: tuple[Statement, ...]) -> str:
 
 
 def _search_path(design: Design) -> list[Sql]:
-    if design.default_schema == "public":
+    if design.search_path == ("public",):
         return []
     # public first: what is left unqualified in the DDL itself is in public.
-    return [render("ddl/search_path.sql.j2", schemas=("public", design.default_schema))]
-
-
-def search_path(design: Design) -> tuple[str, ...]:
-    """The schemas under which the author's queries are read."""
-    return tuple(dict.fromkeys((design.default_schema, "public")))
+    return [render("ddl/search_path.sql.j2", schemas=dict.fromkeys(("public", *design.search_path)))]
 
 
 def _setup(design: Design) -> Iterator[Statement]:

@@ -39,7 +39,8 @@ class Search:
     def __init__(self, project: str | os.PathLike[str]) -> None:
         self.project = os.path.realpath(project)
         self.notes: list[str] = []
-        self._seen: set[str] = set()
+        self._depths: dict[str, int] = {}  # the smallest in which each file was reached
+        self._imported: dict[str, list[str]] = {}
 
     def documents(self) -> Iterator[Document]:
         """Every document in the order in which they count."""
@@ -52,16 +53,19 @@ class Search:
                 yield from self._with_imports(path, level)
 
     def _with_imports(self, path: str, level: int, depth: int = 0) -> Iterator[Document]:
+        """The file, then what it imports. A file that is reached again on a shorter way is followed further."""
         real = os.path.realpath(path)
-        if real in self._seen or len(self._seen) >= _FILES:
+        known = self._depths.get(real)
+        if len(self._depths) >= _FILES if known is None else known <= depth:
             return
-        self._seen.add(real)
-        text = self._text(path)
-        if text is None:
-            return
-        yield Document(path, text, level)
+        self._depths[real] = depth
+        if known is None:
+            text = self._text(path)
+            if text is not None:
+                yield Document(path, text, level)
+            self._imported[real] = _imports(path, text or "")
         if depth < _IMPORT_DEPTH:
-            for imported in _imports(path, text):
+            for imported in self._imported[real]:
                 yield from self._with_imports(imported, level, depth + 1)
 
     def _text(self, path: str) -> str | None:

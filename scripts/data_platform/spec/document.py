@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import codecs
 import hashlib
+import os
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,17 +102,26 @@ def read(path: Path) -> Document:
     """The spec in the file `path`; SpecProblem or UsageProblem when it cannot be read."""
     shown = _printable(str(path))
     try:
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except IsADirectoryError:
-        raise UsageProblem("this is a directory", where=shown, expected="a YAML file") from None
+        raw = _read(path)
     except FileNotFoundError:
         raise UsageProblem(
             "no such file", where=shown, expected="a YAML spec", try_="dpe spec example model > model.yaml"
         ) from None
     except OSError as error:
         raise UsageProblem(f"cannot be read: {error.strerror}", where=shown) from None
+    if raw is None:
+        what = "this is a directory" if path.is_dir() else "this is not a regular file"
+        raise UsageProblem(what, where=shown, expected="a YAML file")
     return parse(raw, shown)
+
+
+def _read(path: Path) -> bytes | None:
+    """At most a byte over the limit, or None for anything but a regular file (a FIFO would wait for ever)."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        return None
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    with os.fdopen(handle, "rb") as stream:
+        return stream.read(MAX_BYTES + 1) if stat.S_ISREG(os.fstat(handle).st_mode) else None
 
 
 def parse(raw: bytes, file: str) -> Document:

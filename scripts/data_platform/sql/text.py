@@ -1,7 +1,8 @@
 """The only way to SQL text: every function here returns `Sql`, and templates print nothing else.
 
 A name is quoted, a value becomes a literal, a type or an expression is accepted only if PostgreSQL's grammar reads it
-as exactly one type or one expression.
+as exactly one type or one expression. What the DDL shows is what it says: control and direction characters in a name or
+a value are written as escapes, and refused in what the author wrote as SQL.
 """
 
 from __future__ import annotations
@@ -27,6 +28,14 @@ _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 _OPENING = {"(": ")", "[": "]"}
 _SPACE = " \t\n\r\f\v"
 """What the server's lexer skips; to it a no-break space is a letter."""
+
+_CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+_FORMATS = r"\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff"
+"""Invisible, or changing the direction of what follows; like the controls none is above U+FFFF."""
+
+_HIDDEN = re.compile(f"[{_CONTROLS}{_FORMATS}]")
+_HIDDEN_IN_VALUE = re.compile(rf"[{_CONTROLS}{_FORMATS}\r]")
+_HIDDEN_IN_NAME = re.compile(rf"[{_CONTROLS}{_FORMATS}\r\n\t]")
 
 
 class Sql(str):
@@ -66,11 +75,19 @@ def check_identifier(name: str) -> None:
 
 @lru_cache(maxsize=65536)
 def identifier(name: str) -> Sql:
-    """`name` as an identifier, quoted when it must be."""
+    """`name` as an identifier, quoted when it must be, and U&"" where it holds what nobody would see."""
     check_identifier(name)
     if _PLAIN.match(name) and _keyword_kind(name) in _BARE:
         return Sql(name)
-    return Sql('"' + name.replace('"', '""') + '"')
+    quoted = _quoted(name)
+    if not _HIDDEN_IN_NAME.search(name):
+        return Sql(quoted)
+    escaped = _HIDDEN_IN_NAME.sub(lambda found: f"\\{ord(found[0]):04X}", quoted.replace("\\", "\\\\"))
+    return Sql(f"U&{escaped}")
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _keyword_kind(word: str) -> int:
@@ -90,6 +107,13 @@ def identifiers(names: Iterable[str]) -> Sql:
 def qualified_name(name: _Qualified) -> Sql:
     """`schema.name`; the schema public, which is on every search path, is left out."""
     return identifier(name.name) if name.schema == "public" else qualified(name.schema, name.name)
+
+
+def relation_literal(name: _Qualified) -> Sql:
+    """`schema.name` as a constant for ::regclass, which reads quotes in it but no U&""."""
+    for part in (name.schema, name.name):
+        check_identifier(part)
+    return literal(f"{_quoted(name.schema)}.{_quoted(name.name)}")
 
 
 def dotted(text: str) -> Sql:
@@ -142,16 +166,22 @@ def body(text: str) -> Sql:
 
 
 def literal(value: str) -> Sql:
-    """`value` as a string constant, in the form that no server setting can change (E'' where it has a backslash)."""
+    """`value` as a string constant, in the form that no server setting can change.
+
+    That is E'' where it has a backslash, or a character that nobody would see, which becomes an escape.
+    """
     _check_text(value)
-    return Sql(psycopg_sql.quote(value).strip(" "))
+    if not _HIDDEN_IN_VALUE.search(value):
+        return Sql(psycopg_sql.quote(value).strip(" "))
+    escaped = value.replace("\\", "\\\\").replace("'", "''")
+    return Sql("E'" + _HIDDEN_IN_VALUE.sub(lambda found: f"\\u{ord(found[0]):04X}", escaped) + "'")
 
 
 @lru_cache(maxsize=65536)
 def type_name(text: str) -> Sql:
     """`text` if it is exactly one type, such as `numeric(10, 2)[]`."""
     # A SQL/JSON or function call cannot follow "::", so a lone cast in the tree means a lone type in the text.
-    target = _only_target(_balanced(text), "SELECT NULL::", "")
+    target = _only_target(_balanced(_visible(text)), "SELECT NULL::", "")
     if not target.HasField("type_cast") or target.type_cast.type_name.setof:
         raise NotSql("not a type")
     cast = target.type_cast
@@ -172,7 +202,7 @@ def expression(text: str) -> Sql:
 
     Subqueries and parameters are refused: PostgreSQL allows them in no constraint, default, generated column or index.
     """
-    target = expression_tree(text)
+    target = expression_tree(_visible(text))
     for kind, what in _NOT_ALONE.items():
         if next(postgast.find_nodes(target, kind), None) is not None:
             raise NotSql(f"{what} is not allowed here")
@@ -187,7 +217,10 @@ _NOT_ALONE = {
 
 
 def expression_tree(text: str) -> postgast.pg_query_pb2.Node:
-    """The parse tree of one expression; NotSql if `text` is something else."""
+    """The parse tree of one expression; NotSql if `text` is something else.
+
+    Also of what a server printed, which holds every character of a name as it is.
+    """
     return _only_target(_balanced(text), "SELECT (", ")")
 
 
@@ -215,7 +248,7 @@ def _stands_bare(checked: Sql) -> bool:
 @lru_cache(maxsize=4096)
 def operator(text: str) -> Sql:
     """`text` if it is one operator, such as `&&` or `OPERATOR(public.=)`."""
-    tree = _only_target(_balanced(text), "SELECT a ", " b")
+    tree = _only_target(_balanced(_visible(text)), "SELECT a ", " b")
     whole = tree.HasField("a_expr") and tree.a_expr.kind == postgast.pg_query_pb2.AEXPR_OP
     # Exactly our own a and b: in `= b.` the grammar would take the name for a part of what follows.
     sides = [
@@ -225,6 +258,17 @@ def operator(text: str) -> Sql:
     if not whole or sides != [["a"], ["b"]]:
         raise NotSql("not an operator")
     return Sql(text.strip(_SPACE))
+
+
+def _visible(text: str) -> str:
+    """`text` if a reader sees all that is in it; what the callers strip at its ends does not count."""
+    found = _HIDDEN.search(text.rstrip(_SPACE), len(text) - len(text.lstrip(_SPACE)))
+    if found is not None and found[0] != "\0":
+        name = f"U+{ord(found[0]):04X}"
+        raise NotSql(
+            f"an invisible character ({name}) is not allowed here; write it as an escape", found.start()
+        )
+    return text
 
 
 def _balanced(text: str) -> str:

@@ -33,7 +33,7 @@ from data_platform.schema.prove.breaking import (
     constants_of,
     names_in,
 )
-from data_platform.schema.prove.result import Probe
+from data_platform.schema.prove.result import DEFAULT, Probe
 from data_platform.sql.text import identifier, literal, qualified_name
 
 Key = PrimaryKey | Unique | Index
@@ -41,6 +41,8 @@ Key = PrimaryKey | Unique | Index
 NOT_NULL, FOREIGN_KEY, UNIQUE, CHECK, EXCLUSION = "23502", "23503", "23505", "23514", "23P01"
 BAD_TEXT = "22P02"
 MAX_ATTEMPTS = 150
+OWN_STEP, ABSENT_STEP = 1000, 2000
+"""How far above the highest value a new row's own number lies, and one that no row has."""
 MAX_ROWS = 5
 """Existing rows whose key is tried."""
 
@@ -76,6 +78,7 @@ class _Prober:
                     for kind, name in _claims(table)
                 )
                 return
+            yield from self._defaults(table, valid)
             yield from self._not_nulls(table, valid)
             keys: list[Key] = [key for key in (table.primary_key, *table.uniques) if key]
             keys += [index for index in table.indexes if index.unique]
@@ -90,10 +93,29 @@ class _Prober:
 
     def _complete(self, table: Table, row: Row | None) -> Row | None:
         """With values for identity columns too, so that a check that compares them can be broken."""
-        missing = [column.name for column in table.columns if column.identity and row and column.name not in row]
+        missing = [
+            column.name for column in table.columns if column.identity and row and column.name not in row
+        ]
         return {**row, **{name: self._beyond(table, name) or "1" for name in missing}} if row else None
 
     # --- one kind of constraint each ---
+
+    def _defaults(self, table: Table, valid: Row) -> Iterator[Probe]:
+        """A row that leaves the column out must be accepted, or the default is of no use."""
+        for column in table.columns:
+            if column.default is None or column.name not in valid:
+                continue
+            rest = {name: value for name, value in valid.items() if name != column.name}
+            attempt = self.trials.attempt(table, rest)
+            if attempt.sqlstate is None:
+                yield _probe(DEFAULT, table, column.name, "proven", "a row without it was accepted")
+            elif attempt.sqlstate in (NOT_NULL, FOREIGN_KEY, UNIQUE, CHECK, EXCLUSION):
+                told = f"a row without it was refused by `{attempt.constraint or attempt.column}`"
+                yield _probe(DEFAULT, table, column.name, "not checked", told)
+            else:
+                yield _probe(
+                    DEFAULT, table, column.name, "failed", f"it cannot be evaluated: `{attempt.message}`"
+                )
 
     def _not_nulls(self, table: Table, valid: Row) -> Iterator[Probe]:
         for column in table.columns:
@@ -222,12 +244,13 @@ class _Prober:
     def _absent_key(self, key: ForeignKey) -> tuple[str, ...] | None:
         target = self.trials.database.table(key.target)
         fresh = self.trials.generator.fresh(self.trials.connection, target.name) or {}
-        values = [fresh.get(name) or self._beyond(target, name) for name in key.target_columns]
+        values = [fresh.get(name) or self._beyond(target, name, ABSENT_STEP) for name in key.target_columns]
         return tuple(value for value in values if value is not None) if None not in values else None
 
-    def _beyond(self, table: Table, column: str) -> str | None:
-        """A number that no row of the table has."""
-        query = f"SELECT (max({identifier(column)}) + 1000)::text FROM {qualified_name(table.name)}"  # noqa: S608
+    def _beyond(self, table: Table, column: str, step: int = OWN_STEP) -> str | None:
+        """A number that no row of the table has: `step` above the highest."""
+        name = identifier(column)
+        query = f"SELECT (coalesce(max({name}), 0) + {step})::text FROM {qualified_name(table.name)}"  # noqa: S608
         try:
             with self.trials.connection.transaction():
                 row = self.trials.connection.execute(query.encode()).fetchone()

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from data_platform.model.database import Name
+from data_platform.model.database import Database, Name
 from data_platform.model.design import AccessPattern, Parameter
 from data_platform.postgres.synthetic import Generator
 from data_platform.schema.prove.result import Measured, Scan
@@ -23,10 +23,14 @@ Values = tuple[str | None, ...]
 
 SETS = 20
 """Different sets of parameter values for each pattern."""
+COLLECTED = 5
+"""Elements of a parameter that is an array, such as the ids in `= ANY(:ids)`."""
 PLANNED_SETS = 3
 """Plans depend on the values, so more than one set is explained."""
 MAX_EXECUTIONS = 60
 MAX_SECONDS = 1.0
+MAX_RESULT_ROWS = 100_000
+MAX_RESULT_CHARACTERS = 100_000_000
 STATEMENT_TIMEOUT_MS = 30_000
 
 # Stand-ins for parameters that nothing in the statement ties to a column.
@@ -50,9 +54,10 @@ _FREE_VALUES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Bench:
-    """What measuring needs: a connection of its own in autocommit, the generator, the author's search path."""
+    """What measuring needs: a connection in autocommit, the catalog, the generator, the author's search path."""
 
     connection: Connection
+    database: Database
     generator: Generator
     search_path: tuple[str, ...]
 
@@ -66,6 +71,8 @@ def measure(bench: Bench, pattern: AccessPattern) -> Measured:
             times, rows = _timed(bench.connection, sets)
             plans = [_explained(bench.connection, values) for values in sets[:PLANNED_SETS]]
             usable = _usable_indexes(bench.connection, sets[:PLANNED_SETS])
+    except _TooMuch as much:
+        return Measured(pattern=pattern, error=str(much))
     except psycopg.Error as error:
         return Measured(pattern=pattern, error=_said(error))
     return Measured(
@@ -100,7 +107,7 @@ def _nothing_stays(bench: Bench) -> Iterator[None]:
         try:
             yield
         finally:
-            if bench.connection.info.transaction_status != psycopg.pq.TransactionStatus.INERROR:
+            if bench.connection.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
                 bench.connection.execute("DEALLOCATE ALL")
 
 
@@ -120,7 +127,7 @@ def _timed(connection: Connection, sets: list[Values]) -> tuple[list[float], lis
     times: list[float] = []
     rows: list[int] = []
     deadline = time.perf_counter() + MAX_SECONDS
-    _run_once(connection, sets[0])  # the first execution pays for cold caches
+    _warm_up(connection, sets[0])
     while len(times) < MAX_EXECUTIONS:
         values = sets[len(times) % len(sets)]
         elapsed, count = _run_once(connection, values)
@@ -129,6 +136,27 @@ def _timed(connection: Connection, sets: list[Values]) -> tuple[list[float], lis
         if time.perf_counter() > deadline and len(times) >= min(3, len(sets)):
             break
     return times, rows
+
+
+class _TooMuch(Exception):
+    """A result that no application would take at once; the words say how large it is."""
+
+
+def _warm_up(connection: Connection, values: Values) -> None:
+    """The first execution pays for cold caches, and shows whether the client can hold what comes back."""
+    with connection.transaction(force_rollback=True), connection.cursor() as cursor:
+        size = 0
+        try:
+            for count, row in enumerate(cursor.stream(_call(values)), 1):
+                size += sum(len(str(value)) for value in row)
+                if count > MAX_RESULT_ROWS or size > MAX_RESULT_CHARACTERS:
+                    raise _TooMuch(
+                        f"returns more than {MAX_RESULT_ROWS:,} rows or {MAX_RESULT_CHARACTERS:,} characters"
+                    )
+        except psycopg.ProgrammingError as error:
+            if error.sqlstate is not None:
+                raise
+            # The driver's own word for a statement that returns no rows.
 
 
 def _run_once(connection: Connection, values: Values) -> tuple[float, int]:
@@ -214,29 +242,43 @@ def _value_sets(bench: Bench, pattern: AccessPattern) -> list[Values]:
     """`SETS` tuples of input texts; parameters that come from one table come from the same of its rows."""
     if not pattern.parameters:
         return [()]
+    sources = {p.name: _source(bench.database, p) for p in pattern.parameters if p.column and not p.inserted}
+    tables = sorted({source.table for source in sources.values()})
     held = {
-        table: _sampled(bench.connection, table, [c for t, c in _held_columns(pattern) if t == table])
-        for table in {table for table, _ in _held_columns(pattern)}
+        table: _sampled(bench.connection, table, sorted({s for s in sources.values() if s.table == table}))
+        for table in tables
     }
     new = _inserted_rows(bench, pattern)
     return [
-        tuple(_value(parameter, number, held, new) for parameter in pattern.parameters) for number in range(SETS)
+        tuple(_value(p, number, _held(sources.get(p.name), held), new) for p in pattern.parameters)
+        for number in range(SETS)
     ]
 
 
-def _held_columns(pattern: AccessPattern) -> list[tuple[Name, str]]:
-    columns = [parameter.column for parameter in pattern.parameters if not parameter.inserted]
-    return sorted({column for column in columns if column is not None})
+@dataclass(frozen=True, order=True)
+class _Source:
+    """Where a parameter's values come from. `element`: the column is an array, the parameter one element of it."""
+
+    table: Name
+    column: str
+    element: bool
+    collected: bool
+    """The column is a single value, the parameter an array of several."""
 
 
-def _sampled(connection: Connection, table: Name, columns: list[str]) -> list[dict[str, list[str]]]:
-    """Rows spread over the table, those without NULL in these columns first; always the same ones.
+def _source(database: Database, parameter: Parameter) -> _Source:
+    assert parameter.column is not None
+    table, column = parameter.column
+    many = reference(parameter.type).array
+    holds_many = database.table(table).column(column).type.endswith("]")
+    return _Source(table, column, element=holds_many and not many, collected=many and not holds_many)
 
-    Each value is a list: the elements of an array, or the one value that the column has, or nothing for NULL.
-    """
-    names = identifiers(columns)
-    texts = ", ".join(f"{_elements(column)}" for column in columns)
-    filled = " AND ".join(f"{identifier(column)} IS NOT NULL" for column in columns)
+
+def _sampled(connection: Connection, table: Name, sources: list[_Source]) -> dict[_Source, list[str | None]]:
+    """Values spread over the table's rows, those without NULL first; always the same ones."""
+    names = identifiers(dict.fromkeys(source.column for source in sources))
+    texts = ", ".join(f"({identifier(s.column)}){'[1]' if s.element else ''}::text" for s in sources)
+    filled = " AND ".join(f"{identifier(source.column)} IS NOT NULL" for source in sources)
     query = f"""
         SELECT {texts} FROM (
             SELECT {names}, {filled} AS "dpe filled",
@@ -246,7 +288,23 @@ def _sampled(connection: Connection, table: Name, columns: list[str]) -> list[di
         WHERE "dpe number" % greatest(1, "dpe total" / 100) = 0
         ORDER BY "dpe filled" DESC, "dpe number" * 7919 % 104729, "dpe number" LIMIT {SETS}"""  # noqa: S608
     rows = connection.execute(query.encode()).fetchall()
-    return [{column: row[place] for place, column in enumerate(columns)} for row in rows]
+    return {source: [row[place] for row in rows] for place, source in enumerate(sources)}
+
+
+def _held(source: _Source | None, held: Mapping[Name, dict[_Source, list[str | None]]]) -> list[str | None]:
+    """The values that a parameter takes in turn."""
+    if source is None:
+        return []
+    values = held[source.table][source]
+    if not source.collected:
+        return values
+    return [_array(values[place : place + COLLECTED]) for place in range(len(values))]
+
+
+def _array(values: list[str | None]) -> str:
+    """An array's input text."""
+    quoted = ('"' + v.replace("\\", "\\\\").replace('"', '\\"') + '"' for v in values if v is not None)
+    return "{" + ",".join(quoted) + "}"
 
 
 def _inserted_rows(bench: Bench, pattern: AccessPattern) -> list[Mapping[str, str | None]]:
@@ -263,10 +321,7 @@ def _inserted_rows(bench: Bench, pattern: AccessPattern) -> list[Mapping[str, st
 
 
 def _value(
-    parameter: Parameter,
-    number: int,
-    held: Mapping[Name, list[dict[str, str | None]]],
-    new: list[Mapping[str, str | None]],
+    parameter: Parameter, number: int, held: list[str | None], new: list[Mapping[str, str | None]]
 ) -> str | None:
     if parameter.fixed:
         return parameter.value
@@ -274,9 +329,8 @@ def _value(
         row = new[number % len(new)]
         if parameter.column[1] in row:
             return row[parameter.column[1]]
-    elif parameter.column and held.get(parameter.column[0]):
-        rows = held[parameter.column[0]]
-        return rows[number % len(rows)][parameter.column[1]]
+    if held:
+        return held[number % len(held)]
     return _free_value(parameter)
 
 
@@ -292,5 +346,7 @@ def _percentile(times: list[float], share: float) -> float:
 
 def _said(error: psycopg.Error) -> str:
     primary = error.diag.message_primary or str(error)
+    if isinstance(error, psycopg.errors.QueryCanceled):
+        primary = f"not done after {STATEMENT_TIMEOUT_MS // 1000} s"
     hint = f" (hint: {error.diag.message_hint})" if error.diag.message_hint else ""
     return f"{error.sqlstate or '?'}: {primary}{hint}"

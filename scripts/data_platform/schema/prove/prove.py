@@ -6,32 +6,37 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import psycopg
 
 from data_platform.model.database import Database, Name
 from data_platform.model.design import Design
-from data_platform.model.differences import Differences, differences
+from data_platform.model.differences import differences
 from data_platform.postgres.canonical import canonical
 from data_platform.postgres.catalog import read
 from data_platform.postgres.connect import connect
+from data_platform.postgres.server import PROVABLE_EXTENSIONS, Server, available_extensions
 from data_platform.postgres.server import Database as ScratchDatabase
-from data_platform.postgres.server import Server, available_extensions
 from data_platform.postgres.synthetic import Filled, Generator
+from data_platform.schema.lint import lint
 from data_platform.schema.prove.attempts import Trials
+from data_platform.schema.prove.checklist import checklist
 from data_platform.schema.prove.constraints import probe_constraints
 from data_platform.schema.prove.deletes import probe_deletes
 from data_platform.schema.prove.indexes import index_uses
 from data_platform.schema.prove.patterns import Bench, baseline_ms, measure
-from data_platform.schema.prove.result import Measured, Proof, Refused, Verdict
-from data_platform.schema.render import search_path, statements
-from data_platform.sql.text import identifier, literal, qualified_name
+from data_platform.schema.prove.result import Measured, Proof, Refused
+from data_platform.schema.prove.verdict import judge
+from data_platform.schema.render import statements
+from data_platform.sql.text import identifier, identifiers, literal, qualified_name
 
 DEFAULT_ROWS = 10_000
 INDEX_MEMORY = "512MB"
 """Enough for the graph of some 200,000 vectors of 384 dimensions; the server takes what it needs."""
-_NO_LIMIT = 0
+STATEMENT_SECONDS = 300
+"""For one statement of the DDL, one COPY or one index; access patterns have a limit of their own."""
 Progress = Callable[[str, float], None]
 """Called with what is being done and the share done, 0 … 1."""
 
@@ -40,19 +45,17 @@ Progress = Callable[[str, float], None]
 class Plan:
     """How much data to try a design with. `rows` are the tables that the user named."""
 
-    default_rows: int | None = None
+    default_rows: int = DEFAULT_ROWS
     rows: Mapping[Name, int] | None = None
     seed: int = 1
 
     def rows_of(self, design: Design) -> dict[Name, int]:
-        """Rows for each table: as asked, else 10,000, or fewer where the model expects fewer."""
+        """Rows for each table: as asked for it, else the default, or fewer where the model expects fewer."""
         asked = self.rows or {}
         return {
             table.name: asked[table.name]
             if table.name in asked
-            else self.default_rows
-            if self.default_rows is not None
-            else min(DEFAULT_ROWS, design.rows.get(table.name, DEFAULT_ROWS))
+            else min(self.default_rows, design.rows.get(table.name, self.default_rows))
             for table in design.database.tables
         }
 
@@ -77,24 +80,42 @@ def prove(
     )
     missing = tuple(_missing(design, server))
     if missing:
-        return replace(proof, verdict="not_provable", reasons=missing)
+        checks = checklist(proof, lint(design))
+        return replace(proof, verdict="not_provable", reasons=missing, checks=checks)
     plain = [extension.name for extension in design.database.extensions if not extension.schema]
     with server.scratch_database(extensions=plain) as database:
         _create_placed_extensions(design, database)
-        with connect(database.conninfo, read_only=False, statement_timeout_ms=_NO_LIMIT) as connection:
+        with connect(
+            database.conninfo, read_only=False, statement_timeout_ms=STATEMENT_SECONDS * 1000
+        ) as connection:
             # The driver drops all prepared statements after a rollback, ours among them, if it prepares some itself.
             connection.prepare_threshold = None
             proof = _run(_Trial(design, connection, plan, progress), proof)
-    verdict, reasons = _judge(proof)
+    proof = replace(proof, checks=checklist(proof, lint(design)))
+    verdict, reasons = judge(proof)
     return replace(proof, verdict=verdict, reasons=reasons, seconds=time.perf_counter() - started)
 
 
 @dataclass(frozen=True)
 class _Trial:
+    """One run on one connection; the catalog is read when it is first asked for, after the DDL."""
+
     design: Design
     connection: psycopg.Connection[Any]
     plan: Plan
     progress: Progress
+
+    @cached_property
+    def found(self) -> Database:
+        return read(self.connection)
+
+    @cached_property
+    def generator(self) -> Generator:
+        return Generator(self.found, self.plan.rows_of(self.design), self.design.hints, self.plan.seed)
+
+    @cached_property
+    def trials(self) -> Trials:
+        return Trials(self.connection, self.generator, self.found)
 
 
 def _missing(design: Design, server: Server) -> Iterator[str]:
@@ -103,7 +124,9 @@ def _missing(design: Design, server: Server) -> Iterator[str]:
         yield f"the model is for PostgreSQL {design.server_version}, the server is {server.version}"
     there = available_extensions(server)
     for extension in design.database.extensions:
-        if extension.name not in there:
+        if extension.name not in PROVABLE_EXTENSIONS:
+            yield f"the extension `{extension.name}` can reach beyond the database, so a proof does not make it"
+        elif extension.name not in there:
             yield f"the extension `{extension.name}` is not available on this server"
 
 
@@ -122,60 +145,87 @@ def _create_placed_extensions(design: Design, database: ScratchDatabase) -> None
 
 
 def _run(trial: _Trial, proof: Proof) -> Proof:
-    trial.progress("applying the DDL", 0.0)
+    """All stages; one that the server ends (a time limit, a backend that was killed) is told in `broken`."""
+    for what, share, stage in _STAGES:
+        trial.progress(what, share)
+        try:
+            proof = stage(trial, proof)
+        except (psycopg.Error, OverflowError) as error:
+            said = str(error).splitlines() or [type(error).__name__]
+            return replace(proof, broken=f"{what}: {said[0]}")
+        if proof.refused:
+            break
+    return proof
+
+
+def _applied(trial: _Trial, proof: Proof) -> Proof:
     count, refused = _apply(trial)
-    proof = replace(proof, statements=count, refused=refused)
-    if refused:
-        return proof
-    trial.progress("comparing the catalog", 0.05)
-    found = read(trial.connection)
-    proof = replace(proof, catalog=_compare(trial, found))
-    generator = Generator(found, trial.plan.rows_of(trial.design), trial.design.hints, trial.plan.seed)
-    with _indexes_built_afterwards(trial.connection, found):
-        filled = _fill(trial, generator)
+    return replace(proof, statements=count, refused=refused)
+
+
+def _compared(trial: _Trial, proof: Proof) -> Proof:
+    return replace(proof, catalog=differences(canonical(trial.connection, trial.design), trial.found))
+
+
+def _filled(trial: _Trial, proof: Proof) -> Proof:
+    with _indexes_built_afterwards(trial.connection, trial.found):
+        filled = _fill(trial)
     trial.connection.execute("VACUUM (ANALYZE)")
-    bench = Bench(trial.connection, generator, search_path(trial.design))
-    proof = replace(
-        proof,
-        filled=filled,
-        baseline_ms=baseline_ms(trial.connection),
-        patterns=tuple(_patterns(trial, bench)),
-    )
-    trial.progress("trying constraints", 0.8)
-    trials = Trials(trial.connection, generator, found)
-    constraints = tuple(probe_constraints(trials))
-    trial.progress("trying deletes", 0.9)
-    return replace(
-        proof,
-        constraints=constraints,
-        deletes=tuple(probe_deletes(trials)),
-        indexes=tuple(index_uses(trial.connection, found, proof.patterns)),
-    )
+    return replace(proof, filled=filled)
+
+
+def _measured(trial: _Trial, proof: Proof) -> Proof:
+    bench = Bench(trial.connection, trial.found, trial.generator, trial.design.search_path)
+    empty_trip = baseline_ms(trial.connection)
+    return replace(proof, baseline_ms=empty_trip, patterns=tuple(_patterns(trial, bench)))
+
+
+def _constrained(trial: _Trial, proof: Proof) -> Proof:
+    return replace(proof, constraints=tuple(probe_constraints(trial.trials)))
+
+
+def _deleted(trial: _Trial, proof: Proof) -> Proof:
+    return replace(proof, deletes=tuple(probe_deletes(trial.trials)))
+
+
+def _explained(trial: _Trial, proof: Proof) -> Proof:
+    return replace(proof, indexes=tuple(index_uses(trial.connection, trial.found, proof.patterns)))
+
+
+_STAGES: tuple[tuple[str, float, Callable[[_Trial, Proof], Proof]], ...] = (
+    ("applying the DDL", 0.0, _applied),
+    ("comparing the catalog", 0.05, _compared),
+    ("filling the tables", 0.1, _filled),
+    ("running the access patterns", 0.5, _measured),
+    ("trying the constraints", 0.8, _constrained),
+    ("trying the deletes", 0.9, _deleted),
+    ("looking at the indexes", 0.95, _explained),
+)
 
 
 def _apply(trial: _Trial) -> tuple[int, Refused | None]:
     made = statements(trial.design)
-    names = ", ".join(identifier(schema) for schema in ("public", trial.design.default_schema))
+    path = ("public", *trial.design.search_path)
     for number, statement in enumerate(made):
         try:
             trial.connection.execute(statement.sql.encode())
         except psycopg.Error as error:
             message = (error.diag.message_primary or str(error)) + _hint(error)
             return number, Refused(
-                object=statement.object, sql=statement.sql, sqlstate=error.sqlstate or "?", message=message
+                object=statement.object,
+                table=statement.table,
+                sql=statement.sql,
+                sqlstate=error.sqlstate or "?",
+                message=message,
             )
         if statement.section == "setup":
-            trial.connection.execute(f"SET search_path TO {names}".encode())
+            trial.connection.execute(f"SET search_path TO {identifiers(dict.fromkeys(path))}".encode())
     return len(made), None
 
 
 def _hint(error: psycopg.Error) -> str:
     parts = (error.diag.message_detail, error.diag.message_hint)
     return "".join(f" ({part})" for part in parts if part)
-
-
-def _compare(trial: _Trial, found: Database) -> Differences:
-    return differences(canonical(trial.connection, trial.design), found)
 
 
 @contextmanager
@@ -198,7 +248,7 @@ def _indexes_built_afterwards(connection: psycopg.Connection[Any], database: Dat
     connection.execute("RESET maintenance_work_mem")
 
 
-def _fill(trial: _Trial, generator: Generator) -> tuple[Filled, ...]:
+def _fill(trial: _Trial) -> tuple[Filled, ...]:
     total = sum(trial.plan.rows_of(trial.design).values()) or 1
     done: dict[Name, int] = {}
 
@@ -206,7 +256,7 @@ def _fill(trial: _Trial, generator: Generator) -> tuple[Filled, ...]:
         done[table] = rows
         trial.progress(f"filling {table}", 0.1 + 0.4 * sum(done.values()) / total)
 
-    return generator.fill(trial.connection, progress=progress)
+    return trial.generator.fill(trial.connection, progress=progress)
 
 
 def _patterns(trial: _Trial, bench: Bench) -> Iterator[Measured]:
@@ -214,42 +264,3 @@ def _patterns(trial: _Trial, bench: Bench) -> Iterator[Measured]:
     for number, pattern in enumerate(patterns):
         trial.progress(f"running {pattern.name}", 0.5 + 0.3 * number / len(patterns))
         yield measure(bench, pattern)
-
-
-def _judge(proof: Proof) -> tuple[Verdict, tuple[str, ...]]:
-    failures = tuple(_failures(proof))
-    if failures:
-        return "failed", failures
-    gaps = tuple(
-        f"`{fill.table}`: no row that satisfies every constraint was found (`{fill.note}`)"
-        for fill in proof.filled
-        if fill.wanted and not fill.rows
-    )
-    return ("not_provable", gaps) if gaps else ("proven", ())
-
-
-def _failures(proof: Proof) -> Iterator[str]:
-    if proof.refused:
-        yield f"the server refused `{proof.refused.object}`: `{proof.refused.message}`"
-        return
-    if proof.catalog and not proof.catalog.equal:
-        count = len(proof.catalog.added) + len(proof.catalog.removed) + len(proof.catalog.changed)
-        yield f"the catalog differs from the model in {count} place{'s' if count != 1 else ''}"
-    for measured in proof.patterns:
-        if measured.error:
-            yield f"access pattern `{measured.pattern.name}` does not run: `{measured.error}`"
-        elif measured.meets_target is False:
-            yield (
-                f"access pattern `{measured.pattern.name}` takes {measured.median_ms:.2f} ms, "
-                f"target {measured.pattern.latency_ms:g} ms"
-            )
-    yield from (
-        f"constraint `{p.constraint}` on `{p.table}`: {p.detail}"
-        for p in proof.constraints
-        if p.state == "failed"
-    )
-    yield from (
-        f"foreign key `{p.constraint}` on `{p.table}`: {p.detail}"
-        for p in proof.deletes
-        if p.state == "failed"
-    )

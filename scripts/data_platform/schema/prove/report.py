@@ -1,10 +1,10 @@
-"""A proof for a person (`Report`), for a program (JSON) and as findings."""
+"""A proof for a person (`Report`) and for a program (JSON)."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from data_platform.model.design import Design
@@ -12,7 +12,6 @@ from data_platform.report.document import (
     Bars,
     Block,
     Bullets,
-    Check,
     Checklist,
     Code,
     Heading,
@@ -26,112 +25,20 @@ from data_platform.report.document import (
     spans,
     words,
 )
-from data_platform.report.finding import Finding
 from data_platform.schema.prove.checklist import wasteful_scans
-from data_platform.schema.prove.result import IndexUse, Measured, Probe, Proof
+from data_platform.schema.prove.findings import found_nothing
+from data_platform.schema.prove.result import DEFAULT, IndexUse, Measured, Probe, Proof
 
+MAX_ALIKE = 3
 MAX_BARS = 8
 MAX_ROWS = 40
 """Rows of a table in the report; JSON has them all."""
 
 
-def findings(design: Design, proof: Proof) -> Iterator[Finding]:
-    """What the run has against the design, each measured."""
-    if proof.refused:
-        yield _finding(
-            design,
-            "ddl-refused",
-            "error",
-            f"{proof.refused.sqlstate}: {proof.refused.message}",
-            proof.refused.object,
-        )
-    if proof.verdict == "not_provable":
-        for reason in proof.reasons:
-            yield _finding(design, "not-provable", "error", reason)
-    if proof.catalog:
-        for change in proof.catalog.changed:
-            message = f"the model says {change.property} {change.before}, the server has {change.after}"
-            yield _finding(design, "catalog-differs", "error", message, change.object)
-        for name in (*proof.catalog.added, *proof.catalog.removed):
-            side = "only on the server" if name in proof.catalog.added else "only in the model"
-            yield _finding(design, "catalog-differs", "error", side, name)
-    for measured in proof.patterns:
-        yield from _pattern_findings(design, measured)
-    for probe in (*proof.constraints, *proof.deletes):
-        if probe.state == "failed":
-            rule = "on-delete-fails" if probe.kind.startswith("on delete") else "constraint-accepts-bad-row"
-            yield _finding(design, rule, "error", probe.detail, f"{probe.table}.{probe.constraint}")
-    for use in unused(proof):
-        message = "no access pattern, key or foreign key needed this index"
-        fix = "add the access pattern that it is for, or remove it"
-        finding = _finding(design, "index-unused", "warning", message, f"{use.table}.{use.index}", fix)
-        mark = design.mark(use.table, "indexes", use.index)
-        yield dataclasses.replace(finding, line=mark.line, column=mark.column) if mark else finding
-    for fill in proof.filled:
-        if fill.rows < fill.wanted and fill.note:
-            yield _finding(
-                design,
-                "fewer-rows",
-                "info",
-                f"{fill.rows:,} of {fill.wanted:,} rows: {fill.note}",
-                str(fill.table),
-            )
-
-
-def _pattern_findings(design: Design, measured: Measured) -> Iterator[Finding]:
-    name = f"access_patterns.{measured.pattern.name}"
-    if measured.error:
-        yield _finding(design, "pattern-fails", "error", measured.error, name)
-        return
-    if measured.meets_target is False:
-        message = f"median {measured.median_ms:.2f} ms, target {measured.pattern.latency_ms:g} ms"
-        yield _finding(design, "pattern-too-slow", "error", message, name)
-    for scan in wasteful_scans(measured):
-        read = scan.rows + scan.removed
-        message = f"reads all {read:,.0f} rows of {scan.relation} and keeps {scan.rows:,.0f}"
-        yield _finding(
-            design, "pattern-reads-whole-table", "warning", message, name, "an index on what it filters by"
-        )
-    expected = measured.pattern.expected_rows
-    if expected is not None and not _plausible(measured.rows, expected):
-        message = f"{measured.rows:g} rows on synthetic data, {expected} expected"
-        yield _finding(
-            design, "pattern-rows", "info", message, name, "data: hints on the columns it filters by"
-        )
-
-
-def _plausible(rows: float, expected: int) -> bool:
-    """Within a factor of ten, and not empty where rows are expected."""
-    return rows == expected or (rows > 0 and expected > 0 and 0.1 <= rows / expected <= 10)
-
-
-def _finding(
-    design: Design, rule: str, severity: Any, message: str, object_: str | None = None, fix: str | None = None
-) -> Finding:
-    key = tuple(object_.split(".", 1)) if object_ and object_.startswith("access_patterns.") else ()
-    mark = design.marks.get(key) if key else None
-    return Finding(
-        rule=rule,
-        severity=severity,
-        message=message,
-        evidence="measured",
-        file=design.file or None,
-        line=mark.line if mark else None,
-        column=mark.column if mark else None,
-        object=object_,
-        fix=fix,
-    )
-
-
-def unused(proof: Proof) -> list[IndexUse]:
-    """Indexes that nothing needed."""
-    return [use for use in proof.indexes if not use.reasons]
-
-
 # --- JSON ---
 
 
-def result(proof: Proof, checks: Sequence[Check]) -> dict[str, Any]:
+def result(proof: Proof) -> dict[str, Any]:
     """The envelope's `result`."""
     return {
         "verdict": proof.verdict,
@@ -140,7 +47,8 @@ def result(proof: Proof, checks: Sequence[Check]) -> dict[str, Any]:
         "server_version": proof.server_version,
         "seed": proof.seed,
         "statements": proof.statements,
-        "refused": dataclasses.asdict(proof.refused) if proof.refused else None,
+        "refused": _refused(proof),
+        "broken": proof.broken,
         "catalog": _catalog(proof),
         "rows": {str(fill.table): fill.rows for fill in proof.filled},
         "tables": [
@@ -161,9 +69,15 @@ def result(proof: Proof, checks: Sequence[Check]) -> dict[str, Any]:
             {"table": str(u.table), "index": u.index, "bytes": u.bytes, "reasons": list(u.reasons)}
             for u in proof.indexes
         ],
-        "checklist": [{"item": c.claim, "state": c.state, "reason": plain(c.reason)} for c in checks],
+        "checklist": [{"item": c.claim, "state": c.state, "reason": plain(c.reason)} for c in proof.checks],
         "seconds": round(proof.seconds, 3),
     }
+
+
+def _refused(proof: Proof) -> dict[str, Any] | None:
+    if proof.refused is None:
+        return None
+    return {**dataclasses.asdict(proof.refused), "table": proof.refused.table and str(proof.refused.table)}
 
 
 def _catalog(proof: Proof) -> dict[str, Any] | None:
@@ -208,14 +122,14 @@ def _probe(probe: Probe) -> dict[str, Any]:
 # --- for a person ---
 
 
-def report(design: Design, proof: Proof, checks: Sequence[Check], again: str) -> Report:
+def report(design: Design, proof: Proof, again: str) -> Report:
     """The proof as a report. `again` is the command that repeats it."""
     return Report(
         title=(Code(design.store), f": {_title(design, proof)}"),
         verdict=proof.verdict.replace("_", " "),
         good={"proven": True, "failed": False}.get(proof.verdict),
-        summary=_summary(proof),
-        pieces=tuple(_pieces(design, proof, checks, again)),
+        summary=_summary(design, proof),
+        pieces=tuple(_pieces(proof, again)),
     )
 
 
@@ -233,21 +147,31 @@ def _title(design: Design, proof: Proof) -> str:
             return f"{tables} not provable on {server}"
 
 
-def _summary(proof: Proof) -> str:
+def _summary(design: Design, proof: Proof) -> str:
     if not proof.filled:
         return ""
     rows = sum(fill.rows for fill in proof.filled)
     met = sum(measured.meets_target is not False and not measured.error for measured in proof.patterns)
-    held = sum(probe.state == "proven" for probe in proof.constraints)
+    constraints = [probe for probe in proof.constraints if probe.kind != DEFAULT]
+    held = sum(probe.state == "proven" for probe in constraints)
     did = sum(probe.state == "proven" for probe in proof.deletes)
     tried = (
         (met, len(proof.patterns), "access patterns run and meet their target"),
-        (held, len(proof.constraints), "constraints refused a row that breaks them"),
+        (held, len(constraints), "constraints refused a row that breaks them"),
         (did, len(proof.deletes), "ON DELETEs did what they say"),
     )
     told = ", ".join(f"{good} of {total} {what}" for good, total, what in tried if total)
     made = f"{proof.statements} statements, {_catalog_words(proof)}, {rows:,} rows"
-    return ". ".join(part for part in (made, told, f"{proof.seconds:.1f} s") if part) + "."
+    empty = sum(found_nothing(measured) for measured in proof.patterns)
+    nothing = f"{empty} access pattern{'s' if empty != 1 else ''} found no row" if empty else ""
+    parts = (made, told, nothing, _other_version(design, proof), f"{proof.seconds:.1f} s")
+    return ". ".join(part for part in parts if part) + "."
+
+
+def _other_version(design: Design, proof: Proof) -> str:
+    if int(proof.server_version.split(".")[0]) == design.server_version:
+        return ""
+    return f"The model is for PostgreSQL {design.server_version}: nothing was tried there"
 
 
 def _catalog_words(proof: Proof) -> str:
@@ -255,7 +179,7 @@ def _catalog_words(proof: Proof) -> str:
     return "catalog equal to the model" if same else "catalog not equal to the model"
 
 
-def _pieces(design: Design, proof: Proof, checks: Sequence[Check], again: str) -> Iterator[Piece]:
+def _pieces(proof: Proof, again: str) -> Iterator[Piece]:
     if proof.reasons:
         yield Bullets(tuple(words(reason) for reason in proof.reasons[:MAX_ROWS]))
     if proof.refused:
@@ -286,9 +210,9 @@ def _pieces(design: Design, proof: Proof, checks: Sequence[Check], again: str) -
             numeric=frozenset({1, 2, 3}),
         )
     yield Heading("Quality Checklist")
-    yield Checklist(tuple(checks))
+    yield Checklist(proof.checks)
     yield Heading("How this was measured")
-    yield Paragraph(_method(design, proof))
+    yield Paragraph(_method(proof))
     yield Block(again, "bash")
 
 
@@ -339,23 +263,37 @@ def _reads(measured: Measured) -> Inline:
 
 
 def _constraint_pieces(proof: Proof) -> Iterator[Piece]:
-    yield Heading("Constraints tried with a row that breaks them")
+    yield Heading("Constraints tried with a row that breaks them, defaults with a row that needs them")
     kinds = sorted({probe.kind for probe in proof.constraints})
     counts = Counter((probe.kind, probe.state) for probe in proof.constraints)
     yield Table(
-        ("kind", "refused the bad row", "accepted it", "not checked"),
+        ("kind", "proven", "failed", "not checked"),
         tuple(
             (kind, *(str(counts[kind, state]) for state in ("proven", "failed", "not checked")))
             for kind in kinds
         ),
         numeric=frozenset({1, 2, 3}),
     )
-    open_ = [probe for probe in proof.constraints if probe.state != "proven"]
+    open_ = _untried_tables_once([probe for probe in proof.constraints if probe.state != "proven"])
     if open_:
         yield Table(
             ("constraint", "table", "kind", "state", "what happened"),
             _cut([(Code(p.constraint), Code(str(p.table)), p.kind, p.state, words(p.detail)) for p in open_]),
         )
+
+
+def _untried_tables_once(probes: list[Probe]) -> list[Probe]:
+    """One line for a table of which several could not be tried for one and the same reason."""
+    counts = Counter((probe.table, probe.detail) for probe in probes)
+    kept: dict[tuple[Any, ...], Probe] = {}
+    for probe in probes:
+        alike = counts[probe.table, probe.detail]
+        if alike > MAX_ALIKE:
+            told = dataclasses.replace(probe, kind="all", constraint=f"{alike} constraints")
+            kept[probe.table, probe.detail] = told
+        else:
+            kept[probe.table, probe.kind, probe.constraint] = probe
+    return list(kept.values())
 
 
 def _index_pieces(proof: Proof) -> Iterator[Piece]:
@@ -393,14 +331,11 @@ def _cut(rows: list[tuple[Inline, ...]]) -> tuple[tuple[Inline, ...], ...]:
     return (*rows[:MAX_ROWS], rest)
 
 
-def _method(design: Design, proof: Proof) -> Inline:
-    newer = ""
-    if not proof.server_version.startswith(str(design.server_version)):
-        newer = f" The model is for PostgreSQL {design.server_version}; this server is newer."
+def _method(proof: Proof) -> Inline:
     return (
         f"{proof.server}; a scratch database, dropped afterwards. Rows are synthetic (seed {proof.seed}), loaded "
         f"by COPY, then VACUUM ANALYZE. "
         f"Each access pattern ran as a prepared statement with up to 20 sets of values from those "
         f"rows, warm cache; an empty round trip takes {proof.baseline_ms:.3f} ms here. Not checked: production data, "
-        f"concurrency, cold disks, replicas.{newer}"
+        f"concurrency, cold disks, replicas."
     )

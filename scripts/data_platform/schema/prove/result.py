@@ -9,7 +9,10 @@ from data_platform.model.database import Name
 from data_platform.model.design import AccessPattern
 from data_platform.model.differences import Differences
 from data_platform.postgres.synthetic import Filled
-from data_platform.report.document import State
+from data_platform.report.document import Check, State
+
+DEFAULT = "default"
+"""The kind of probe that leaves a column out, so that its default is needed."""
 
 Verdict = Literal["proven", "failed", "not_provable"]
 
@@ -19,6 +22,7 @@ class Refused:
     """A statement of the DDL that the server did not accept."""
 
     object: str
+    table: Name | None
     sql: str
     sqlstate: str
     message: str
@@ -117,3 +121,7 @@ class Proof:
     constraints: tuple[Probe, ...] = ()
     deletes: tuple[Probe, ...] = ()
     indexes: tuple[IndexUse, ...] = ()
+    broken: str | None = None
+    """What ended the run early: the stage, and what the server said."""
+    checks: tuple[Check, ...] = ()
+    """The Quality Checklist."""

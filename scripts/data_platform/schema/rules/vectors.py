@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_platform.model.database import Index, IndexElement, Table
-from data_platform.schema.rules.cover import columns_in, missing, narrowed
-from data_platform.schema.rules.reading import Query, Use
+from data_platform.schema.rules.cover import columns_in, conditions_of, missing, narrowed
+from data_platform.schema.rules.reading import Condition, Query, Use
 from data_platform.schema.rules.rule import Hit, Subject, on_column, on_index, on_pattern, rule
 from data_platform.sql import types
 from data_platform.sql.text import expression_tree
@@ -186,6 +186,58 @@ def vector_search_without_index(subject: Subject) -> Iterator[Hit]:
             index = f"{{using: hnsw, columns: [{{column: {search.column}, opclass: {opclass}}}]}}"
             fix = f"tables.{use.table.name.name}.indexes: [{index}]"
             yield on_pattern(search.query.pattern, message, fix)
+
+
+@rule(
+    "filtered-vector-search",
+    "warning",
+    "A vector index finds the nearest rows first and filters then: fewer than LIMIT may be left.",
+    _RECOMMENDED,
+)
+def filtered_vector_search(subject: Subject) -> Iterator[Hit]:
+    for search in _searches(subject):
+        use = search.use
+        keys = [
+            key
+            for key in _keys(subject)
+            if key.table == use.table and key.holds(search.column) and key.operator == search.operator
+        ]
+        usable = [key for key in keys if not missing(key.index, use)]
+        if not usable or not use.limited or use.order[0].descending or _is_one_row(use):
+            continue
+        key = min(usable, key=lambda key: len(_filters(search, key.index)))
+        filters = _filters(search, key.index)
+        if filters:
+            listed = " and ".join(f"`{condition.text}`" for condition in filters)
+            message = f"{listed} filters what `{key.index.name}` found: fewer rows than LIMIT may be left"
+            ways = [
+                f"SET {key.index.method}.iterative_scan = relaxed_order (pgvector 0.8)",
+                "the filter in WITH … AS MATERIALIZED, sorted outside",
+            ]
+            if all(condition.constant for condition in filters):
+                where = " AND ".join(condition.text for condition in filters)
+                ways.insert(0, f"an index with where: {where}")
+            yield on_pattern(search.query.pattern, message, "; or ".join(ways))
+
+
+def _filters(search: _Search, index: Index) -> tuple[Condition, ...]:
+    """What the query asks of a row beyond its vector and the predicate of the index."""
+    said = {text for text, _ in conditions_of(index.where)}
+    texts = {
+        condition.text: condition
+        for condition in search.use.conditions
+        if condition.certain
+        and not condition.joins
+        and condition.columns != {search.column}
+        and condition.text not in said
+    }
+    return tuple(texts.values())
+
+
+def _is_one_row(use: Use) -> bool:
+    equal = {c.column for c in use.conditions if c.certain and c.kind == "equality" and not c.joins}
+    keys = [key.columns for key in (use.table.primary_key, *use.table.uniques) if key]
+    return any(set(columns) <= equal for columns in keys)
 
 
 @rule(
