@@ -81,7 +81,7 @@ def test_what_would_be_overwritten_is_refused_early(tmp_path: Path) -> None:
     Path(there).write_text("mine")
     refuse_existing([None, new], force=False)
     refuse_existing([there, None, new], force=True)
-    with pytest.raises(UsageProblem, match="1 file.*there"):
+    with pytest.raises(UsageProblem, match=r"1 file.*there"):
         refuse_existing([there, new], force=False)
     (tmp_path / "link").symlink_to("nothing")
     with pytest.raises(UsageProblem, match="link"):

@@ -207,9 +207,10 @@ def test_a_password_in_the_scope_is_said_to_a_person_too(
     shown = capsys.readouterr().out
     assert "CLAUDE.md:2: a URL in this line holds a password" in shown
     assert "hunter2" not in shown
-    assert main(["scope", "check", "--project", str(tmp_path), "--json"]) == 1
+    assert main(["scope", "check", "--project", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["status"], found["scope"]["verdict"]) == ("findings", "defined")
+    assert (found["status"], found["scope"]["verdict"]) == ("ok", "defined")
+    assert [(one["rule"], one["severity"]) for one in found["findings"]] == [("password-in-scope", "warning")]
 
 
 def test_a_path_with_spaces_and_a_link_to_the_launcher(tmp_path: Path) -> None:
@@ -240,7 +241,8 @@ def test_scope_check_is_fast_enough(tmp_path: Path) -> None:
 
 OWNED = """\
 ## Project Scope
-| Data store | Owner | Connection |
+### Data Stores in Scope
+| Data Store | Owner | Connection |
 |---|---|---|
 | Customer DB | Data Platform Engineer | postgresql://db/x?user=app&password=s3cr3t-x |
 """

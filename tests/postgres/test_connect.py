@@ -68,7 +68,6 @@ class TestResolveDsn:
             f"postgresql://ann:{SECRET}/a@db.example/shop",
             f"postgresql://ann:{SECRET}/a",
             f"postgresql://ann:a@{SECRET}@db.example/shop",
-            f"postgresql://ann:a?{SECRET}@db.example/shop",
             f"env:postgresql://db.example/shop?password={SECRET}",
             f"service:x password={SECRET}",
         ],

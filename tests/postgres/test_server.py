@@ -239,7 +239,7 @@ class TestEmbeddedServer:
             pytest.skip("may not mount a small disk here")
         try:
             with (
-                pytest.raises(EnvironmentProblem, match="No space left|Check free disk space"),
+                pytest.raises(EnvironmentProblem, match=r"No space left|Check free disk space"),
                 embedded_server(),
             ):
                 pass

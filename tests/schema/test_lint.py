@@ -134,6 +134,54 @@ def test_the_index_to_add_is_one_that_serves(column: str, condition: str, index:
     assert fix == f"tables.t.indexes: {index}"
 
 
+@pytest.mark.parametrize(
+    ("sql", "message", "fix"),
+    [
+        (
+            "SELECT uuidv7() FROM t",
+            "uuidv7() needs PostgreSQL 18, and the model is for 13",
+            "server_version: 18, or gen_random_uuid()",
+        ),
+        (
+            "SELECT to_bin(a) FROM t",
+            "to_bin() needs PostgreSQL 17, and the model is for 13",
+            "server_version: 17",
+        ),
+    ],
+)
+def test_what_is_too_new_is_named_with_its_version_and_the_older_way(
+    sql: str, message: str, fix: str
+) -> None:
+    findings = _lint(
+        {
+            "server_version": 13,
+            "tables": {"t": {"columns": {"a": "int"}}},
+            "access_patterns": {"p": {"sql": sql}},
+        }
+    )
+    (found,) = [finding for finding in findings if finding.rule == "newer-than-server"]
+    assert (found.message, found.fix) == (message, fix)
+
+
+@pytest.mark.parametrize(
+    ("method", "condition", "fix"),
+    [
+        ("hnsw", "a = 1", "an index with where: a = 1; or SET hnsw.iterative_scan = relaxed_order"),
+        ("ivfflat", "a = :a", "SET ivfflat.iterative_scan = relaxed_order"),
+    ],
+)
+def test_the_remedy_for_a_filtered_search_fits_its_filter(method: str, condition: str, fix: str) -> None:
+    index = {"columns": [{"column": "e", "opclass": "vector_cosine_ops"}], "using": method}
+    table = {"columns": {"a": "int", "e": "vector(3)"}, "indexes": [index]}
+    parameters = {"q": "vector(3)", **({"a": "int"} if ":a" in condition else {})}
+    sql = f"SELECT 1 FROM t WHERE {condition} ORDER BY e <=> :q LIMIT 5"
+    model = {"extensions": ["vector"], "tables": {"t": table}}
+    findings = _lint({**model, "access_patterns": {"p": {"sql": sql, "parameters": parameters}}})
+    (found,) = [finding.fix for finding in findings if finding.rule == "filtered-vector-search"]
+    assert found is not None
+    assert found.startswith(fix)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(models())
 def test_random_models_are_read(spec: dict[str, Any]) -> None:

@@ -149,7 +149,7 @@ access_patterns: {{steal: {{sql: "SELECT {expression}"}}}}
 tables: {t: {columns: {a: integer}}}
 access_patterns: {flood: {sql: "SELECT x.a FROM t AS x, t AS y, t AS z"}}
 """
-        proof = prove(design(text), server, ROWS)
+        proof = prove(design(text), server, Plan(default_rows=60))
         assert "returns more than 100,000 rows" in (proof.patterns[0].error or "")
 
     def test_a_killed_backend_ends_the_run_and_not_the_tool(self, server: Server) -> None:

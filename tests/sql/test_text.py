@@ -101,7 +101,9 @@ FRAGMENTS = st.lists(
         ]
     ),
     max_size=12,
-).map(" ".join) | st.lists(st.sampled_from(list("()[]'\";,$-/*.ab1=: \n\\é\r\x7f\u2066")), max_size=14).map("".join)
+).map(" ".join) | st.lists(st.sampled_from(list("()[]'\";,$-/*.ab1=: \n\\é\r\x7f\u2066")), max_size=14).map(
+    "".join
+)
 HOSTILE = ANY | FRAGMENTS
 
 HIDDEN = [*map(chr, (*range(1, 9), 11, 12, *range(14, 32), *range(0x7F, 0xA0))), "\u061c", "\ufeff"]
@@ -343,10 +345,7 @@ def test_the_author_cannot_hide_anything(what: str, hidden: str) -> None:
     with pytest.raises(NotSql) as caught:
         getattr(text, what)(raw)
     name = f"U+{ord(hidden):04X}"
-    assert (
-        str(caught.value)
-        == f"an invisible character ({name}) is not allowed here; write it as an escape"
-    )
+    assert str(caught.value) == f"an invisible character ({name}) is not allowed here; write it as an escape"
     assert caught.value.offset == raw.index(hidden)
 
 

@@ -23,6 +23,7 @@ def _demo(invocation: Invocation) -> Outcome:
     import sys  # noqa: PLC0415
     from pathlib import Path  # noqa: PLC0415
 
+    from data_platform.cli.files import refuse_existing  # noqa: PLC0415
     from data_platform.cli.schema import proven  # noqa: PLC0415
     from data_platform.cli.spec import read_design  # noqa: PLC0415
     from data_platform.report.document import Bullets, Code, Heading, Report  # noqa: PLC0415
@@ -32,6 +33,7 @@ def _demo(invocation: Invocation) -> Outcome:
     from data_platform.schema.render import statements  # noqa: PLC0415
     from data_platform.scope.decision import check  # noqa: PLC0415
 
+    refuse_existing([invocation.arguments.output, invocation.arguments.html], invocation.arguments.force)
     project = resource("examples", EXAMPLE)
     model = str(Path(project) / "model.yaml")
     ours = check(project, "Customer DB")

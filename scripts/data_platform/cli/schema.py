@@ -129,9 +129,12 @@ def _declare_prove(parser: ArgumentParser) -> None:
 
 
 def _prove(invocation: Invocation) -> Outcome:
+    from data_platform.cli.files import refuse_existing  # noqa: PLC0415
+
     arguments = invocation.arguments
     design, allowed = read_design(invocation, arguments.model)
     plan = _plan(arguments, design)
+    refuse_existing([arguments.output, arguments.html], arguments.force)
     repeat = again(PROVE, invocation, arguments.model, *_prove_words(arguments))
     return replace(proven(design, plan, arguments.dsn, repeat), decision=allowed.decision)
 

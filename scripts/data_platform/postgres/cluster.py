@@ -8,7 +8,7 @@ One run is one directory, `<tmp>/dpe-<uid>/<token>/`:
     data/        what initdb made; it and the processes belong to the account of `server_account`
     socket/      the only way in
     log          what initdb and postgres said
-    password     the superuser's, for initdb to read; it ends with initdb
+    password     the superuser's as a hash, for initdb to read; it ends with initdb
     owner.lock   held by the process that started the run, while it lives
 
 and the processes that carry the token in their command line (in -D, or as cluster_name), and one small System V
@@ -19,7 +19,10 @@ owner was killed, and discards what it left.
 
 from __future__ import annotations
 
+import base64
 import ctypes
+import hashlib
+import hmac
 import os
 import secrets
 import shutil
@@ -166,7 +169,7 @@ def _start(run: _Run, programs: Path, account: Account, settings: Mapping[str, s
     options = [f"--set={name}={value}" for name, value in {**_SETTINGS, **settings, **fixed}.items()]
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     password = secrets.token_urlsafe(24)
-    password_file = _hand_over(run.path / "password", password, account)
+    password_file = _hand_over(run.path / "password", _hashed(password), account)
     access = ["--username=postgres", f"--pwfile={password_file}", "--auth-local=scram-sha-256"]
     # No clean-up of its own: that would hide the number of a shared memory segment which a crash left.
     how = ["--no-sync", "--no-clean", *access, "--auth-host=reject", *locale, *options]
@@ -187,12 +190,22 @@ def _start(run: _Run, programs: Path, account: Account, settings: Mapping[str, s
     return conninfo
 
 
-def _hand_over(path: Path, secret: str, account: Account) -> Path:
-    """Write a secret to a new file that only the account can read (and root)."""
+def _hand_over(path: Path, text: str, account: Account) -> Path:
+    """Write to a new file that only the account can read (and root)."""
     path.touch(mode=0o600, exist_ok=False)
-    path.write_text(f"{secret}\n")
+    path.write_text(f"{text}\n")
     account.own(path)
     return path
+
+
+def _hashed(password: str) -> str:
+    """As PostgreSQL keeps it (RFC 5803): initdb takes that too, and so no log can hold the password itself."""
+    rounds, salt = 4096, secrets.token_bytes(16)
+    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, rounds)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    server = hmac.digest(salted, b"Server Key", "sha256")
+    parts = (base64.b64encode(part).decode() for part in (salt, stored, server))
+    return "SCRAM-SHA-256${}:{}${}:{}".format(rounds, *parts)
 
 
 def _spawn(run: _Run, command: Sequence[str | Path], account: Account) -> None:

@@ -8,8 +8,18 @@ from typing import Any, NamedTuple
 import postgast
 
 from data_platform.model.database import Domain, Index, Table
+from data_platform.model.design import AccessPattern
 from data_platform.schema.rules import trees
-from data_platform.schema.rules.rule import Hit, Subject, on_column, on_index, on_pattern, on_table, rule, words
+from data_platform.schema.rules.rule import (
+    Hit,
+    Subject,
+    on_column,
+    on_index,
+    on_pattern,
+    on_table,
+    rule,
+    words,
+)
 from data_platform.sql import types
 from data_platform.sql.statements import only_statement
 from data_platform.sql.text import expression_tree
@@ -26,7 +36,9 @@ _FUNCTIONS: dict[int, frozenset[str]] = {
         "any_value array_sample array_shuffle date_add date_subtract erf erfc pg_input_error_info"
         " pg_input_is_valid random_normal system_user"
     ),
-    17: words("merge_action to_bin to_oct unicode_assigned uuid_extract_timestamp uuid_extract_version xmltext"),
+    17: words(
+        "merge_action to_bin to_oct unicode_assigned uuid_extract_timestamp uuid_extract_version xmltext"
+    ),
     18: words("array_reverse array_sort casefold crc32 crc32c gamma lgamma uuidv4 uuidv7"),
 }
 """From the chapters "Functions" of the release notes."""
@@ -64,14 +76,14 @@ def _function(call: Any) -> Iterator[_Need]:
     parts = [part.string.sval for part in call.funcname]
     if len(parts) > 1 and parts[-2] != "pg_catalog":
         return
-    yield from (
-        _Need(f"{parts[-1]}()" if parts[-1] != "system_user" else "SYSTEM_USER", version, _INSTEAD.get(parts[-1]))
-        for version, names in _FUNCTIONS.items()
-        if parts[-1] in names
-    )
-    if parts[-1] == "random" and len(call.args) == 2:
+    name = parts[-1]
+    shown = "SYSTEM_USER" if name == "system_user" else f"{name}()"
+    for version, names in _FUNCTIONS.items():
+        if name in names:
+            yield _Need(shown, version, _INSTEAD.get(name))
+    if name == "random" and len(call.args) == 2:
         yield _Need("random(min, max)", 17, "min + floor(random() * (max - min + 1))")
-    if parts[-1] == "timezone" and len(call.args) == 1:
+    if name == "timezone" and len(call.args) == 1:
         yield _Need("AT LOCAL", 17, "AT TIME ZONE with the name of the zone")
 
 
@@ -158,14 +170,14 @@ _NEEDS: dict[Any, Callable[[Any], Iterator[_Need]]] = {
 def _in_tree(root: Any) -> Iterator[_Need]:
     """Everything in a statement or an expression that needs a version, nested statements too."""
     for part in trees.below(root):
-        yield from _NEEDS.get(type(part), _always_nothing)(part)
+        yield from _NEEDS.get(type(part), _nothing)(part)
         if isinstance(part, pb.InsertStmt | pb.UpdateStmt | pb.DeleteStmt | pb.MergeStmt):
             yield from _returning(part)
         if part is not root and (isinstance(part, trees.STATEMENTS) or trees.is_exists(part)):
             yield from _in_tree(part)
 
 
-def _always_nothing(_: Any) -> Iterator[_Need]:
+def _nothing(_: Any) -> Iterator[_Need]:
     return iter(())
 
 
@@ -182,13 +194,15 @@ def _in_index(index: Index) -> Iterator[_Need]:
 _Place = Callable[[str, str], Hit]
 
 
-def _in_table(subject: Subject, table: Table) -> Iterator[tuple[_Need, _Place]]:
+def _in_table(table: Table) -> Iterator[tuple[_Need, _Place]]:
     for column in table.columns:
         generated = column.generated.expression if column.generated else None
-        own = (*_type_needs(subject.type_of(column).name), *_in_expressions(column.default, generated))
+        own = (*_type_needs(types.reference(column.type).name), *_in_expressions(column.default, generated))
         yield from ((need, _at_column(table, column.name)) for need in own)
     for check in table.checks:
-        yield from ((need, _at_table(table, "checks", check.name)) for need in _in_expressions(check.expression))
+        yield from (
+            (need, _at_table(table, "checks", check.name)) for need in _in_expressions(check.expression)
+        )
     for exclusion in table.exclusions:
         parts = (item.element.expression for item in exclusion.elements)
         needs = _in_expressions(*parts, exclusion.where)
@@ -214,6 +228,10 @@ def _at_domain(domain: Domain) -> _Place:
     return lambda message, fix: Hit(message=message, fix=fix, path=path, object=str(domain.name))
 
 
+def _at_pattern(pattern: AccessPattern) -> _Place:
+    return lambda message, fix: on_pattern(pattern, message, fix)
+
+
 def _everywhere(subject: Subject) -> Iterator[tuple[_Need, _Place]]:
     for type_ in subject.design.database.types:
         if isinstance(type_, Domain):
@@ -221,11 +239,10 @@ def _everywhere(subject: Subject) -> Iterator[tuple[_Need, _Place]]:
             needs = (*base, *_in_expressions(type_.default, *(check.expression for check in type_.checks)))
             yield from ((need, _at_domain(type_)) for need in needs)
     for table in subject.tables:
-        yield from _in_table(subject, table)
+        yield from _in_table(table)
     for query in subject.queries:
-        pattern = query.pattern
-        for need in _in_tree(trees.inner(only_statement(pattern.sql))):
-            yield need, lambda message, fix, at=pattern: on_pattern(at, message, fix)
+        for need in _in_tree(trees.inner(only_statement(query.pattern.sql))):
+            yield need, _at_pattern(query.pattern)
 
 
 @rule("newer-than-server", "error", "The server refuses a function or a clause that came after its version.")
