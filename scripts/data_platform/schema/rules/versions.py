@@ -36,9 +36,7 @@ _FUNCTIONS: dict[int, frozenset[str]] = {
         "any_value array_sample array_shuffle date_add date_subtract erf erfc pg_input_error_info"
         " pg_input_is_valid random_normal system_user"
     ),
-    17: words(
-        "merge_action to_bin to_oct unicode_assigned uuid_extract_timestamp uuid_extract_version xmltext"
-    ),
+    17: words("to_bin to_oct unicode_assigned uuid_extract_timestamp uuid_extract_version xmltext"),
     18: words("array_reverse array_sort casefold crc32 crc32c gamma lgamma uuidv4 uuidv7"),
 }
 """From the chapters "Functions" of the release notes."""
