@@ -17,6 +17,7 @@ from data_platform.postgres.server import Server
 from data_platform.schema.render import files, script, statements
 from data_platform.spec import document, validate
 from data_platform.spec.model import read_model
+from data_platform.sql.text import identifier, literal
 from strategies import HOSTILE, key_text, models
 
 
@@ -79,10 +80,10 @@ def test_hostile_texts_everywhere_stay_where_they_are(connection: psycopg.Connec
                 text: {
                     "type": f"e{number}",
                     "comment": text,
-                    "default": f"'{text.replace(chr(39), chr(39) * 2)}'",
+                    "default": str(literal(text)),
                 }
             },
-            "checks": {text: f'"{text.replace(chr(34), chr(34) * 2)}" IS NOT NULL'},
+            "checks": {text: f"{identifier(text)} IS NOT NULL"},
             "indexes": [{"columns": [text], "name": f"i {number} {text}"[:20], "comment": text}],
         }
     design = design_of(spec)

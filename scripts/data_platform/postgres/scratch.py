@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -41,8 +41,8 @@ class Database:
     """
 
     name: str
-    conninfo: str
-    admin_conninfo: str
+    conninfo: str = field(repr=False)
+    admin_conninfo: str = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -36,7 +36,7 @@ __all__ = [
 class Server:
     """A running PostgreSQL; `conninfo` is its maintenance database as a role that may create databases."""
 
-    conninfo: str
+    conninfo: str = field(repr=False)
     version: str
     version_num: int
     embedded: bool

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import postgast
 
-from data_platform.sql.text import Sql, type_name
+from data_platform.sql.text import Sql, identifier, type_name
 
 BUILT_IN = frozenset(
     [
@@ -132,10 +132,8 @@ def reference(text: str) -> TypeReference:
 
 def with_schema(text: str, schema: str) -> Sql:
     """The unqualified type `text`, qualified by `schema`, with its modifiers and brackets."""
-    tree = postgast.parse(f"SELECT NULL::{type_name(text)}")
-    node = tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast.type_name
-    node.names.insert(0, postgast.pg_query_pb2.Node(string=postgast.pg_query_pb2.String(sval=schema)))
-    return type_name(postgast.deparse(tree).removeprefix("SELECT NULL::"))
+    # Not from the tree: what is printed from it has no escapes.
+    return type_name(f"{identifier(schema)}.{type_name(text)}")
 
 
 def _type_node(text: Sql) -> postgast.pg_query_pb2.TypeName:

@@ -15,7 +15,7 @@ from data_platform.postgres.synthetic import trees
 from data_platform.postgres.synthetic.plan import Plan
 from data_platform.postgres.synthetic.rows import Rows, copy_text
 from data_platform.postgres.synthetic.units import Texts
-from data_platform.sql.text import identifier, identifiers, literal, qualified, type_name
+from data_platform.sql.text import identifier, identifiers, literal, qualified, relation_literal, type_name
 
 Connection = psycopg.Connection[Any]
 Tell = Callable[[int], None]
@@ -180,7 +180,8 @@ def advance_sequences(connection: Connection, plan: Plan) -> None:
         column = plan.table.column(name)
         if not column.identity and "nextval(" not in (column.default or ""):
             continue
-        found = run(connection, "SELECT pg_get_serial_sequence($1, $2)", [target, name]).fetchone()
+        owner = relation_literal(plan.table.name)
+        found = run(connection, f"SELECT pg_get_serial_sequence({owner}, $1)", [name]).fetchone()
         sequence = found[0] if found and found[0] else _sequence_in(column.default or "")
         if sequence:
             highest = f"max({identifier(name)})"

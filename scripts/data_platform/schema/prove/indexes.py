@@ -9,7 +9,7 @@ import psycopg
 
 from data_platform.model.database import Database, ForeignKey, Index, Name, Table
 from data_platform.schema.prove.result import IndexUse, Measured
-from data_platform.sql.text import identifier, literal, qualified_name
+from data_platform.sql.text import identifier, relation_literal
 
 
 def index_uses(
@@ -47,7 +47,7 @@ def _holds_all_references(key: ForeignKey) -> set[str]:
 
 
 def _size(connection: psycopg.Connection[Any], name: Name) -> int:
-    relation = literal(str(qualified_name(name)))
+    relation = relation_literal(name)
     row = connection.execute(f"SELECT pg_relation_size({relation}::regclass)".encode()).fetchone()
     assert row is not None
     return int(row[0])

@@ -30,7 +30,7 @@ from data_platform.schema.prove.patterns import Bench, baseline_ms, measure
 from data_platform.schema.prove.result import Measured, Proof, Refused
 from data_platform.schema.prove.verdict import judge
 from data_platform.schema.render import statements
-from data_platform.sql.text import identifier, identifiers, literal, qualified_name
+from data_platform.sql.text import identifier, identifiers, qualified_name, relation_literal
 
 DEFAULT_ROWS = 10_000
 INDEX_MEMORY = "512MB"
@@ -236,7 +236,7 @@ def _indexes_built_afterwards(connection: psycopg.Connection[Any], database: Dat
     ]
     definitions = []
     for name in names:
-        relation = literal(qualified_name(name))
+        relation = relation_literal(name)
         row = connection.execute(f"SELECT pg_get_indexdef({relation}::regclass)".encode()).fetchone()
         assert row is not None
         definitions.append(row[0])
