@@ -62,7 +62,7 @@ class TestARightDesign:
     def test_patterns_ran_on_rows_that_are_there(self, shop: Proof) -> None:
         read_, written = shop.patterns
         assert read_.rows >= 1
-        assert "orders_customer_id_placed_at_idx" in read_.usable_indexes
+        assert ("orders", "orders_customer_id_placed_at_idx") in read_.usable_indexes
         assert written.error is None
         assert written.rows == 1
 

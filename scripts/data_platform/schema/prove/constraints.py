@@ -39,6 +39,7 @@ from data_platform.sql.text import identifier, literal, qualified_name
 Key = PrimaryKey | Unique | Index
 
 NOT_NULL, FOREIGN_KEY, UNIQUE, CHECK, EXCLUSION = "23502", "23503", "23505", "23514", "23P01"
+CONSTRAINTS = (NOT_NULL, FOREIGN_KEY, UNIQUE, CHECK, EXCLUSION)
 BAD_TEXT = "22P02"
 MAX_ATTEMPTS = 150
 OWN_STEP, ABSENT_STEP = 1000, 2000
@@ -101,21 +102,24 @@ class _Prober:
     # --- one kind of constraint each ---
 
     def _defaults(self, table: Table, valid: Row) -> Iterator[Probe]:
-        """A row that leaves the column out must be accepted, or the default is of no use."""
+        """A row that leaves the column out: its default must give a value.
+
+        Another constraint may refuse that row in the end; the default has been evaluated by then.
+        """
         for column in table.columns:
             if column.default is None or column.name not in valid:
                 continue
-            rest = {name: value for name, value in valid.items() if name != column.name}
-            attempt = self.trials.attempt(table, rest)
+            attempt = self.trials.attempt(table, {n: value for n, value in valid.items() if n != column.name})
             if attempt.sqlstate is None:
                 yield _probe(DEFAULT, table, column.name, "proven", "a row without it was accepted")
-            elif attempt.sqlstate in (NOT_NULL, FOREIGN_KEY, UNIQUE, CHECK, EXCLUSION):
-                told = f"a row without it was refused by `{attempt.constraint or attempt.column}`"
-                yield _probe(DEFAULT, table, column.name, "not checked", told)
-            else:
-                yield _probe(
-                    DEFAULT, table, column.name, "failed", f"it cannot be evaluated: `{attempt.message}`"
+            elif attempt.sqlstate in CONSTRAINTS and attempt.column != column.name:
+                told = (
+                    f"it gives a value (which `{attempt.constraint or attempt.column}` refused in this row)"
                 )
+                yield _probe(DEFAULT, table, column.name, "proven", told)
+            else:
+                told = f"it gives no value: `{attempt.message}`"
+                yield _probe(DEFAULT, table, column.name, "failed", told)
 
     def _not_nulls(self, table: Table, valid: Row) -> Iterator[Probe]:
         for column in table.columns:

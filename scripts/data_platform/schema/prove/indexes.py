@@ -30,7 +30,7 @@ def _reasons(table: Table, index: Index, patterns: Sequence[Measured]) -> Iterat
     for measured in patterns:
         if index.name in measured.indexes:
             yield f"access pattern `{measured.pattern.name}`"
-        elif index.name in measured.usable_indexes:
+        elif (table.name.name, index.name) in measured.usable_indexes:
             yield f"access pattern `{measured.pattern.name}`, once the table is larger"
     if index.unique:
         yield "keeps a key unique"

@@ -185,16 +185,25 @@ def _explained(connection: Connection, values: Values) -> _Plan:
     return _Plan(_outline(plan), tuple(_scans(plan)))
 
 
-def _usable_indexes(connection: Connection, sets: list[Values]) -> tuple[str, ...]:
+def _usable_indexes(connection: Connection, sets: list[Values]) -> tuple[tuple[str, str], ...]:
     """Indexes that the planner takes when it may not read whole tables: it prefers that while they are small."""
-    found: dict[str, None] = {}
+    found: dict[tuple[str, str], None] = {}
     with connection.transaction(force_rollback=True):
         connection.execute("SET LOCAL enable_seqscan TO off")
         for values in sets:
             row = connection.execute(b"EXPLAIN (FORMAT JSON) " + _call(values)).fetchone()
             assert row is not None
-            found |= {scan.index: None for scan in _scans(row[0][0]["Plan"]) if scan.index}
+            found |= dict.fromkeys(_searched(row[0][0]["Plan"], ""))
     return tuple(found)
+
+
+def _searched(node: Mapping[str, Any], relation: str) -> Iterator[tuple[str, str]]:
+    """(table, index) of each search by a condition or an order; walking an index from end to end is no use of it."""
+    relation = node.get("Relation Name", relation)  # a bitmap's index scan stands below the scan of the table
+    if "Index Name" in node and ("Index Cond" in node or "Order By" in node):
+        yield relation, node["Index Name"]
+    for child in node.get("Plans", ()):
+        yield from _searched(child, relation)
 
 
 def _scans(node: Mapping[str, Any]) -> Iterator[Scan]:

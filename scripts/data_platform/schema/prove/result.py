@@ -53,8 +53,8 @@ class Measured:
     scans: tuple[Scan, ...] = ()
     plan: str = ""
     """EXPLAIN (ANALYZE, BUFFERS) of the first execution."""
-    usable_indexes: tuple[str, ...] = ()
-    """Names of the indexes that the planner takes when sequential scans are off."""
+    usable_indexes: tuple[tuple[str, str], ...] = ()
+    """(table, index) for the indexes that the planner searches when sequential scans are off."""
 
     @property
     def indexes(self) -> tuple[str, ...]:
