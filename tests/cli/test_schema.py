@@ -119,6 +119,13 @@ def test_prove_on_a_live_server_leaves_nothing_and_hides_the_password(
     import psycopg
     from psycopg.conninfo import conninfo_to_dict
 
+    def left_overs() -> list[tuple[str, ...]]:
+        query = """SELECT datname FROM pg_database WHERE datname LIKE 'dpe%'
+                   UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'dpe%' ORDER BY 1"""
+        with psycopg.connect(server.conninfo) as connection:
+            return connection.execute(query).fetchall()
+
+    before = left_overs()
     secret = conninfo_to_dict(server.conninfo)["password"]
     monkeypatch.setenv("SCRATCH", server.conninfo)
     assert (
@@ -128,10 +135,7 @@ def test_prove_on_a_live_server_leaves_nothing_and_hides_the_password(
     text = (project / "r.md").read_text() + "".join(capsys.readouterr())
     assert secret not in text
     assert "live server" in text
-    with psycopg.connect(server.conninfo) as connection:
-        query = "SELECT count(*) FROM pg_database WHERE datname LIKE 'dpe\\_%'"
-        before = connection.execute(query).fetchone()
-    assert before is not None
+    assert left_overs() == before
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
