@@ -17,6 +17,7 @@ from .samples import TABLES
 
 LAUNCHER = Path(__file__).resolve().parents[2] / "scripts" / "dpe.py"
 SECONDS = 2.0
+"""On a machine that counts to two million in 0.1 s; a slower one gets as much more."""
 MEGA = 1_000_000
 
 
@@ -55,12 +56,19 @@ FILES = {
 }
 
 
+def allowed() -> float:
+    """The limit in seconds of CPU time, by what this machine does just now."""
+    started = time.process_time()
+    sum(1 for _ in range(2_000_000))
+    return SECONDS * max(1.0, (time.process_time() - started) / 0.1)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_hostile_file_is_answered_in_time(project: Project, name: str) -> None:
     root = project({"CLAUDE.md": FILES[name]})
     started = time.process_time()  # a busy machine is not the file's fault
     decision = check(root, "Customer DB")
-    assert time.process_time() - started < SECONDS
+    assert time.process_time() - started < allowed()
     assert decision.exit_code in (0, 3, 4, 5)
     assert len(decision.message) < 10_000
 
@@ -71,7 +79,7 @@ def test_an_import_bomb_is_answered_in_time(project: Project) -> None:
     root = project({"CLAUDE.md": every, **files})
     started = time.process_time()  # a busy machine is not the file's fault
     assert check(root).verdict == "undefined"
-    assert time.process_time() - started < SECONDS
+    assert time.process_time() - started < allowed()
 
 
 def make_directory(path: Path) -> None:

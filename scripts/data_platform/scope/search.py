@@ -52,21 +52,27 @@ class Search:
             for path in _named(directory, ("agents.md",)):
                 yield from self._with_imports(path, level)
 
-    def _with_imports(self, path: str, level: int, depth: int = 0) -> Iterator[Document]:
-        """The file, then what it imports. A file that is reached again on a shorter way is followed further."""
-        real = os.path.realpath(path)
-        known = self._depths.get(real)
-        if len(self._depths) >= _FILES if known is None else known <= depth:
-            return
-        self._depths[real] = depth
-        if known is None:
-            text = self._text(path)
-            if text is not None:
-                yield Document(path, text, level)
-            self._imported[real] = _imports(path, text or "")
-        if depth < _IMPORT_DEPTH:
-            for imported in self._imported[real]:
-                yield from self._with_imports(imported, level, depth + 1)
+    def _with_imports(self, path: str, level: int) -> Iterator[Document]:
+        """The file, then what it imports, the nearest first: so each is reached on its shortest way.
+
+        A file that an earlier one reached on a longer way is not shown again, but followed further.
+        """
+        queue, queued = [(path, 0)], {path}
+        for file, depth in queue:
+            real = os.path.realpath(file)
+            known = self._depths.get(real)
+            if len(self._depths) >= _FILES if known is None else known <= depth:
+                continue
+            self._depths[real] = depth
+            if known is None:
+                text = self._text(file)
+                if text is not None:
+                    yield Document(file, text, level)
+                self._imported[real] = _imports(file, text or "")
+            if depth < _IMPORT_DEPTH:
+                new = [imported for imported in dict.fromkeys(self._imported[real]) if imported not in queued]
+                queued.update(new)
+                queue += [(imported, depth + 1) for imported in new]
 
     def _text(self, path: str) -> str | None:
         try:
