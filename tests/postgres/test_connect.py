@@ -46,11 +46,11 @@ class TestResolveDsn:
         file = tmp_path / "services"
         given = conninfo_to_dict(server.conninfo)
         file.write_text(
-            f"[proofs]\nhost={given['host']}\npassword={given['password']}\nuser=postgres\ndbname=postgres\n"
+            f"[proofs]\nhost={given['host']}\npassword={given['password']}\nuser={given['user']}\ndbname=postgres\n"
         )
         monkeypatch.setenv("PGSERVICEFILE", str(file))
         with connect(resolve_dsn("service:proofs"), read_only=True) as connection:
-            assert connection.info.user == "postgres"
+            assert connection.info.user == given["user"]
         with pytest.raises(EnvironmentProblem, match='definition of service "nothing" not found'):
             connect(resolve_dsn("service:nothing"), read_only=True)
 

@@ -24,7 +24,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from data_platform.errors import EnvironmentProblem
 from data_platform.postgres import binaries
 from data_platform.postgres.binaries import find_programs, server_account
-from data_platform.postgres.cluster import _base, _processes
+from data_platform.postgres.cluster import SUPERUSER, _base, _processes
 from data_platform.postgres.connect import redacted
 from data_platform.postgres.server import (
     PROVABLE_EXTENSIONS,
@@ -524,7 +524,7 @@ class TestLiveServer:
         with pytest.raises(EnvironmentProblem, match=r"ALTER ROLE \"live\" CREATEDB"), open_server(dsn):
             pass
 
-    @pytest.mark.parametrize("role", ["pg_read_server_files", "postgres"])
+    @pytest.mark.parametrize("role", ["pg_read_server_files", SUPERUSER])
     def test_a_role_that_can_become_more_is_refused(self, server: Server, dsn: str, role: str) -> None:
         self.alter(server, "ALTER ROLE live CREATEDB", f"GRANT {role} TO live")
         with pytest.raises(EnvironmentProblem, match="wide privileges"), open_server(dsn):
@@ -534,7 +534,7 @@ class TestLiveServer:
         self, tmp: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         rules = tmp / "pg_hba.conf"
-        rules.write_text("local all postgres trust\nlocal all all scram-sha-256\n")
+        rules.write_text(f"local all {SUPERUSER} trust\nlocal all all scram-sha-256\n")
         with embedded_server(settings={"hba_file": str(rules), "log_statement": "all"}) as server:
             monkeypatch.setenv("LIVE", server.conninfo)
             with open_server("env:LIVE") as live, live.scratch_database() as database:
@@ -545,7 +545,7 @@ class TestLiveServer:
             log = (Traces.of(server.conninfo).run / "log").read_text()
             assert "CREATE ROLE" in log
             assert password not in log
-            rules.write_text("local all postgres trust\n")
+            rules.write_text(f"local all {SUPERUSER} trust\n")
             self.alter(server, "SELECT pg_reload_conf()")
             refused = pytest.raises(EnvironmentProblem, match="cannot log in")
             with open_server("env:LIVE") as live, refused, live.scratch_database():

@@ -359,6 +359,7 @@ REFERS = "tables: {a: {columns: {i: {type: int, primary_key: true}, b: {referenc
         (_columns("é" * 32 + ": int"), "spec-name", 24, "has at most 63 bytes"),
         (_columns("b: {type: int, data: {values: [1], minimum: 3}}"), "spec-data", 59, "beside `values`"),
         ("tables: {a: {}}", "spec-empty", 10, "no columns"),
+        ("tables: {}", "spec-empty", 1, "`tables` is empty"),
         ("tables: {a.b.c: {columns: {d: int}}}", "spec-name", 10, "schema.name"),
         ("tables: {a: {columns: {d: int}}, public.a: {columns: {d: int}}}", "spec-duplicate", 34, "twice"),
         # keys and indexes

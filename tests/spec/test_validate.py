@@ -163,7 +163,6 @@ def test_a_spec_is_a_mapping_of_a_known_kind(text: str, rule: str, words: str) -
             "`primary_key` is false; expected true",
             "primary_key: true",
         ),
-        ("tables: {}\n", "spec-empty", (3, 1), "`tables` is empty", "give it a value, or remove it"),
         (
             "tables: {orders: {columns: {id: ''}}}\n",
             "spec-empty",

@@ -341,12 +341,20 @@ def test_no_name_and_no_value_hides_anything(raw: str) -> None:
 @pytest.mark.parametrize("what", ["type_name", "expression", "operator", "default_clause"])
 @pytest.mark.parametrize("hidden", HIDDEN)
 def test_the_author_cannot_hide_anything(what: str, hidden: str) -> None:
-    raw = {"type_name": ' "a{}"', "operator": "={}="}.get(what, " 'a{}' ").format(hidden)
+    raw = {"type_name": ' "a{}"', "operator": "={}="}.get(what, " 1 +{} 1 ").format(hidden)
     with pytest.raises(NotSql) as caught:
         getattr(text, what)(raw)
     name = f"U+{ord(hidden):04X}"
     assert str(caught.value) == f"an invisible character ({name}) is not allowed here; write it as an escape"
     assert caught.value.offset == raw.index(hidden)
+
+
+@pytest.mark.parametrize("hidden", sorted(set(HIDDEN) - {"\0"}))
+def test_what_a_constant_or_a_name_hides_is_shown(hidden: str) -> None:
+    code = f"{ord(hidden):04X}"
+    made = text.expression(f"'it''s {hidden}' || \"a{hidden}\"")
+    assert made == f"E'it''s \\u{code}' || U&\"a\\{code}\""
+    assert text.default_clause(f"'{hidden}'") == f"E'\\u{code}'"
 
 
 @pytest.mark.parametrize("raw", [r"E'\u202E'", r"U&'\202E'", r'U&"\202E" > 0', "a\n\t\r+ 1", "'\u00a0'"])

@@ -33,8 +33,10 @@ NOUNS = {
     ),
     "spec": Noun("the YAML that says what is wanted", ("schema", "example", "check")),
     "schema": Noun(
-        "a data model as PostgreSQL DDL, proven on a real server", ("render", "diagram", "lint", "prove")
+        "a data model as PostgreSQL DDL, proven on a real server",
+        ("import", "render", "diff", "diagram", "lint", "prove"),
     ),
+    "storage": Noun("which system should hold the data, and why", ("select",)),
     "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),
     "doctor": Noun("what is there, what is missing, and the command that mends it"),
     "setup": Noun("build the environment ahead of its first use"),

@@ -24,7 +24,7 @@ def _demo(invocation: Invocation) -> Outcome:
     from pathlib import Path  # noqa: PLC0415
 
     from data_platform.cli.files import refuse_existing  # noqa: PLC0415
-    from data_platform.cli.schema import proven  # noqa: PLC0415
+    from data_platform.cli.schema.prove import proven  # noqa: PLC0415
     from data_platform.cli.spec import read_design  # noqa: PLC0415
     from data_platform.report.document import Bullets, Code, Heading, Report  # noqa: PLC0415
     from data_platform.resources import resource  # noqa: PLC0415

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from data_platform.model.design import Design
     from data_platform.spec.document import Document
 
-KINDS = ("model",)
+KINDS = ("model", "storage")
 
 
 def read_document(invocation: Invocation, path: str) -> tuple[Document, Invocation]:
@@ -35,7 +35,7 @@ def read_design(invocation: Invocation, path: str) -> tuple[Design, Invocation]:
     from data_platform.spec.model import read_model  # noqa: PLC0415
 
     document, allowed = read_document(invocation, path)
-    validate.check(document)
+    validate.check(document, "model")
     return read_model(document), allowed
 
 
@@ -65,7 +65,13 @@ def _declare_check(parser: ArgumentParser) -> None:
 
 
 def _check(invocation: Invocation) -> Outcome:
-    design, allowed = read_design(invocation, invocation.arguments.file)
+    from data_platform.spec import validate  # noqa: PLC0415
+    from data_platform.spec.model import read_model  # noqa: PLC0415
+
+    document, allowed = read_document(invocation, invocation.arguments.file)
+    if validate.check(document) == "storage":
+        return _checked_storage(document, allowed)
+    design = read_model(document)
     counts = {
         "tables": len(design.database.tables),
         "types": len(design.database.types),
@@ -76,6 +82,20 @@ def _check(invocation: Invocation) -> Outcome:
     return Outcome(
         text=f"{design.file} is a valid model for {design.store}: {listed}.",
         result={"kind": "model", "store": design.store, "sha256": design.sha256, **counts},
+        decision=allowed.decision,
+    )
+
+
+def _checked_storage(document: Document, allowed: Invocation) -> Outcome:
+    from data_platform.spec.storage import ANSWERS, read_storage  # noqa: PLC0415
+
+    asked = read_storage(document)
+    counts = {"answers": len(asked.answered), "defaults": len(ANSWERS) - len(asked.answered)}
+    owner = f" for {asked.store}" if asked.store else ""
+    return Outcome(
+        text=f"{asked.file} is a valid storage need{owner}: {counts['answers']} answers, "
+        f"{counts['defaults']} defaults.",
+        result={"kind": "storage", "store": asked.store, "sha256": asked.sha256, **counts},
         decision=allowed.decision,
     )
 

@@ -7,6 +7,7 @@ One run is one directory, `<tmp>/dpe-<uid>/<token>/`:
 
     data/        what initdb made; it and the processes belong to the account of `server_account`
     socket/      the only way in
+    stubs/       extensions that we write ourselves, where the server finds them before its own (`stub_directory`)
     log          what initdb and postgres said
     password     the superuser's as a hash, for initdb to read; it ends with initdb
     owner.lock   held by the process that started the run, while it lives
@@ -40,7 +41,7 @@ from typing import IO
 
 import psutil
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from data_platform.errors import EnvironmentProblem
 from data_platform.postgres.binaries import Account, find_programs, locked, own_directory, server_account
@@ -49,6 +50,9 @@ from data_platform.postgres.connect import APPLICATION_NAME
 
 if sys.platform != "win32":
     import fcntl
+
+SUPERUSER = "dpe_superuser"
+"""Not `postgres`: in most dumps that owns something, and here it has to be a role without privileges."""
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0  # PostgreSQL itself kills what did not follow SIGQUIT within 5 s
@@ -69,6 +73,8 @@ _SETTINGS: Mapping[str, str] = {
     "dynamic_shared_memory_type": "mmap",
     "shared_buffers": "128MB",
     "max_connections": "50",
+    # Untrusted SQL may make event triggers, and these would run as whoever else makes something, a superuser too.
+    "event_triggers": "off",
     "temp_file_limit": "2GB",  # what one session may spill: a join gone wrong must not fill the disk
     "listen_addresses": "",
     "timezone": "UTC",
@@ -100,6 +106,14 @@ def running_cluster(settings: Mapping[str, str]) -> Iterator[str]:
         yield conninfo
 
 
+def stub_directory(conninfo: str) -> Path | None:
+    """Where files of stub extensions go for the cluster behind `conninfo`; None when it is no cluster of ours."""
+    socket = Path(str(conninfo_to_dict(conninfo).get("host") or ""))
+    stubs = socket.parent / "stubs" / "extension"
+    ours = socket.is_absolute() and socket.parent.parent.name == _base_name()
+    return stubs if ours and stubs.is_dir() else None
+
+
 # --- claim ---
 
 
@@ -124,6 +138,10 @@ class _Run:
         return self.path / "socket"
 
     @property
+    def stubs(self) -> Path:
+        return self.path / "stubs"
+
+    @property
     def log(self) -> Path:
         return self.path / "log"
 
@@ -131,12 +149,17 @@ class _Run:
 def _base(account: Account) -> Path:
     """Our directory for runs, where the account can enter and libpq can reach a socket."""
     for temporary in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108 -- own_directory checks it
-        base = temporary / f"dpe-{os.geteuid()}"
+        base = temporary / _base_name()
         socket = os.fsencode(base / _new_token() / "socket/.s.PGSQL.5432")
-        reachable = len(socket) < _SOCKET_PATH_BYTES and b"," not in socket  # a comma parts hosts for libpq
+        # A comma parts hosts for libpq, a colon directories for PostgreSQL.
+        reachable = len(socket) < _SOCKET_PATH_BYTES and not set(b",:") & set(socket)
         if reachable and account.can_traverse(temporary):
             return own_directory(base, mode=0o700 if account.uid is None else 0o711)
     raise EnvironmentProblem("no directory for temporary files that PostgreSQL can use", where="/tmp")  # noqa: S108
+
+
+def _base_name() -> str:
+    return f"dpe-{os.geteuid()}"
 
 
 def _new_token() -> str:
@@ -162,15 +185,17 @@ def _start(run: _Run, programs: Path, account: Account, settings: Mapping[str, s
     for directory in (run.data, run.socket):
         directory.mkdir(mode=0o700)
         account.own(directory)
+    _make_readable(run.stubs / "extension")
     fixed = {
         "cluster_name": run.token,
         "unix_socket_directories": '"{}"'.format(str(run.socket).replace('"', '""')),
+        "extension_control_path": f"{run.stubs}:$system",
     }
     options = [f"--set={name}={value}" for name, value in {**_SETTINGS, **settings, **fixed}.items()]
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     password = secrets.token_urlsafe(24)
     password_file = _hand_over(run.path / "password", _hashed(password), account)
-    access = ["--username=postgres", f"--pwfile={password_file}", "--auth-local=scram-sha-256"]
+    access = [f"--username={SUPERUSER}", f"--pwfile={password_file}", "--auth-local=scram-sha-256"]
     # No clean-up of its own: that would hide the number of a shared memory segment which a crash left.
     how = ["--no-sync", "--no-clean", *access, "--auth-host=reject", *locale, *options]
     _spawn(run, [programs / "initdb", *how, "-D", run.data], account)
@@ -181,13 +206,20 @@ def _start(run: _Run, programs: Path, account: Account, settings: Mapping[str, s
     conninfo = make_conninfo(
         host=str(run.socket),
         port=5432,
-        user="postgres",
+        user=SUPERUSER,
         password=password,
         dbname="postgres",
         application_name=APPLICATION_NAME,
     )
     _wait_until_ready(run, conninfo)
     return conninfo
+
+
+def _make_readable(directory: Path) -> None:
+    """Make a directory and the one it is in, for us to write and the account to read, whatever the umask."""
+    for path in (directory.parent, directory):
+        path.mkdir()
+        path.chmod(0o755)
 
 
 def _hand_over(path: Path, text: str, account: Account) -> Path:

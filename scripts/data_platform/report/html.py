@@ -40,7 +40,7 @@ def page(report: Report) -> str:
     """The whole page. The same report gives the same bytes."""
     sections = _sections(report.pieces)
     titled = [section for section in sections if section.heading]
-    template = _environment().get_template("report/page.html.j2")
+    template = html_environment().get_template("report/page.html.j2")
     return template.render(
         report=report, sections=sections, contents=titled if len(titled) >= _LONG_REPORT else ()
     )
@@ -70,7 +70,7 @@ def _sections(pieces: tuple[Piece, ...]) -> tuple[_Section, ...]:
 
 
 @lru_cache
-def _environment() -> ImmutableSandboxedEnvironment:
+def html_environment() -> ImmutableSandboxedEnvironment:
     environment = ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(resource("templates")),
         undefined=jinja2.StrictUndefined,

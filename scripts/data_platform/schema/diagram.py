@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from data_platform.model.database import Column, ForeignKey, Name, Table
 from data_platform.model.design import Design
@@ -28,6 +29,16 @@ _SPOKEN = {
     "int4": "integer",
     "int8": "bigint",
 }
+
+
+def drawn(design: Design) -> Design:
+    """The design without its partitions: they have the columns and references of their parents."""
+    tables = {table.name: table for table in design.database.tables if table.partition_of is None}
+    shown = (
+        replace(table, foreign_keys=tuple(key for key in table.foreign_keys if key.target in tables))
+        for table in tables.values()
+    )
+    return replace(design, database=replace(design.database, tables=tuple(shown)))
 
 
 def mermaid(design: Design) -> str:

@@ -21,9 +21,10 @@ import yaml
 from data_platform.errors import UsageProblem
 from data_platform.model.design import Mark
 from data_platform.report.finding import Finding
+from data_platform.spec.pause import no_collection
 
-MAX_BYTES = 4_000_000
-MAX_NODES = 500_000
+MAX_BYTES = 24_000_000
+MAX_NODES = 1_000_000
 """Values after aliases are expanded; each hundred characters of a text count as one more."""
 MAX_DEPTH = 64
 MAX_FINDINGS = 1000
@@ -149,11 +150,14 @@ def parse(raw: bytes, file: str) -> Document:
         )
     builder = _Builder(file)
     try:
-        for event in _events(text):
-            builder.take(event)
+        with no_collection():
+            for event in _events(text):
+                builder.take(event)
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark or error.context_mark
         mark = Mark(at.line + 1, at.column + 1) if at else Mark(1, 1)
+        if "nesting depth" in (error.problem or ""):  # libyaml's own limit, far above ours
+            raise _too_deep(file, mark) from None
         message = "not YAML: " + " ".join(part for part in (error.context, error.problem) if part)
         raise _problem(
             file, mark, "spec-not-yaml", message, "check indentation, colons and quotes here"
@@ -170,6 +174,10 @@ def _mark_after(text: str) -> Mark:
 
 def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _too_deep(file: str, mark: Mark) -> SpecProblem:
+    return _problem(file, mark, "spec-too-deep", f"more than {MAX_DEPTH} levels deep", "flatten the spec")
 
 
 def _problem(file: str, mark: Mark, rule: str, message: str, fix: str) -> SpecProblem:
@@ -256,7 +264,7 @@ class _Builder:
             self._key(event.value, mark)
             return
         plain = event.style in (None, "") and event.tag is None
-        value = _resolve(event.value) if plain else event.value
+        value = resolve(event.value) if plain else event.value
         size = 1 + len(event.value) // _TEXT_UNIT
         if event.anchor:
             self._anchors[event.anchor] = (value, size)
@@ -283,9 +291,7 @@ class _Builder:
                 mark, "spec-key", "a key must be plain text", "quote the key if it is meant as text"
             )
         if len(self._stack) >= MAX_DEPTH:
-            raise self._refuse(
-                mark, "spec-too-deep", f"more than {MAX_DEPTH} levels deep", "flatten the spec"
-            )
+            raise _too_deep(self.file, mark)
         path = self._add(value, 0, mark)
         self._stack.append(_Open(value, path, anchor, mark))
         if anchor:
@@ -350,7 +356,7 @@ class _Builder:
             )
 
 
-def _resolve(text: str) -> Any:
+def resolve(text: str) -> Any:
     """The value of a plain scalar in the core schema: `no`, `on` and `12:30` are text, as they look."""
     if _NULL.match(text):
         return None

@@ -11,6 +11,14 @@ from data_platform.sql.text import MAX_IDENTIFIER_BYTES, NotSql, check_identifie
 
 def parse_name(text: str, default_schema: str) -> Name:
     """`name`, `schema.name`, or either with parts in double quotes; nothing is folded. NotSql if it is neither."""
+    parts = parse_parts(text)
+    if len(parts) > 2:
+        raise NotSql("expected `name` or `schema.name`; put a part that holds a dot in double quotes")
+    return Name(*parts) if len(parts) == 2 else Name(default_schema, parts[0])
+
+
+def parse_parts(text: str) -> list[str]:
+    """The parts of a dotted name, each bare or in double quotes. NotSql if one of them can be no name."""
     parts: list[str] = []
     rest = text
     while True:
@@ -18,11 +26,22 @@ def parse_name(text: str, default_schema: str) -> Name:
         check_identifier(part)
         parts.append(part)
         if not rest:
-            break
+            return parts
         rest = rest[1:]
-    if len(parts) > 2:
-        raise NotSql("expected `name` or `schema.name`; put a part that holds a dot in double quotes")
-    return Name(*parts) if len(parts) == 2 else Name(default_schema, parts[0])
+
+
+def name_text(name: Name, default_schema: str) -> str:
+    """What `parse_name` reads as `name`, as short as it can be."""
+    return dotted_text(name.name) if name.schema == default_schema else dotted_text(name.schema, name.name)
+
+
+def dotted_text(*parts: str) -> str:
+    """What `parse_parts` reads as these parts."""
+    return ".".join(_part_text(part) for part in parts)
+
+
+def _part_text(part: str) -> str:
+    return '"' + part.replace('"', '""') + '"' if "." in part or part.startswith('"') else part
 
 
 def _bare(text: str) -> tuple[str, str]:

@@ -15,9 +15,10 @@ from typing import Any, TypeAlias
 import jsonschema
 
 from data_platform.report.finding import Finding
+from data_platform.spec import agrees
 from data_platform.spec.document import MAX_FINDINGS, Document, Path_, SpecProblem
 
-KINDS = ("model",)
+KINDS = ("model", "storage")
 _MAX_SHOWN = 60
 
 _Error: TypeAlias = Any
@@ -42,6 +43,11 @@ def _package_text(name: str) -> str:
 @lru_cache
 def _validator(kind: str) -> jsonschema.Draft202012Validator:
     return _Validator(json.loads(schema_text(kind)))
+
+
+@lru_cache
+def _agrees(kind: str) -> agrees.Test:
+    return agrees.compiled(json.loads(schema_text(kind)))
 
 
 def _is_integer(_: Any, value: Any) -> bool:
@@ -84,11 +90,19 @@ def kind_of(document: Document) -> str:
     )
 
 
-def check(document: Document) -> str:
-    """The document's kind, once it agrees with that kind's schema; SpecProblem with every violation otherwise."""
+def check(document: Document, expected: str | None = None) -> str:
+    """The document's kind, once it agrees with that kind's schema; SpecProblem with every violation otherwise.
+
+    A document of another kind than `expected` is a violation, too.
+    """
     kind = kind_of(document)
+    if expected not in (None, kind):
+        message = f"this is a spec of kind {kind}; expected one of kind {expected}"
+        raise SpecProblem((document.error(("kind",), "spec-kind", message, f"dpe spec example {expected}"),))
+    if _agrees(kind)(document.data):
+        return kind
     errors = (error for raw in _validator(kind).iter_errors(document.data) for error in _each(raw))
-    findings = [_finding(document, error) for error in islice(errors, MAX_FINDINGS)]
+    findings = [_finding(document, error, kind) for error in islice(errors, MAX_FINDINGS)]
     if findings:
         raise SpecProblem(tuple(sorted(findings, key=lambda f: (f.line or 0, f.column or 0, f.message))))
     return kind
@@ -108,9 +122,9 @@ def _each(error: _Error) -> Iterator[tuple[_Error, str | None]]:
         yield error, None
 
 
-def _finding(document: Document, located: tuple[_Error, str | None]) -> Finding:
+def _finding(document: Document, located: tuple[_Error, str | None], kind: str) -> Finding:
     found = _located(document, *located)
-    return found if found.fix else replace(found, fix="dpe spec example model")
+    return found if found.fix else replace(found, fix=f"dpe spec example {kind}")
 
 
 def _located(document: Document, error: _Error, key: str | None) -> Finding:

@@ -10,15 +10,21 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data_platform.resources import resource
-from data_platform.sql import text
+from data_platform.sql import phrases, text
 from data_platform.sql.text import Sql
 
 FILTERS: Mapping[str, Callable[..., Sql]] = {
+    "arguments": phrases.arguments,
     "body": text.body,
-    "default_clause": text.default_clause,
+    "bound": phrases.bound,
+    "collation": phrases.collation,
+    "condition": phrases.condition,
+    "default_clause": phrases.default,
     "deferral": text.deferral,
     "dotted": text.dotted,
-    "expression": text.expression,
+    "expression": phrases.anything_or_deep,
+    "foreign_options": phrases.foreign_options,
+    "identity_arguments": phrases.identity_arguments,
     "keyword": text.keyword,
     "lines": lambda parts: text.joined(",\n    ", parts),
     "listed": lambda parts: text.joined(", ", parts),
@@ -26,10 +32,24 @@ FILTERS: Mapping[str, Callable[..., Sql]] = {
     "literals": text.literals,
     "name": text.identifier,
     "names": text.identifiers,
+    "number": phrases.number,
     "operator": text.operator,
     "options": text.options,
+    "part": lambda sql: sql,  # what the renderer made with a template of its own; `_only_sql` sees to it
     "pad": lambda sql, width: Sql(sql.ljust(width)),
+    "period": phrases.columns_with_period,
     "qualified": text.qualified_name,
+    "qualified_list": lambda names: text.joined(", ", map(text.qualified_name, names)),
+    "query": phrases.query,
+    "returned": phrases.returned,
+    "role": phrases.role,
+    "roles": lambda names: text.joined(", ", map(phrases.role, names)),
+    "rule": phrases.rule,
+    "script": phrases.script,
+    "setting": phrases.setting,
+    "sql_body": phrases.sql_body,
+    "storage_options": phrases.storage_options,
+    "text_options": phrases.text_options,
     "type": text.type_name,
 }
 """What turns a value into SQL in a template; every `{{ … }}` ends in one of these."""
@@ -52,6 +72,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
         autoescape=False,
+        auto_reload=False,
     )
     environment.filters.update(FILTERS)
     return environment

@@ -59,6 +59,10 @@ class NotSql(ValueError):
         self.offset = offset
 
 
+class TooDeep(NotSql):
+    """Text that PostgreSQL's grammar reads, but whose tree is too deep for us to look at."""
+
+
 def check_identifier(name: str) -> None:
     """Refuse with NotSql what PostgreSQL cannot hold as a name: empty, longer than 63 bytes, NUL, or not encodable."""
     if not name:
@@ -202,6 +206,7 @@ def expression(text: str) -> Sql:
 
     Subqueries and parameters are refused: PostgreSQL allows them in no constraint, default, generated column or index.
     """
+    text = _shown(text)
     target = expression_tree(_visible(text))
     for kind, what in _NOT_ALONE.items():
         if next(postgast.find_nodes(target, kind), None) is not None:
@@ -271,6 +276,23 @@ def _visible(text: str) -> str:
     return text
 
 
+def _shown(text: str) -> str:
+    """`text` with escapes for what nobody would see in its string constants and quoted names, as a server prints them."""
+    if not _HIDDEN.search(text):
+        return text
+    raw, tokens = tokens_of(text)
+    pieces: list[str] = []
+    done = 0
+    for token in tokens:
+        word = raw[token.start : token.end].decode()
+        if _HIDDEN.search(word) and word[0] in "'\"":
+            written = literal if word[0] == "'" else identifier
+            made = written(word[1:-1].replace(word[0] * 2, word[0]))
+            pieces += [raw[done : token.start].decode(), made]
+            done = token.end
+    return "".join([*pieces, raw[done:].decode()])
+
+
 def _balanced(text: str) -> str:
     """`text` if it closes every bracket it opens, opens every one it closes, and holds no comment and no semicolon.
 
@@ -315,7 +337,7 @@ def parse(text: str) -> postgast.pg_query_pb2.ParseResult:
         raise NotSql(error.message, (error.cursorpos or 1) - 1) from None
     except DecodeError:
         # protobuf reads 100 levels, and an operator takes two of them.
-        raise NotSql(
+        raise TooDeep(
             "nested too deeply: about 40 operators or calls inside each other are the most"
         ) from None
 
@@ -334,7 +356,7 @@ def _only_target(text: str, before: str, after: str) -> postgast.pg_query_pb2.No
     try:
         statements = parse(f"{before}{text}{after}").stmts
     except NotSql as error:
-        raise NotSql(
+        raise type(error)(
             str(error), None if error.offset is None else max(0, error.offset - len(before))
         ) from None
     if len(statements) != 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from data_platform.model.database import Composite, Database, Domain, Enum, Type
+from data_platform.model.database import Composite, Database, Domain, Enum, Range, Type
 
 _MODIFIERS = re.compile(r"\((-?\d+)(?:,\s*(-?\d+))?\)")
 _NAME_PART = re.compile(r'"((?:[^"]|"")*)"|([^".]+)')
@@ -26,6 +26,11 @@ RANGES = {
     "tsrange": "timestamp without time zone",
     "tstzrange": "timestamp with time zone",
 }
+_OVER = {subtype: name for name, subtype in RANGES.items()} | {
+    "real": "numrange",
+    "double precision": "numrange",
+}
+"""A range type of PostgreSQL whose texts one of the user's with that subtype reads too."""
 MULTIRANGES = {name.replace("range", "multirange"): name for name in RANGES}
 
 
@@ -98,6 +103,8 @@ class Kinds:
                 under = self(type_.base)
                 checks = under.checks + tuple(check.expression for check in type_.checks)
                 return replace(under, checks=checks, nullable=under.nullable and type_.nullable)
+            case Range():
+                return Kind(base=_OVER.get(self(type_.subtype).base, "range"), text=text)
 
 
 def _path(text: str) -> tuple[str, ...]:

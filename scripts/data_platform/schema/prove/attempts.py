@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import psycopg
 
 from data_platform.model.database import Database, Name, Table
 from data_platform.postgres.synthetic import Generator
-from data_platform.sql.text import identifier, identifiers, literal, qualified_name
+from data_platform.sql.text import Sql, identifier, identifiers, literal, qualified_name
 
 Connection = psycopg.Connection[Any]
 Row = Mapping[str, str | None]
@@ -18,6 +19,19 @@ Row = Mapping[str, str | None]
 
 MAX_SET_ASIDE = 6
 """Other constraints that are dropped to see one refuse on its own."""
+
+
+_FOLLOWERS = """
+WITH RECURSIVE follows(follower, index) AS (
+    SELECT i.inhrelid, i.inhparent FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhparent
+     WHERE c.relkind = 'I' AND NOT c.relispartition
+    UNION ALL
+    SELECT i.inhrelid, f.index FROM pg_inherits AS i JOIN follows AS f ON f.follower = i.inhparent)
+SELECT n.nspname, t.relname, c.relname, own.relname
+  FROM follows AS f JOIN pg_class AS c ON c.oid = f.follower JOIN pg_class AS own ON own.oid = f.index
+  JOIN pg_index AS x ON x.indexrelid = f.index JOIN pg_class AS t ON t.oid = x.indrelid
+  JOIN pg_namespace AS n ON n.oid = t.relnamespace
+"""
 
 
 @dataclass(frozen=True)
@@ -28,6 +42,11 @@ class Attempt:
     constraint: str | None = None
     column: str | None = None
     message: str = ""
+
+    @property
+    def fits_no_partition(self) -> bool:
+        """Whether it was refused because no partition takes the row."""
+        return self.sqlstate == "23514" and self.constraint is None
 
     def broke(self, sqlstate: str, constraint: str) -> bool:
         """Whether that constraint refused it for that reason."""
@@ -41,6 +60,15 @@ class Trials:
     connection: Connection
     generator: Generator
     database: Database
+
+    @cached_property
+    def _followers(self) -> Mapping[Name, Mapping[str, str]]:
+        """For each partitioned table the names of its partitions' indexes, and which of its own they follow."""
+        found: dict[Name, dict[str, str]] = {}
+        if any(table.partition_by for table in self.database.tables):
+            for schema, table, follower, index in self.connection.execute(_FOLLOWERS):
+                found.setdefault(Name(schema, table), {})[follower] = index
+        return found
 
     def fresh(
         self, table: Table, pins: Row | None = None, below: frozenset[Name] = frozenset()
@@ -81,12 +109,19 @@ class Trials:
         """
         with self.connection.transaction(force_rollback=True):
             for _ in range(MAX_SET_ASIDE):
-                tried = try_statement(self.connection, insert_sql(table, row))
+                tried = self._named(table, try_statement(self.connection, insert_sql(table, row)))
                 if expected is None or tried.constraint in (None, expected):
                     break
                 if not self._set_aside(table, tried.constraint):
                     break
             return tried
+
+    def _named(self, table: Table, tried: Attempt) -> Attempt:
+        """With the table's own constraint, where the server names that of a partition."""
+        followers = self._followers.get(table.name)
+        if not followers or tried.constraint is None:
+            return tried
+        return replace(tried, constraint=followers.get(tried.constraint, tried.constraint))
 
     def _set_aside(self, table: Table, name: str) -> bool:
         """Drop another constraint or unique index of the table; False if it has none of that name."""
@@ -107,6 +142,12 @@ def insert_sql(table: Table, row: Row) -> str:
         f"INSERT INTO {qualified_name(table.name)} ({identifiers(row)}) "  # noqa: S608 - quoted names and literals
         f"OVERRIDING SYSTEM VALUE VALUES ({values})"
     )
+
+
+def own_rows(table: Table) -> Sql:
+    """The table in FROM, without the tables that inherit from it: no key of its own spans their rows."""
+    only = "" if table.partition_by else "ONLY "
+    return Sql(f"{only}{qualified_name(table.name)}")
 
 
 def try_statement(connection: Connection, sql: str) -> Attempt:

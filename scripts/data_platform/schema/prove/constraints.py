@@ -25,7 +25,7 @@ from data_platform.model.database import (
     Table,
     Unique,
 )
-from data_platform.schema.prove.attempts import Attempt, Row, Trials, try_statement
+from data_platform.schema.prove.attempts import Attempt, Row, Trials, own_rows, try_statement
 from data_platform.schema.prove.breaking import (
     breaking_values,
     candidates,
@@ -57,7 +57,8 @@ def probe_constraints(trials: Trials) -> Iterator[Probe]:
         elif isinstance(type_, Domain):
             yield from prober.domain(type_)
     for table in trials.database.tables:
-        yield from prober.table(table)
+        if table.holds_rows:
+            yield from prober.table(table)
 
 
 @dataclass(frozen=True)
@@ -86,11 +87,14 @@ class _Prober:
             for key in keys:
                 yield self._key(table, key, valid)
             for check in table.checks:
-                yield self._check(table, check, valid)
+                yield self._check(table, check, valid) if check.enforced else _unenforced("check", table, check.name)
             for exclusion in table.exclusions:
                 yield self._exclusion(table, exclusion, valid)
-            for foreign_key in table.foreign_keys:
-                yield self._foreign_key(table, foreign_key, valid)
+            for key_ in table.foreign_keys:
+                enforced = key_.enforced
+                yield (
+                    self._foreign_key(table, key_, valid) if enforced else _unenforced("foreign key", table, key_.name)
+                )
 
     def _complete(self, table: Table, row: Row | None) -> Row | None:
         """With values for identity columns too, so that a check that compares them can be broken."""
@@ -127,13 +131,15 @@ class _Prober:
                 continue
             attempt = self.trials.attempt(table, {**valid, column.name: None})
             refused = attempt.sqlstate == NOT_NULL and attempt.column == column.name
-            # A domain may refuse NULL before the column does.
-            refused = refused or attempt.sqlstate == NOT_NULL
+            # A domain may refuse NULL before the column does, and no partition may take it.
+            refused = refused or attempt.sqlstate == NOT_NULL or attempt.fits_no_partition
             yield _judged("not null", table, column.name, attempt, refused, "NULL")
 
     def _key(self, table: Table, key: Key, valid: Row) -> Probe:
         kind = "primary key" if isinstance(key, PrimaryKey) else "unique"
         columns = _key_columns(key)
+        temporal = not isinstance(key, Index) and key.without_overlaps
+        refusal = EXCLUSION if temporal else UNIQUE
         last: Attempt | None = None
         for row in self._rows_under(table, key):
             for changed in (
@@ -141,7 +147,7 @@ class _Prober:
                 {**row, **self._other_keys(table, key, valid)},
             ):
                 attempt = self.trials.attempt(table, changed, key.name)
-                if attempt.broke(UNIQUE, key.name):
+                if attempt.broke(refusal, key.name):
                     return _refused(kind, table, key.name, attempt, "the key of another row")
                 last = attempt if last is None or attempt.sqlstate is None else last
         if last is None:
@@ -234,7 +240,7 @@ class _Prober:
         names = [column.name for column in table.columns if not column.generated]
         texts = ", ".join(f"{identifier(name)}::text" for name in names)
         predicate = f" WHERE {where}" if where else ""
-        query = f"SELECT {texts} FROM {qualified_name(table.name)}{predicate} LIMIT {MAX_ROWS}"  # noqa: S608
+        query = f"SELECT {texts} FROM {own_rows(table)}{predicate} LIMIT {MAX_ROWS}"  # noqa: S608
         return [dict(zip(names, row, strict=True)) for row in self.trials.connection.execute(query.encode())]
 
     def _other_keys(self, table: Table, key: Key, valid: Row) -> Row:
@@ -280,6 +286,10 @@ def _claims(table: Table) -> Iterator[tuple[str, str]]:
 
 def _probe(kind: str, table: Table, name: str, state: Any, detail: str) -> Probe:
     return Probe(kind=kind, table=table.name, constraint=name, state=state, detail=detail)
+
+
+def _unenforced(kind: str, table: Table, name: str) -> Probe:
+    return _probe(kind, table, name, "not checked", "NOT ENFORCED: the server lets everything pass")
 
 
 def _refused(kind: str, table: Table, name: str, attempt: Attempt, tried: str) -> Probe:

@@ -12,7 +12,7 @@ import psycopg
 
 from data_platform.model.database import ForeignKey, Table
 from data_platform.report.document import State
-from data_platform.schema.prove.attempts import Connection, Row, Trials
+from data_platform.schema.prove.attempts import Connection, Row, Trials, own_rows
 from data_platform.schema.prove.result import Probe
 from data_platform.sql.text import identifier, literal, qualified_name
 
@@ -24,7 +24,9 @@ _RESTRICTED = ("23001", "23503")
 def probe_deletes(trials: Trials) -> Iterator[Probe]:
     """One probe for each foreign key of the database."""
     for table in trials.database.tables:
-        for key in table.foreign_keys:
+        for key in table.foreign_keys if table.holds_rows else ():
+            if not key.enforced:
+                continue
             with trials.connection.transaction(force_rollback=True):
                 state, detail = _tried(trials, table, key)
             yield Probe(
@@ -82,7 +84,7 @@ def _delete(
     where = _equal(columns, values)
     try:
         with connection.transaction():
-            connection.execute(f"DELETE FROM {qualified_name(table.name)} WHERE {where}".encode())  # noqa: S608
+            connection.execute(f"DELETE FROM {own_rows(table)} WHERE {where}".encode())  # noqa: S608
             connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
     except psycopg.Error as error:
         return error

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,28 +12,33 @@ import psycopg
 
 from data_platform.model.database import Database, Name
 from data_platform.model.design import Design
-from data_platform.model.differences import differences
-from data_platform.postgres.canonical import canonical
+from data_platform.postgres.canonical import canonical, comparable
 from data_platform.postgres.catalog import read
 from data_platform.postgres.connect import connect
 from data_platform.postgres.server import PROVABLE_EXTENSIONS, Server, available_extensions
 from data_platform.postgres.server import Database as ScratchDatabase
 from data_platform.postgres.synthetic import Filled, Generator
 from data_platform.schema.lint import lint
+from data_platform.schema.prove import aside
+from data_platform.schema.prove.apply import apply, search_path
 from data_platform.schema.prove.attempts import Trials
 from data_platform.schema.prove.checklist import checklist
+from data_platform.schema.prove.comparison import compared
 from data_platform.schema.prove.constraints import probe_constraints
 from data_platform.schema.prove.deletes import probe_deletes
+from data_platform.schema.prove.filling import (
+    fillable,
+    indexes_built_afterwards,
+    materialized_in_order,
+    refresh_all,
+)
 from data_platform.schema.prove.indexes import index_uses
 from data_platform.schema.prove.patterns import Bench, baseline_ms, measure
-from data_platform.schema.prove.result import Measured, Proof, Refused
+from data_platform.schema.prove.result import Measured, Proof
 from data_platform.schema.prove.verdict import judge
-from data_platform.schema.render import statements
-from data_platform.sql.text import identifier, identifiers, qualified_name, relation_literal
+from data_platform.sql.text import identifier, identifiers
 
 DEFAULT_ROWS = 10_000
-INDEX_MEMORY = "512MB"
-"""Enough for the graph of some 200,000 vectors of 384 dimensions; the server takes what it needs."""
 STATEMENT_SECONDS = 300
 """For one statement of the DDL, one COPY or one index; access patterns have a limit of their own."""
 Progress = Callable[[str, float], None]
@@ -57,6 +61,7 @@ class Plan:
             if table.name in asked
             else min(self.default_rows, design.rows.get(table.name, self.default_rows))
             for table in design.database.tables
+            if table.holds_rows
         }
 
 
@@ -90,7 +95,8 @@ def prove(
         ) as connection:
             # The driver drops all prepared statements after a rollback, ours among them, if it prepares some itself.
             connection.prepare_threshold = None
-            proof = _run(_Trial(design, connection, plan, progress), proof)
+            connection.execute(f"SET search_path TO {identifiers(search_path(design))}")
+            proof = _run(_Trial(design, connection, database, plan, progress), proof)
     proof = replace(proof, checks=checklist(proof, lint(design)))
     verdict, reasons = judge(proof)
     return replace(proof, verdict=verdict, reasons=reasons, seconds=time.perf_counter() - started)
@@ -102,16 +108,23 @@ class _Trial:
 
     design: Design
     connection: psycopg.Connection[Any]
+    scratch: ScratchDatabase
     plan: Plan
     progress: Progress
 
     @cached_property
     def found(self) -> Database:
-        return read(self.connection)
+        roles = [role.name for role in self.design.database.roles]
+        return read(self.connection, roles=roles)
+
+    @cached_property
+    def switches(self) -> tuple[aside.Switch, ...]:
+        return aside.switches(self.connection)
 
     @cached_property
     def generator(self) -> Generator:
-        return Generator(self.found, self.plan.rows_of(self.design), self.design.hints, self.plan.seed)
+        rows = self.plan.rows_of(self.design)
+        return Generator(fillable(self.connection, self.found), rows, self.design.hints, self.plan.seed)
 
     @cached_property
     def trials(self) -> Trials:
@@ -159,17 +172,26 @@ def _run(trial: _Trial, proof: Proof) -> Proof:
 
 
 def _applied(trial: _Trial, proof: Proof) -> Proof:
-    count, refused = _apply(trial)
-    return replace(proof, statements=count, refused=refused)
+    done = apply(trial.design, trial.scratch, STATEMENT_SECONDS)
+    return replace(proof, statements=done.statements, refused=done.refused, left_out=done.left_out)
 
 
 def _compared(trial: _Trial, proof: Proof) -> Proof:
-    return replace(proof, catalog=differences(canonical(trial.connection, trial.design), trial.found))
+    said = canonical(trial.connection, trial.design, trial.found)
+    found = comparable(trial.found, trial.design)
+    return replace(proof, catalog=compared(said, found, proof.left_out))
+
+
+def _set_aside(trial: _Trial, proof: Proof) -> Proof:
+    aside.switch_off(trial.connection, trial.switches)
+    return replace(proof, aside=aside.counted(trial.switches))
 
 
 def _filled(trial: _Trial, proof: Proof) -> Proof:
-    with _indexes_built_afterwards(trial.connection, trial.found):
+    with indexes_built_afterwards(trial.connection, trial.found):
         filled = _fill(trial)
+    if trial.found.materialized_views:
+        refresh_all(trial.connection, materialized_in_order(trial.connection))
     trial.connection.execute("VACUUM (ANALYZE)")
     return replace(proof, filled=filled)
 
@@ -192,60 +214,22 @@ def _explained(trial: _Trial, proof: Proof) -> Proof:
     return replace(proof, indexes=tuple(index_uses(trial.connection, trial.found, proof.patterns)))
 
 
+def _restored(trial: _Trial, proof: Proof) -> Proof:
+    aside.switch_on(trial.connection, trial.switches)
+    return proof
+
+
 _STAGES: tuple[tuple[str, float, Callable[[_Trial, Proof], Proof]], ...] = (
     ("applying the DDL", 0.0, _applied),
     ("comparing the catalog", 0.05, _compared),
+    ("setting triggers aside", 0.1, _set_aside),
     ("filling the tables", 0.1, _filled),
     ("running the access patterns", 0.5, _measured),
-    ("trying the constraints", 0.8, _constrained),
-    ("trying the deletes", 0.9, _deleted),
-    ("looking at the indexes", 0.95, _explained),
+    ("trying the constraints", 0.75, _constrained),
+    ("trying the deletes", 0.8, _deleted),
+    ("looking at the indexes", 0.85, _explained),
+    ("restoring the triggers", 0.85, _restored),
 )
-
-
-def _apply(trial: _Trial) -> tuple[int, Refused | None]:
-    made = statements(trial.design)
-    path = ("public", *trial.design.search_path)
-    for number, statement in enumerate(made):
-        try:
-            trial.connection.execute(statement.sql.encode())
-        except psycopg.Error as error:
-            message = (error.diag.message_primary or str(error)) + _hint(error)
-            return number, Refused(
-                object=statement.object,
-                table=statement.table,
-                sql=statement.sql,
-                sqlstate=error.sqlstate or "?",
-                message=message,
-            )
-        if statement.section == "setup":
-            trial.connection.execute(f"SET search_path TO {identifiers(dict.fromkeys(path))}".encode())
-    return len(made), None
-
-
-def _hint(error: psycopg.Error) -> str:
-    parts = (error.diag.message_detail, error.diag.message_hint)
-    return "".join(f" ({part})" for part in parts if part)
-
-
-@contextmanager
-def _indexes_built_afterwards(connection: psycopg.Connection[Any], database: Database) -> Iterator[None]:
-    """Load first, then index: many times faster for HNSW and GIN, and IVFFlat takes its lists from the rows."""
-    names = [
-        Name(t.name.schema, index.name) for t in database.tables for index in t.indexes if not index.unique
-    ]
-    definitions = []
-    for name in names:
-        relation = relation_literal(name)
-        row = connection.execute(f"SELECT pg_get_indexdef({relation}::regclass)".encode()).fetchone()
-        assert row is not None
-        definitions.append(row[0])
-        connection.execute(f"DROP INDEX {qualified_name(name)}".encode())
-    yield
-    connection.execute(f"SET maintenance_work_mem TO '{INDEX_MEMORY}'".encode())
-    for definition in definitions:
-        connection.execute(definition.encode())
-    connection.execute("RESET maintenance_work_mem")
 
 
 def _fill(trial: _Trial) -> tuple[Filled, ...]:

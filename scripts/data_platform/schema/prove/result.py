@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,70 @@ class Refused:
     sql: str
     sqlstate: str
     message: str
+    for_want_of: str | None = None
+    """What had been left out before and may be what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A statement of the DDL that was not run here as it stands, and why."""
+
+    object: str
+    table: Name | None
+    sql: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aside:
+    """What was switched off while rows were made and constraints and patterns tried: how many of each."""
+
+    triggers: int = 0
+    rules: int = 0
+    forced: int = 0
+    """Tables whose owner is subject to row-level security."""
+
+    @property
+    def row_security(self) -> bool:
+        """Whether patterns ran without the row-level security that they will meet."""
+        return self.forced > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Something that the design promises about one object, tried.
+
+    `warning` is what was seen beside it: no broken promise, but nothing to be left unsaid.
+    """
+
+    kind: str
+    """What the object is: table, view, function, partition, trigger …"""
+    object: str
+    claim: str
+    state: State
+    detail: str
+    table: Name | None = None
+    """Where it stands in the spec."""
+    role: str | None = None
+    """As whom it was tried; None is the owner."""
+    warning: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refresh:
+    """One materialized view, refreshed while somebody read it. Times in milliseconds."""
+
+    view: Name
+    state: State
+    detail: str
+    concurrently: bool = False
+    rows: int = 0
+    query_ms: float = 0.0
+    refresh_ms: float = 0.0
+    stall_ms: float = 0.0
+    """The longest that a read of it took meanwhile."""
+    reads: int = 0
+    warning: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,3 +190,20 @@ class Proof:
     """What ended the run early: the stage, and what the server said."""
     checks: tuple[Check, ...] = ()
     """The Quality Checklist."""
+    left_out: tuple[LeftOut, ...] = ()
+    aside: Aside = Aside()
+    partitions: tuple[Claim, ...] = ()
+    isolation: tuple[Claim, ...] = ()
+    refreshes: tuple[Refresh, ...] = ()
+    triggers: tuple[Claim, ...] = ()
+    grants: tuple[Claim, ...] = ()
+
+    @property
+    def claims(self) -> Mapping[str, tuple[Claim, ...]]:
+        """By stage."""
+        return {
+            "partitions": self.partitions,
+            "isolation": self.isolation,
+            "triggers": self.triggers,
+            "grants": self.grants,
+        }

@@ -22,6 +22,12 @@ def judge(proof: Proof) -> tuple[Verdict, tuple[str, ...]]:
 
 
 def _gaps(proof: Proof) -> Iterator[str]:
+    if proof.refused:
+        refused = proof.refused
+        yield (
+            f"the server refused `{refused.object}` (`{refused.message}`) "
+            f"after `{refused.for_want_of}` had been left out"
+        )
     for fill in proof.filled:
         if not fill.rows:
             why = (
@@ -38,6 +44,8 @@ def _gaps(proof: Proof) -> Iterator[str]:
 
 
 def _failures(proof: Proof) -> Iterator[str]:
+    if proof.refused and proof.refused.for_want_of:
+        return
     if proof.refused:
         yield f"the server refused `{proof.refused.object}`: `{proof.refused.message}`"
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -24,14 +24,38 @@ class Subject:
     design: Design
 
     @property
+    def is_database(self) -> bool:
+        """Whether it was read from a database: it says nothing of queries and rows, and is mended by statements."""
+        return not self.design.sha256
+
+    @cached_property
     def tables(self) -> tuple[Table, ...]:
-        """All tables."""
-        return self.design.database.tables
+        """The tables that answer for themselves: what is right for a partition is its parent's matter, and
+        for a foreign table the other server's."""
+        return tuple(table for table in self.design.database.tables if table.holds_rows)
+
+    @cached_property
+    def by_name(self) -> Mapping[Name, Table]:
+        """All tables, partitions and foreign ones too."""
+        return {table.name: table for table in self.design.database.tables}
+
+    @cached_property
+    def partitions(self) -> Mapping[Name, tuple[Table, ...]]:
+        """The partitions of each partitioned table that has some."""
+        return _grouped(
+            (t.partition_of.table, t) for t in self.design.database.tables if t.partition_of is not None
+        )
+
+    @cached_property
+    def children(self) -> Mapping[Name, tuple[Table, ...]]:
+        """The tables that inherit from each one, partitions apart."""
+        return _grouped((parent, table) for table in self.tables for parent in table.inherits)
 
     @cached_property
     def columns(self) -> tuple[tuple[Table, Column], ...]:
-        """All columns, each with its table."""
-        return tuple((table, column) for table in self.tables for column in table.columns)
+        """All columns, each with its table; one that is only inherited is the parent's."""
+        pairs = ((table, column) for table in self.tables for column in table.columns)
+        return tuple((table, column) for table, column in pairs if not column.inherited)
 
     @cached_property
     def extensions(self) -> frozenset[str]:
@@ -41,9 +65,8 @@ class Subject:
     @cached_property
     def queries(self) -> tuple[Query, ...]:
         """Its access patterns, read."""
-        tables = {table.name: table for table in self.tables}
         patterns = self.design.access_patterns
-        return tuple(read(pattern, tables, self._schemas, self.type_name) for pattern in patterns)
+        return tuple(read(pattern, self.by_name, self._schemas, self.type_name) for pattern in patterns)
 
     def type_of(self, column: Column) -> types.TypeReference:
         """The column's type; for a domain, the type under it."""
@@ -57,6 +80,10 @@ class Subject:
         """The name of that type, `[]` after it for an array."""
         found = self.type_of(column)
         return found.name + "[]" * found.array
+
+    def is_domain(self, column: Column) -> bool:
+        """Whether the column's own type is one of the model's domains."""
+        return isinstance(self._own_type(types.reference(column.type)), Domain)
 
     def is_enum(self, column: Column) -> bool:
         """Whether that type is one of the model's enums."""
@@ -86,6 +113,9 @@ class Hit:
 
     message: str
     fix: str | None = None
+    remedy: str | None = None
+    """The fix where the design was read from a database: a statement, or words where none can be written.
+    None: `fix` says it there too."""
     object: str | None = None
     table: Name | None = None
     path: tuple[str, ...] = ()
@@ -111,6 +141,7 @@ class Rule:
         """Everything in the design that the rule speaks against."""
         for hit in self.find(subject):
             mark = _mark(subject.design, hit)
+            fix = hit.remedy if subject.is_database and hit.remedy else hit.fix
             yield Finding(
                 rule=self.name,
                 severity=hit.severity or self.severity,
@@ -120,7 +151,7 @@ class Rule:
                 line=mark.line if mark else None,
                 column=mark.column if mark else None,
                 object=hit.object,
-                fix=hit.fix,
+                fix=fix,
             )
 
 
@@ -134,31 +165,42 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def on_table(table: Table, message: str, fix: str, *path: str) -> Hit:
+def on_table(table: Table, message: str, fix: str, *path: str, remedy: str | None = None) -> Hit:
     """A hit at a table, or at the part of its spec under `path`."""
-    return Hit(message=message, fix=fix, table=table.name, path=path, object=str(table.name))
+    return Hit(
+        message=message, fix=fix, remedy=remedy, table=table.name, path=path, object=str(table.name)
+    )
 
 
-def on_column(table: Table, column: str, message: str, fix: str) -> Hit:
+def on_column(table: Table, column: str, message: str, fix: str, remedy: str | None = None) -> Hit:
     """A hit at a column."""
+    object_ = f"{table.name}.{column}"
     path = ("columns", column)
-    return Hit(message=message, fix=fix, table=table.name, path=path, object=f"{table.name}.{column}")
+    return Hit(message=message, fix=fix, remedy=remedy, table=table.name, path=path, object=object_)
 
 
-def on_index(table: Table, index: Index, message: str, fix: str) -> Hit:
+def on_index(table: Table, index: Index, message: str, fix: str, remedy: str | None = None) -> Hit:
     """A hit at an index, or at the key that it is behind."""
     is_key = index.name in {key.name for key in table.uniques}
     path = ("unique",) if is_key else ("indexes", index.name)
     object_ = f"{table.name.schema}.{index.name}"
-    return Hit(message=message, fix=fix, table=table.name, path=path, object=object_)
+    return Hit(message=message, fix=fix, remedy=remedy, table=table.name, path=path, object=object_)
 
 
-def on_key(table: Table, key: ForeignKey, message: str, fix: str) -> Hit:
+def on_key(table: Table, key: ForeignKey, message: str, fix: str, remedy: str | None = None) -> Hit:
     """A hit at a foreign key."""
     alone = len(key.columns) == 1
     path = ("columns", key.columns[0], "references") if alone else ("foreign_keys",)
     object_ = f"{table.name}.{key.columns[0]}" if alone else f"{table.name} ({', '.join(key.columns)})"
-    return Hit(message=message, fix=fix, table=table.name, path=path, object=object_)
+    return Hit(message=message, fix=fix, remedy=remedy, table=table.name, path=path, object=object_)
+
+
+def on_object(
+    section: str, name: Name | str, message: str, fix: str, remedy: str | None = None, *, shown: str | None = None
+) -> Hit:
+    """A hit at what is no table: a view, a function, a role …; `section` is where a spec lists it."""
+    key = name.name if isinstance(name, Name) else name
+    return Hit(message=message, fix=fix, remedy=remedy, path=(section, key), object=shown or str(name))
 
 
 def on_pattern(pattern: AccessPattern, message: str, fix: str) -> Hit:
@@ -174,3 +216,10 @@ def _mark(design: Design, hit: Hit) -> Mark | None:
     while path and path not in design.marks:
         path = path[:-1]
     return design.marks.get(path)
+
+
+def _grouped(pairs: Iterable[tuple[Name, Table]]) -> Mapping[Name, tuple[Table, ...]]:
+    found: dict[Name, list[Table]] = {}
+    for name, table in pairs:
+        found.setdefault(name, []).append(table)
+    return {name: tuple(tables) for name, tables in found.items()}

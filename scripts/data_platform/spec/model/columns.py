@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from data_platform.model.database import Column, Function, Generated, Name, Trigger
+from data_platform.model.database import Column, Function, Name, Trigger
 from data_platform.model.design import DataHint
 from data_platform.spec.document import Path_
+from data_platform.spec.model.codec import Object, Reading
 from data_platform.spec.model.context import Context
+from data_platform.spec.model.family import merged_columns
 
 SET_UPDATED_AT = """
 BEGIN
@@ -34,18 +36,26 @@ class Conventions:
 
 
 def read_columns(
-    context: Context, spec: Mapping[str, Any], path: Path_, rules: Conventions
+    context: Context,
+    spec: Mapping[str, Any],
+    path: Path_,
+    rules: Conventions,
+    above: tuple[Column, ...] = (),
 ) -> tuple[Column, ...]:
-    """The author's columns in their order, between the key and the bookkeeping columns of the house rules."""
+    """The author's columns in their order, between the key and the bookkeeping columns of the house rules.
+
+    `above` are those that a child has from the tables it inherits from; they stand first.
+    """
     specs: Mapping[str, Any] = spec.get("columns", {})
-    own = [_column(context, name, value, (*path, "columns", name)) for name, value in specs.items()]
-    declared = {column.name for column in own}
+    parents = {column.name: column for column in above}
+    own = [_column(context, name, value, (*path, "columns", name), parents) for name, value in specs.items()]
+    declared = {column.name for column in own} | parents.keys()
     has_key = "primary_key" in spec or any(
         isinstance(v, dict) and v.get("primary_key") for v in specs.values()
     )
     before = [] if has_key or "id" in declared else _key_column(context, rules, path)
     after = [column for column in _bookkeeping(rules) if column.name not in declared]
-    return tuple(before + own + after)
+    return merged_columns(above, tuple(before + own + after))
 
 
 def updated_at_function(schema: str) -> Function:
@@ -83,16 +93,25 @@ def read_hint(context: Context, spec: Any, path: Path_) -> DataHint | None:
     )
 
 
-def _column(context: Context, name: str, value: Any, path: Path_) -> Column:
-    spec: Mapping[str, Any] = {"type": value} if isinstance(value, str) else value
+def _column(context: Context, name: str, value: Any, path: Path_, above: Mapping[str, Column]) -> Column:
     if context.identifier(name, path) and name in _SYSTEM_COLUMNS:
         context.error(path, "spec-name", f"every table has a system column `{name}` already", "another name")
-    # Without one it is filled in from the referenced column, or reported, once all tables are known.
-    type_ = (
-        context.type(spec["type"], path if isinstance(value, str) else (*path, "type"))
-        if "type" in spec
-        else ""
-    )
+    if isinstance(value, str):
+        return Column(name=name, type=context.type(value, path))
+    spec: Mapping[str, Any] = value
+    _refuse_contradictions(context, spec, path)
+    fields = Object(Column).fields(Reading(context), spec, path)
+    if "generated" in fields and not fields["generated"].stored:
+        context.needs_version(18, "a virtual generated column", (*path, "generated"))
+    if fields.get("inherited") and "type" not in fields:
+        if name in above:
+            return replace(above[name], **fields)
+        context.error(path, "spec-conflict", f"no table under `inherits:` has a column `{name}`", "type:")
+    # Without a type it is filled in from the referenced column, or reported, once all tables are known.
+    return Column(name=name, **{"type": "", **fields})
+
+
+def _refuse_contradictions(context: Context, spec: Mapping[str, Any], path: Path_) -> None:
     set_by = [key for key in ("default", "identity", "generated") if key in spec]
     if len(set_by) > 1:
         message = f"`{set_by[0]}` and `{set_by[1]}` exclude each other: both say where the value comes from"
@@ -101,31 +120,6 @@ def _column(context: Context, name: str, value: Any, path: Path_) -> Column:
         context.error(
             (*path, "nullable"), "spec-conflict", "an identity column is never NULL", "remove `nullable:`"
         )
-    if "collation" in spec:
-        context.identifier(spec["collation"], (*path, "collation"))
-    return Column(
-        name=name,
-        type=type_,
-        nullable=spec.get("nullable", False),
-        default=context.constant(spec["default"], (*path, "default")) if "default" in spec else None,
-        identity=spec.get("identity"),
-        generated=_generated(context, spec, path),
-        collation=spec.get("collation"),
-        comment=spec.get("comment"),
-    )
-
-
-def _generated(context: Context, spec: Mapping[str, Any], path: Path_) -> Generated | None:
-    if "generated" not in spec:
-        return None
-    value = spec["generated"]
-    at = (*path, "generated")
-    inner: Mapping[str, Any] = {"expression": value} if isinstance(value, str) else value
-    stored = inner.get("stored", True)
-    if not stored:
-        context.needs_version(18, "a virtual generated column", at)
-    # Its columns are checked by the table's reader, which knows those of the house rules too.
-    return Generated(expression=context.expression(inner["expression"], at, None), stored=stored)
 
 
 _SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})

@@ -13,9 +13,11 @@ from data_platform.model.database import Name
 from data_platform.model.design import Mark
 from data_platform.report.finding import Finding
 from data_platform.spec.document import MAX_FINDINGS, Document, Path_, SpecProblem
+from data_platform.spec.model import texts
+from data_platform.spec.model.scalars import as_sql
 from data_platform.spec.naming import Namer, parse_name
 from data_platform.sql import statements, types
-from data_platform.sql.text import NotSql, check_identifier, expression, expression_tree
+from data_platform.sql.text import NotSql, check_identifier, expression, expression_tree, identifier
 
 
 @dataclass
@@ -30,10 +32,21 @@ class Context:
     findings: list[Finding] = field(default_factory=list)
     marks: dict[Path_, Mark] = field(default_factory=dict)
     """Places of parts under names that the spec does not spell out, such as an index's."""
+    imported: bool = False
+    """The model describes a database that is there: what PostgreSQL accepts is accepted, wise or not."""
     types: dict[Name, Path_] = field(default_factory=dict)
     tables: dict[Name, Path_] = field(default_factory=dict)
+    views: dict[Name, Path_] = field(default_factory=dict)
+    """Materialized ones included."""
+    functions: set[Name] = field(default_factory=set)
+    collations: set[Name] = field(default_factory=set)
+    schemas: set[str] = field(default_factory=set)
+    has_raw: bool = False
+    """There are objects without a form of their own: types and functions among them are not known by name."""
     relation_names: dict[str, Namer] = field(default_factory=dict)
-    """By schema: tables, composite types and indexes share one namespace in PostgreSQL."""
+    """By schema: tables, views, sequences, composite types and indexes share one namespace in PostgreSQL."""
+    type_names: dict[str, Namer] = field(default_factory=dict)
+    """By schema: types of all kinds, and tables and views, whose rows have types, share another."""
 
     def error(self, path: Path_, rule: str, message: str, fix: str | None = None) -> None:
         """Note an error at `path`."""
@@ -52,10 +65,14 @@ class Context:
         """The names that relations of `schema` have taken."""
         return self.relation_names.setdefault(schema, Namer())
 
-    def name(self, text: str, path: Path_) -> Name | None:
-        """`text` as a qualified name."""
+    def type_namer(self, schema: str) -> Namer:
+        """The names that types of `schema` have taken."""
+        return self.type_names.setdefault(schema, Namer())
+
+    def name(self, text: str, path: Path_, schema: str | None = None) -> Name | None:
+        """`text` as a qualified name; one without a schema is in `schema`, or the default one."""
         try:
-            return parse_name(text, self.default_schema)
+            return parse_name(text, schema or self.default_schema)
         except NotSql as problem:
             self.error(path, "spec-name", f"{problem}", "a name of 1 to 63 bytes")
             return None
@@ -69,7 +86,7 @@ class Context:
 
     def expression(self, value: Any, path: Path_, columns: Collection[str] | None) -> str:
         """`value` as one SQL expression over `columns` (None: not checked); the text stays as written."""
-        text = _as_sql(value)
+        text = as_sql(value)
         fix = "write one PostgreSQL expression; a text constant needs its own quotes: \"'new'\""
         if (
             self._attempt(lambda: expression(text), path, "spec-expression", fix) is not _FAILED
@@ -81,13 +98,48 @@ class Context:
 
     def constant(self, value: Any, path: Path_) -> str:
         """`value` as the expression of a default: it cannot refer to columns."""
-        text = _as_sql(value)
+        text = as_sql(value)
         fix = "write one PostgreSQL expression; a text constant needs its own quotes: \"'new'\""
         if self._attempt(lambda: expression(text), path, "spec-expression", fix) is not _FAILED:
             for parts in statements.column_references(expression_tree(text)):
                 message = f"`{'.'.join(parts)}` would be a column, and a default cannot refer to one"
                 self.error(path, "spec-default-column", message, f"\"'{parts[-1]}'\" if it is meant as text")
         return text.strip()
+
+    def text(self, kind: str, value: Any, path: Path_, columns: Collection[str] | None) -> str:
+        """`value` as a text of the kind that a field's annotation names."""
+        match kind:
+            case "identifier":
+                self.identifier(value, path)
+                return str(value)
+            case "expression":
+                return self.expression(value, path, columns)
+            case "constant":
+                return self.constant(value, path)
+            case "type":
+                return self.type(value, path)
+            case "collation":
+                return self.collation(value, path)
+            case "dotted":
+                for part in value.split("."):
+                    self.identifier(part, path)
+                return str(value)
+            case "source":
+                return str(value)
+        return self._checked(_CHECKS[kind], as_sql(value), path)
+
+    def _checked(self, check: Callable[[str], str], text: str, path: Path_) -> str:
+        made = self._attempt(lambda: check(text), path, "spec-sql", "write it as in PostgreSQL's own DDL")
+        return text if made is _FAILED else str(made)
+
+    def collation(self, text: str, path: Path_) -> str:
+        """A collation's name; one of the model's own gets its schema, and stands as `schema."name"`."""
+        if not text.endswith('"'):
+            self.identifier(text, path)
+            own = Name(self.default_schema, text)
+            return _collation_text(own) if own in self.collations else text
+        self.name(text, path)
+        return text
 
     def known_column(self, name: str, columns: Collection[str], path: Path_) -> bool:
         """Whether `name` is one of `columns`; notes an error with the nearest name if not."""
@@ -127,7 +179,7 @@ class Context:
             return text
         if reference.schema is not None:
             own = (
-                Name(reference.schema, reference.name) in self.types
+                self._is_type(Name(reference.schema, reference.name))
                 or reference.schema in self._foreign_schemas()
             )
             if not own:
@@ -139,11 +191,23 @@ class Context:
             if reference.name in types.OF_EXTENSIONS.get(extension, ()):
                 return text.strip() if schema in (None, "public") else str(types.with_schema(text, schema))
         for schema in (self.default_schema, "public"):
-            if Name(schema, reference.name) in self.types:
+            if self._is_type(Name(schema, reference.name)):
                 return text.strip() if schema == "public" else str(types.with_schema(text, schema))
-        if not self._unknown_extensions():
+        if not (self.has_unknown_extensions or self.has_raw):
             self._unknown_type(text, path)
         return text.strip()
+
+    def _is_type(self, name: Name) -> bool:
+        """Whether the model has a type of that name; the rows of a table or a view have one."""
+        return name in self.types or name in self.tables or name in self.views
+
+    def known_function(self, name: Name, path: Path_) -> None:
+        """Note an error if no function of that name can be there."""
+        elsewhere = self.extensions or self.has_raw or name.schema in ("pg_catalog", "information_schema")
+        if name not in self.functions and not elsewhere:
+            message = f"no function `{name}` in this model"
+            fix = near(name.name, [known.name for known in self.functions]) or "add it under `functions:`"
+            self.error(path, "spec-unknown-function", message, fix)
 
     def needs_version(self, version: int, what: str, path: Path_) -> None:
         """Note an error if the spec's server is older than `version`."""
@@ -154,17 +218,19 @@ class Context:
     def _extension_types(self) -> set[str]:
         return {name for extension in self.extensions for name in types.OF_EXTENSIONS.get(extension, ())}
 
-    def _unknown_extensions(self) -> bool:
+    @property
+    def has_unknown_extensions(self) -> bool:
+        """Whether an extension is listed whose types and index methods we do not know."""
         return bool(self.extensions.keys() - KNOWN_EXTENSIONS)
 
     def _foreign_schemas(self) -> set[str]:
         # A type of an extension that we have no list for may live in any schema but ours.
-        homes = {schema or "public" for schema in self.extensions.values()}
-        return (
-            {"pg_catalog", *homes}
-            if self._unknown_extensions() or self._extension_types()
-            else {"pg_catalog"}
-        )
+        everywhere = {"pg_catalog", "information_schema"}
+        if self.has_raw or self.has_unknown_extensions:
+            return everywhere | self.schemas | {"public"}
+        if self._extension_types():
+            return everywhere | {schema or "public" for schema in self.extensions.values()}
+        return everywhere
 
     def _unknown_type(self, text: str, path: Path_) -> None:
         for extension, names in types.OF_EXTENSIONS.items():
@@ -189,6 +255,15 @@ class Context:
 
 
 _FAILED = object()
+
+_CHECKS: Mapping[str, Callable[[str], str]] = {
+    "query": texts.query,
+    "script": texts.script,
+    "condition": texts.condition,
+    "bound": texts.bound,
+    "sql body": texts.sql_body,
+}
+"""What a kind of text must be, for kinds that need nothing but the text."""
 
 _COMMON_NAMES = ("integer", "bigint", "smallint", "boolean", "varchar", "decimal", "double precision", "real")
 
@@ -249,10 +324,10 @@ def _among(names: Collection[str]) -> str:
     return f" ({', '.join(shown)}{', …' if len(names) > len(shown) else ''})" if shown else ""
 
 
-def _as_sql(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)
+def _collation_text(name: Name) -> str:
+    """As a model holds it: the schema as an identifier, the name in double quotes."""
+    quoted = name.name.replace('"', '""')
+    return f'{identifier(name.schema)}."{quoted}"'
 
 
 def parse_tree(text: str) -> postgast.pg_query_pb2.Node | None:

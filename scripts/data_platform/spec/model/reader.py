@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from data_platform.model.database import Database, Extension, Function, Name, Table
+from data_platform.model.database import Database, Extension, Function, Name, Table, Type
 from data_platform.model.design import DataHint, Design
 from data_platform.spec.document import Document
 from data_platform.spec.model.columns import Conventions, read_hint, updated_at_function
 from data_platform.spec.model.context import Context
+from data_platform.spec.model.family import Place, places
+from data_platform.spec.model.functions import order as function_order
+from data_platform.spec.model.indexes import claim_index_names
+from data_platform.spec.model.objects import Objects, declare_objects, read_objects, schemas_of
 from data_platform.spec.model.patterns import read_patterns
 from data_platform.spec.model.references import add_foreign_keys
-from data_platform.spec.model.tables import TableReader
+from data_platform.spec.model.scope import TableScope
+from data_platform.spec.model.tables import read_table
 from data_platform.spec.model.types import declare_types, read_types
 from data_platform.spec.naming import Namer
+from data_platform.spec.pause import no_collection
 
 DEFAULT_SERVER_VERSION = 18
 
@@ -26,6 +33,11 @@ def read_model(document: Document) -> Design:
     Raises SpecProblem with every error: dangling references, duplicates, cycles of types, SQL that does not parse,
     what the declared server version cannot do.
     """
+    with no_collection():
+        return _read(document)
+
+
+def _read(document: Document) -> Design:
     data: Mapping[str, Any] = document.data
     extensions = _extensions(data)
     context = Context(
@@ -33,6 +45,7 @@ def read_model(document: Document) -> Design:
         server_version=data.get("server_version", DEFAULT_SERVER_VERSION),
         default_schema=data.get("schema", "public"),
         extensions={extension.name: extension.schema for extension in extensions},
+        imported=data.get("imported", False),
     )
     context.identifier(context.default_schema, ("schema",))
     seen = Namer()
@@ -42,55 +55,86 @@ def read_model(document: Document) -> Design:
             message = f"the extension `{extension.name}` is here twice"
             context.error(("extensions", str(number)), "spec-duplicate", message, "keep one")
     type_keys = declare_types(context, data.get("types", {}))
-    table_keys = _declare_tables(context, data["tables"])
+    declare_objects(context, data)
+    found = places(context, data["tables"])
     types = read_types(context, data.get("types", {}), type_keys)
-    rules = Conventions().override(data.get("conventions", {}))
-    readers = {
-        name: TableReader(
-            context,
-            name,
-            data["tables"][key],
-            ("tables", key),
-            rules.override(data["tables"][key].get("conventions", {})),
-        )
-        for name, key in table_keys.items()
-    }
-    for reader in readers.values():
-        reader.claim_given_names()
-    tables = add_foreign_keys(context, readers, {name: reader.read() for name, reader in readers.items()})
+    scopes = _scopes(context, data, found)
+    tables = _tables(context, scopes, {type_.name: type_ for type_ in types})
+    objects = read_objects(context, data)
+    if not (data["tables"] or types or any(objects.fields.values()) or objects.functions):
+        context.error(("tables",), "spec-empty", "`tables` is empty", "give it a value")
     patterns = tuple(read_patterns(context, data.get("access_patterns", {}), tables))
-    hints = _hints(context, readers)
+    hints = _hints(context, scopes)
     context.raise_findings()
     return Design(
         store=data["store"],
         default_schema=context.default_schema,
         server_version=context.server_version,
-        database=Database(
-            extensions=tuple(sorted(extensions, key=lambda extension: extension.name)),
-            schemas=_schemas(context, extensions, tables),
-            types=types,
-            functions=_functions(context, tables),
-            tables=tuple(tables[name] for name in sorted(tables)),
-        ),
+        database=_database(context, extensions, types, tables, objects),
         access_patterns=patterns,
         rows=MappingProxyType(
-            {
-                name: data["tables"][key]["rows"]
-                for name, key in table_keys.items()
-                if "rows" in data["tables"][key]
-            }
+            {name: place.spec["rows"] for name, place in found.items() if "rows" in place.spec}
         ),
         hints=MappingProxyType(hints),
         soft_deleted=frozenset(
             name
-            for name, reader in readers.items()
-            if reader.rules.soft_delete and "deleted_at" in reader.column_names
+            for name, scope in scopes.items()
+            if scope.rules.soft_delete and "deleted_at" in scope.column_names
         ),
         file=document.file,
         sha256=document.sha256,
         marks=MappingProxyType({**document.marks, **context.marks}),
-        table_keys=MappingProxyType(table_keys),
+        table_keys=MappingProxyType({name: place.path[1] for name, place in found.items()}),
     )
+
+
+def _scopes(
+    context: Context, data: Mapping[str, Any], found: Mapping[Name, Place]
+) -> dict[Name, TableScope]:
+    rules = Conventions().override(data.get("conventions", {}))
+    scopes = {
+        name: TableScope(context, name, place, _rules(rules, place)) for name, place in found.items()
+    }
+    for scope in scopes.values():
+        scope.claim_given_names()
+    for key, spec in data.get("materialized_views", {}).items():
+        name = context.name(key, ("materialized_views", key))
+        if name is not None and isinstance(spec, dict):
+            claim_index_names(context, name, spec.get("indexes", ()), ("materialized_views", key))
+    return scopes
+
+
+def _rules(rules: Conventions, place: Place) -> Conventions:
+    """The house rules of one table; what has its columns from elsewhere has none but its own."""
+    bare = place.partition_of or "foreign" in place.spec or "of_type" in place.spec
+    return (Conventions() if bare else rules).override(place.spec.get("conventions", {}))
+
+
+def _tables(
+    context: Context, scopes: Mapping[Name, TableScope], types: Mapping[Name, Type]
+) -> dict[Name, Table]:
+    made: dict[Name, Table] = {}
+    for name, scope in scopes.items():
+        made[name] = read_table(scope, made, types)
+    return add_foreign_keys(context, scopes, made)
+
+
+def _database(
+    context: Context,
+    extensions: list[Extension],
+    types: tuple[Type, ...],
+    tables: Mapping[Name, Table],
+    objects: Objects,
+) -> Database:
+    database = Database(
+        extensions=tuple(sorted(extensions, key=lambda extension: extension.name)),
+        types=types,
+        functions=_functions(context, tables, objects),
+        tables=tuple(tables[name] for name in sorted(tables)),
+        **objects.fields,
+    )
+    schemas = (schemas_of(database) | objects.schemas) - {"public", "pg_catalog"}
+    return replace(database, schemas=tuple(sorted(schemas)))
 
 
 def _extensions(data: Mapping[str, Any]) -> list[Extension]:
@@ -103,37 +147,22 @@ def _extensions(data: Mapping[str, Any]) -> list[Extension]:
     ]
 
 
-def _declare_tables(context: Context, specs: Mapping[str, Any]) -> dict[Name, str]:
-    keys: dict[Name, str] = {}
-    for key in specs:
-        name = context.name(key, ("tables", key))
-        if name is None:
-            continue
-        if not context.namer(name.schema).claim(name.name):
-            context.error(("tables", key), "spec-duplicate", f"`{name}` is here twice", "rename one")
-            continue
-        context.tables[name] = ("tables", key)
-        keys[name] = key
-    return keys
+def _functions(
+    context: Context, tables: Mapping[Name, Table], objects: Objects
+) -> tuple[Function, ...]:
+    """The author's, and that of the house rules where a trigger calls it."""
+    own = updated_at_function(context.default_schema)
+    called = {trigger.function for table in tables.values() for trigger in table.triggers}
+    declared = {function.name for function in objects.functions}
+    brought = [own] if own.name in called and own.name not in declared else []
+    return tuple(sorted([*objects.functions, *brought], key=function_order))
 
 
-def _schemas(context: Context, extensions: list[Extension], tables: Mapping[Name, Table]) -> tuple[str, ...]:
-    used = {name.schema for name in (*tables, *context.types)} | {e.schema for e in extensions if e.schema}
-    used |= {function.name.schema for function in _functions(context, tables)}
-    return tuple(sorted(used - {"public", "pg_catalog"}))
-
-
-def _functions(context: Context, tables: Mapping[Name, Table]) -> tuple[Function, ...]:
-    if any(table.triggers for table in tables.values()):
-        return (updated_at_function(context.default_schema),)
-    return ()
-
-
-def _hints(context: Context, readers: Mapping[Name, TableReader]) -> dict[tuple[Name, str], DataHint]:
+def _hints(context: Context, scopes: Mapping[Name, TableScope]) -> dict[tuple[Name, str], DataHint]:
     hints = {}
-    for name, reader in readers.items():
-        for column, value in reader.spec.get("columns", {}).items():
-            hint = read_hint(context, value, (*reader.path, "columns", column))
+    for name, scope in scopes.items():
+        for column, value in scope.column_specs.items():
+            hint = read_hint(context, value, (*scope.path, "columns", column))
             if hint is not None:
                 hints[(name, column)] = hint
     return hints

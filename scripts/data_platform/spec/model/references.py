@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from data_platform.model.database import Column, ForeignKey, Index, IndexElement, Name, Table
 from data_platform.spec.document import Path_
 from data_platform.spec.model.context import Context, near
-from data_platform.spec.model.tables import TableReader
+from data_platform.spec.model.scope import TableScope
 from data_platform.sql import types
 from data_platform.sql.text import NotSql
 
@@ -36,11 +36,11 @@ class _Reference:
 
 
 def add_foreign_keys(
-    context: Context, readers: Mapping[Name, TableReader], tables: Mapping[Name, Table]
+    context: Context, scopes: Mapping[Name, TableScope], tables: Mapping[Name, Table]
 ) -> dict[Name, Table]:
     """The tables with their foreign keys, the types of columns that only `references` gives, and the indexes."""
-    resolved = {name: list(_resolve(context, readers[name], tables)) for name in tables}
-    typed = _with_inherited_types(context, readers, tables, resolved)
+    resolved = {name: list(_resolve(context, scopes[name], tables)) for name in tables}
+    typed = _with_inherited_types(context, scopes, tables, resolved)
     done = {}
     for name, table in typed.items():
         keys = [
@@ -54,17 +54,17 @@ def add_foreign_keys(
     return done
 
 
-def _references(reader: TableReader) -> Iterator[_Reference]:
-    for name, value in reader.spec.get("columns", {}).items():
+def _references(scope: TableScope) -> Iterator[_Reference]:
+    for name, value in scope.spec.get("columns", {}).items():
         if isinstance(value, dict) and "references" in value:
             spec = value["references"]
-            path: Path_ = (*reader.path, "columns", name, "references")
+            path: Path_ = (*scope.path, "columns", name, "references")
             target = (spec["column"],) if "column" in spec else None
             yield _Reference(
                 path, (*path, "table"), (name,), path, spec["table"], target, (*path, "column"), spec
             )
-    for number, spec in enumerate(reader.spec.get("foreign_keys", ())):
-        path = (*reader.path, "foreign_keys", str(number))
+    for number, spec in enumerate(scope.spec.get("foreign_keys", ())):
+        path = (*scope.path, "foreign_keys", str(number))
         target_spec = (
             spec["references"] if isinstance(spec["references"], dict) else {"table": spec["references"]}
         )
@@ -82,9 +82,9 @@ def _references(reader: TableReader) -> Iterator[_Reference]:
 
 
 def _resolve(
-    context: Context, reader: TableReader, tables: Mapping[Name, Table]
+    context: Context, scope: TableScope, tables: Mapping[Name, Table]
 ) -> Iterator[tuple[_Reference, ForeignKey]]:
-    for reference in _references(reader):
+    for reference in _references(scope):
         target = context.name(reference.table, reference.table_path)
         if target is None:
             continue
@@ -98,15 +98,15 @@ def _resolve(
                 near(reference.table, names) or "add it under `tables:`",
             )
             continue
-        columns_known = context.known_columns(reference.columns, reader.column_names, reference.columns_path)
-        target_columns = _target_columns(context, reference, tables[target])
+        columns_known = context.known_columns(reference.columns, scope.column_names, reference.columns_path)
+        target_columns = _target_columns(context, reference, tables[target], tables)
         set_columns = tuple(reference.spec.get("set_columns", ()))
         if set_columns:
             context.needs_version(15, "ON DELETE SET … (columns)", reference.path)
             context.known_columns(set_columns, reference.columns, (*reference.path, "set_columns"))
         if target_columns is None or not columns_known:
             continue
-        name = reader.constraint_name(reference.spec.get("name"), *reference.columns, "fkey")
+        name = scope.constraint_name(reference.spec.get("name"), *reference.columns, "fkey")
         yield (
             reference,
             ForeignKey(
@@ -114,16 +114,15 @@ def _resolve(
                 columns=reference.columns,
                 target=target,
                 target_columns=target_columns,
-                on_delete=reference.spec["on_delete"],
-                on_update=reference.spec.get("on_update", "no action"),
-                set_columns=set_columns,
                 match_full=reference.spec.get("match") == "full" and len(reference.columns) > 1,
-                deferral=reference.spec.get("deferral", "not deferrable"),
+                **scope.fields(ForeignKey, reference.spec, reference.path),
             ),
         )
 
 
-def _target_columns(context: Context, reference: _Reference, target: Table) -> tuple[str, ...] | None:
+def _target_columns(
+    context: Context, reference: _Reference, target: Table, tables: Mapping[Name, Table]
+) -> tuple[str, ...] | None:
     if reference.target_columns is None:
         if target.primary_key is None:
             message = f"`{target.name}` has no primary key to refer to"
@@ -144,7 +143,7 @@ def _target_columns(context: Context, reference: _Reference, target: Table) -> t
         )
         context.error(reference.path, "spec-foreign-key", message, "name as many columns on both sides")
         return None
-    if set(columns) not in _unique_sets(target):
+    if set(columns) not in _unique_sets(target, tables):
         message = f"({', '.join(columns)}) is no unique key of `{target.name}`"
         fix = "declare it under `unique:` there"
         partial = [set(_plain(index)) for index in target.indexes if index.unique and index.where]
@@ -156,8 +155,11 @@ def _target_columns(context: Context, reference: _Reference, target: Table) -> t
     return columns
 
 
-def _unique_sets(table: Table) -> list[set[str]]:
-    keys = [
+def _unique_sets(table: Table, tables: Mapping[Name, Table]) -> list[set[str]]:
+    """The sets of columns that are unique in `table`; a partition has its parent's keys too."""
+    above = tables.get(table.partition_of.table) if table.partition_of else None
+    keys = _unique_sets(above, tables) if above else []
+    keys += [
         set(key.columns)
         for key in (table.primary_key, *table.uniques)
         if key and key.deferral == "not deferrable"
@@ -172,7 +174,7 @@ def _plain(index: Index) -> tuple[str, ...]:
 
 def _with_inherited_types(
     context: Context,
-    readers: Mapping[Name, TableReader],
+    scopes: Mapping[Name, TableScope],
     tables: Mapping[Name, Table],
     resolved: Mapping[Name, list[tuple[_Reference, ForeignKey]]],
 ) -> dict[Name, Table]:
@@ -182,14 +184,18 @@ def _with_inherited_types(
         for _, key in references:
             for column, target in zip(key.columns, key.target_columns, strict=True):
                 sources.setdefault((name, column), (key.target, target))
+    for name, table in tables.items():
+        for parent in scopes[name].place.parents:
+            for column in table.columns:
+                sources.setdefault((name, column.name), (parent, column.name))
 
     def type_of(place: tuple[Name, str]) -> str:
         seen = set()
         while place not in seen:
             seen.add(place)
-            found = tables[place[0]].column(place[1])
-            if found.type or place not in sources:
-                return found.type
+            found = next((column for column in tables[place[0]].columns if column.name == place[1]), None)
+            if found is None or found.type or place not in sources:
+                return found.type if found else ""
             place = sources[place]
         return ""
 
@@ -198,12 +204,10 @@ def _with_inherited_types(
             return column
         type_ = type_of((name, column.name))
         if not type_:
-            path = (*readers[name].path, "columns", column.name)
-            has_reference = (
-                isinstance(value := readers[name].spec["columns"][column.name], dict)
-                and "references" in value
-            )
-            if not has_reference or (name, column.name) in sources:
+            path = (*scopes[name].path, "columns", column.name)
+            has_reference = column.name in dict(scopes[name].marked("references"))
+            declared = column.name in scopes[name].column_specs
+            if declared and (not has_reference or (name, column.name) in sources):
                 message = f"`{column.name}` has no `type:`, and no reference gives it one"
                 context.error(path, "spec-missing-key", message, f"{column.name}: text")
         return replace(column, type=type_)
@@ -229,7 +233,7 @@ def _fits(
         for name in affected:
             column = table.column(name)
             fixed = not column.nullable or (table.primary_key and name in table.primary_key.columns)
-            if action == "set null" and fixed:
+            if action == "set null" and fixed and not context.imported:
                 message = f"`{event}: set null` cannot work: `{name}` is NOT NULL"
                 context.error(
                     (*reference.path, event), "spec-foreign-key", message, "nullable: true, or another action"
@@ -254,7 +258,7 @@ def _comparable(left: str, right: str) -> bool:
 def _with_indexes(context: Context, table: Table, keys: list[ForeignKey]) -> Table:
     indexes = list(table.indexes)
     for key in keys:
-        if _served(table, indexes, key.columns):
+        if served(table, indexes, key.columns):
             continue
         name = context.namer(table.name.schema).invent(table.name.name, *key.columns, "idx")
         indexes.append(
@@ -263,7 +267,7 @@ def _with_indexes(context: Context, table: Table, keys: list[ForeignKey]) -> Tab
     return replace(table, indexes=tuple(sorted(indexes, key=lambda index: index.name)))
 
 
-def _served(table: Table, indexes: list[Index], columns: tuple[str, ...]) -> bool:
+def served(table: Table, indexes: Iterable[Index], columns: tuple[str, ...]) -> bool:
     """Whether an index or key leads with these columns, in any order, over all rows."""
     leading = [key.columns for key in (table.primary_key, *table.uniques) if key]
     leading += [

@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from data_platform.model.database import Attribute, Check, Composite, Domain, Enum, Name, Type
+from data_platform.model.database import Attribute, Check, Composite, Domain, Enum, Name, Range, Type
 from data_platform.spec.document import Path_
+from data_platform.spec.model.codec import ByName, Object, Reading
 from data_platform.spec.model.context import Context
 from data_platform.spec.naming import Namer
 from data_platform.sql import types as sql_types
 from data_platform.sql.text import NotSql
 
-_ONLY_FOR_DOMAINS = ("check", "checks", "nullable", "default", "collation")
+KINDS: Mapping[str, type[Type]] = {"enum": Enum, "domain": Domain, "composite": Composite, "range": Range}
+
+_ONLY_FOR_DOMAINS = ("check", "checks", "nullable", "default", "not_null")
+_ONLY_FOR_RANGES = ("opclass", "canonical", "difference", "multirange")
 
 
 def declare_types(context: Context, specs: Mapping[str, Any]) -> dict[Name, str]:
@@ -27,20 +31,22 @@ def declare_types(context: Context, specs: Mapping[str, Any]) -> dict[Name, str]
         if name in context.types:
             context.error(path, "spec-duplicate", f"the type `{name}` is here twice", "rename one")
             continue
-        kinds = [kind for kind in ("enum", "domain", "composite") if kind in spec]
+        kinds = [kind for kind in KINDS if kind in spec]
         if len(kinds) != 1:
-            context.error(
-                path, "spec-type-kind", "expected exactly one of `enum`, `domain` and `composite`", "keep one"
-            )
+            message = f"expected exactly one of {', '.join(f'`{kind}`' for kind in KINDS)}"
+            context.error(path, "spec-type-kind", message, "keep one")
             continue
-        if name.name in sql_types.BUILT_IN:
+        if name.name in sql_types.BUILT_IN and not context.imported:
             context.error(
                 path,
                 "spec-name",
                 f"`{name.name}` is a type of PostgreSQL; expected a name of your own",
                 "rename it",
             )
-        if not context.namer(name.schema).claim(name.name):
+        namers = [context.type_namer(name.schema)]
+        if "composite" in spec:
+            namers.append(context.namer(name.schema))
+        if not all([namer.claim(name.name) for namer in namers]):
             context.error(path, "spec-duplicate", f"`{name}` is taken", "rename one")
         context.types[name] = path
         keys[name] = key
@@ -65,40 +71,39 @@ def read_types(context: Context, specs: Mapping[str, Any], keys: Mapping[Name, s
 
 
 def _read(context: Context, name: Name, spec: Mapping[str, Any], path: Path_) -> Type:
-    comment = spec.get("comment")
-    if "domain" not in spec:
-        for key in _ONLY_FOR_DOMAINS:
-            if key in spec:
-                context.error(
-                    (*path, key), "spec-unknown-key", f"`{key}` is for domains only", f"remove `{key}:`"
-                )
-    if "enum" in spec:
-        for number, label in enumerate(spec["enum"]):
-            if len(label.encode()) > 63 or "\0" in label:
-                context.error(
-                    (*path, "enum", str(number)),
-                    "spec-name",
-                    "an enum label has at most 63 bytes",
-                    "shorten it",
-                )
-        return Enum(name=name, labels=tuple(spec["enum"]), comment=comment)
-    if "composite" in spec:
-        at = (*path, "composite")
-        attributes = []
-        for key, text in spec["composite"].items():
-            context.identifier(key, (*at, key))
-            attributes.append(Attribute(name=key, type=context.type(text, (*at, key))))
-        return Composite(name=name, attributes=tuple(attributes), comment=comment)
-    default = context.constant(spec["default"], (*path, "default")) if "default" in spec else None
-    return Domain(
-        name=name,
-        base=context.type(spec["domain"], (*path, "domain")),
-        nullable=spec.get("nullable", True),
-        default=default,
-        collation=spec.get("collation"),
-        checks=_checks(context, name, spec, path),
-        comment=comment,
-    )
+    kind = next(kind for kind in KINDS if kind in spec)
+    _refuse_foreign_keys(context, kind, spec, path)
+    reading = Reading(context)
+    rest = {key: value for key, value in spec.items() if key not in (kind, "check", "checks")}
+    fields = Object(KINDS[kind]).fields(reading, rest, path)
+    match kind:
+        case "enum":
+            _check_labels(context, spec["enum"], (*path, "enum"))
+            return Enum(name=name, labels=tuple(spec["enum"]), **fields)
+        case "composite":
+            attributes = ByName(Attribute).read(reading, spec["composite"], (*path, "composite"))
+            return Composite(name=name, attributes=attributes, **fields)
+        case "range":
+            return Range(name=name, subtype=context.type(spec["range"], (*path, "range")), **fields)
+    base = context.type(spec["domain"], (*path, "domain"))
+    return Domain(name=name, base=base, checks=_checks(context, name, spec, path), **fields)
+
+
+def _refuse_foreign_keys(context: Context, kind: str, spec: Mapping[str, Any], path: Path_) -> None:
+    """Keys that belong to another kind of type."""
+    others = [(key, "domains") for key in _ONLY_FOR_DOMAINS if kind != "domain"]
+    others += [(key, "ranges") for key in _ONLY_FOR_RANGES if kind != "range"]
+    others += [("collation", "domains and ranges")] if kind in ("enum", "composite") else []
+    for key, where in others:
+        if key in spec:
+            context.error((*path, key), "spec-unknown-key", f"`{key}` is for {where} only", f"remove `{key}:`")
+
+
+def _check_labels(context: Context, labels: list[str], path: Path_) -> None:
+    for number, label in enumerate(labels):
+        if len(label.encode()) > 63 or "\0" in label:
+            at = (*path, str(number))
+            context.error(at, "spec-name", "an enum label has at most 63 bytes", "shorten it")
 
 
 def _checks(context: Context, name: Name, spec: Mapping[str, Any], path: Path_) -> tuple[Check, ...]:
@@ -108,7 +113,7 @@ def _checks(context: Context, name: Name, spec: Mapping[str, Any], path: Path_) 
         at = (*path, "checks", key)
         if context.identifier(key, at):
             namer.claim(key)
-            checks.append(Check(name=key, expression=context.expression(value, at, None)))
+            checks.append(Check(name=key, **Object(Check).fields(Reading(context), value, at)))
     if "check" in spec:
         expression = context.expression(spec["check"], (*path, "check"), None)
         checks.append(Check(name=namer.invent(name.name, "check"), expression=expression))
@@ -121,6 +126,8 @@ def _uses(type_: Type, context: Context) -> set[Name]:
             texts = [base]
         case Composite(attributes=attributes):
             texts = [attribute.type for attribute in attributes]
+        case Range(subtype=subtype):
+            texts = [subtype]
         case _:
             texts = []
     used: set[Name] = set()

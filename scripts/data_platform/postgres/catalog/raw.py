@@ -1,0 +1,139 @@
+"""What has no form in a model, as pg_dump writes it: operators, aggregates, casts, text search, security labels …
+
+pg_dump's table of contents says what each entry is; only the entries of those kinds are asked for. Passwords are in
+none of them: user mappings and subscriptions, which hold some, are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import postgast
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from data_platform.errors import EnvironmentProblem
+from data_platform.model.database import Raw
+from data_platform.postgres.binaries import find_programs, server_account
+from data_platform.postgres.catalog.rows import Connection, Owners
+from data_platform.sql.text import identifier
+
+KINDS = (
+    "SHELL TYPE",
+    "TYPE",
+    "PROCEDURAL LANGUAGE",
+    "ACCESS METHOD",
+    "AGGREGATE",
+    "OPERATOR",
+    "OPERATOR FAMILY",
+    "OPERATOR CLASS",
+    "CAST",
+    "TRANSFORM",
+    "CONVERSION",
+    "TEXT SEARCH PARSER",
+    "TEXT SEARCH TEMPLATE",
+    "TEXT SEARCH DICTIONARY",
+    "TEXT SEARCH CONFIGURATION",
+    "FOREIGN DATA WRAPPER",
+    "SECURITY LABEL",
+)
+_LOCK_WAIT_MS = 2000
+_ENTRY = re.compile(r"\d+; \d+ \d+ (.*)")
+_HEADER = re.compile(
+    r"^--\n-- Name: (?P<name>.*); Type: (?P<kind>[A-Z ]+); Schema: (?P<schema>.*); Owner: .*\n--\n\n", re.M
+)
+
+
+def raw_objects(connection: Connection, owners: Owners) -> tuple[Raw, ...]:
+    """The statements of all objects of those kinds, in an order in which they can be made.
+
+    Raises EnvironmentProblem when pg_dump is not there or is refused.
+    """
+    programs = find_programs(server_account())
+    with tempfile.TemporaryDirectory(prefix="dpe-") as folder:
+        archive, wanted = Path(folder, "archive"), Path(folder, "wanted")
+        dump = [
+            "--format=custom",
+            "--schema-only",
+            "--no-acl",
+            f"--lock-wait-timeout={_LOCK_WAIT_MS}",
+        ]
+        conninfo, environment = _without_password(connection)
+        _run([programs / "pg_dump", *dump, f"--file={archive}", f"--dbname={conninfo}"], environment)
+        listed = _run([programs / "pg_restore", "--list", archive], {})
+        entries = _wanted(listed)
+        if not entries:
+            return ()
+        wanted.write_text("\n".join(entries), encoding="utf-8")
+        sql = _run([programs / "pg_restore", f"--use-list={wanted}", "--file=-", archive], {})
+    return tuple(_objects(sql, owners))
+
+
+def _without_password(connection: Connection) -> tuple[str, dict[str, str]]:
+    """The connection's address for a command line, and its password for the environment."""
+    address = {
+        key: str(value)
+        for key, value in conninfo_to_dict(connection.info.dsn).items()
+        if key not in ("options", "password")
+    }
+    environment = {"PGPASSWORD": connection.info.password} if connection.info.password else {}
+    return make_conninfo(**address), environment
+
+
+def _run(command: list[str | Path], environment: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment, "PGCLIENTENCODING": "UTF8"},
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
+        raise EnvironmentProblem(f"{Path(command[0]).name} could not read the schema: {said[0]}")
+    return done.stdout
+
+
+def _wanted(listing: str) -> list[str]:
+    """The lines of pg_restore's list whose entries we keep, comments on them included."""
+    described = [(line, found[1]) for line in listing.splitlines() if (found := _ENTRY.match(line))]
+    base_types = {text.removeprefix("SHELL ") for _, text in described if text.startswith("SHELL TYPE ")}
+    return [line for line, text in described if _is_wanted(text, base_types)]
+
+
+def _is_wanted(text: str, base_types: set[str]) -> bool:
+    if text.startswith("TYPE "):
+        return text in base_types
+    if text.startswith("COMMENT "):
+        # COMMENT schema KIND name owner
+        _, _, rest = text.removeprefix("COMMENT ").partition(" ")
+        return any(rest.startswith(f"{kind} ") for kind in KINDS if kind != "TYPE")
+    return any(text.startswith(f"{kind} ") for kind in KINDS)
+
+
+def _objects(sql: str, owners: Owners) -> Iterator[Raw]:
+    body = sql.partition("\n--\n-- PostgreSQL database dump complete")[0]
+    headers = list(_HEADER.finditer(body))
+    for number, header in enumerate(headers):
+        end = headers[number + 1].start() if number + 1 < len(headers) else len(body)
+        statements = postgast.split(body[header.end() : end])
+        kept = [text.strip() for text in statements if not _is_left_out(text.strip(), owners)]
+        schema = "" if header["schema"] == "-" else f"{header['schema']}."
+        if kept:
+            yield Raw(
+                kind=header["kind"].lower(),
+                name=f"{schema}{header['name']}",
+                sql="".join(f"{text.removesuffix(';')};\n" for text in kept).strip(),
+            )
+
+
+def _is_left_out(statement: str, owners: Owners) -> bool:
+    """Settings of the dump's session, and owners that nobody needs to know."""
+    given = (f" OWNER TO {identifier(role)}" for role in owners.anonymous)
+    return statement.startswith("SET ") or (
+        statement.startswith("ALTER ") and statement.endswith(tuple(given))
+    )

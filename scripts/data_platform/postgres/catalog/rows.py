@@ -1,0 +1,65 @@
+"""What every reader of the catalog shares: rows as mappings."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import psycopg
+
+from data_platform.model.database import Deferral, Enabled, Name, Options
+
+Row = Mapping[str, Any]
+Connection = psycopg.Connection[Any]
+
+ENABLED: Mapping[str, Enabled] = {"O": "origin", "D": "disabled", "R": "replica", "A": "always"}
+
+
+class Query(Protocol):
+    """Runs a named query of `postgres/queries`."""
+
+    def __call__(self, name: str, /, **values: Any) -> list[Row]: ...
+
+
+@dataclass(frozen=True)
+class Owners:
+    """Whose objects name an owner: all but those of `anonymous` roles, who are whoever loads a model."""
+
+    anonymous: frozenset[str]
+
+    def named(self, owner: str | None) -> str | None:
+        """The owner, unless nobody needs to know it."""
+        return None if owner in self.anonymous else owner
+
+
+def named(row: Row, prefix: str = "") -> Name:
+    """The Name in the columns `{prefix}schema` and `{prefix}name`."""
+    return Name(row[f"{prefix}schema"], row[f"{prefix}name"])
+
+
+def maybe_named(row: Row, prefix: str) -> Name | None:
+    """The same, None where the name is NULL."""
+    return None if row[f"{prefix}name"] is None else named(row, prefix)
+
+
+def grouped(rows: Iterable[Row], key: str = "table_oid") -> Mapping[int, list[Row]]:
+    """Rows by the table that they belong to."""
+    groups: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row[key]].append(row)
+    return groups
+
+
+def options(texts: Sequence[str] | None, prefix: str = "") -> Options:
+    """`{name=value, …}` as sorted pairs."""
+    pairs = (text.partition("=") for text in texts or ())
+    return tuple(sorted((prefix + name, value) for name, _, value in pairs))
+
+
+def deferral(row: Row) -> Deferral:
+    """What the columns `deferrable` and `deferred` mean."""
+    if not row["deferrable"]:
+        return "not deferrable"
+    return "initially deferred" if row["deferred"] else "initially immediate"

@@ -1,0 +1,76 @@
+r"""Anybody's SQL into a scratch database, safely: dumps, schema files, migrations.
+
+    loaded = load(database, [read_script(Path("schema.sql"))])
+
+A file runs as the scratch owner, who has no privileges. What PostgreSQL keeps for superusers goes through an
+allow-list (`privileged`), roles and extensions that are not there are made up (`roles`, `stubs`), and what is left out
+is on the list of notes. `decide` says what happens to a statement, `walk` goes through the files, `runner` runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data_platform.postgres.cluster import stub_directory
+from data_platform.postgres.load.messages import Note
+from data_platform.postgres.load.roles import Roles
+from data_platform.postgres.load.runner import Runner
+from data_platform.postgres.load.script import Script, read_script
+from data_platform.postgres.load.sessions import Admin, User, open_sessions
+from data_platform.postgres.load.walk import Progress, Walk
+from data_platform.postgres.scratch import Database
+from data_platform.sql.script import as_bytes
+from data_platform.sql.text import identifier
+
+__all__ = ["Loaded", "Note", "Script", "load", "read_script"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a load did: statements run, rows left out (a statement that changes rows counts as one), notes on what
+    was left out or made otherwise, stub extensions and roles that were made up.
+    """
+
+    statements: int
+    rows_skipped: int
+    skipped: tuple[Note, ...]
+    stubs: tuple[str, ...]
+    roles: tuple[str, ...]
+
+
+def load(
+    database: Database,
+    scripts: Sequence[Script],
+    *,
+    with_rows: bool = False,
+    progress: Progress = lambda _what, _share: None,
+) -> Loaded:
+    """Run the scripts in a scratch database, statement by statement, each committed by itself.
+
+    On the embedded server roles, tablespaces and stub extensions are made as files need them; on a live one nothing
+    but extensions of `PROVABLE_EXTENSIONS`, and what needs more is noted. Rows are left out unless `with_rows`.
+    Raises UsageProblem, with file and line, where a file cannot be read or the server refuses a statement; what ran
+    before stays.
+    """
+    with open_sessions(database) as (user, admin):
+        runner = _runner(database, user, admin)
+        walk = Walk(runner, sum(len(as_bytes(script.text)) for script in scripts), with_rows, progress)
+        for script in scripts:
+            walk.file(script)
+    return Loaded(
+        runner.statements,
+        walk.rows_skipped,
+        tuple(sorted(runner.notes, key=lambda note: (note.file, note.line))),
+        tuple(sorted(runner.stubs)),
+        tuple(sorted(runner.roles.made)),
+    )
+
+
+def _runner(database: Database, user: User, admin: Admin) -> Runner:
+    stubs = stub_directory(database.admin_conninfo) if admin.is_superuser() else None
+    owner = user.role()
+    if stubs:  # from 16 on that is no way to anything but roles without privileges
+        admin.connection.execute(f"ALTER ROLE {identifier(owner)} CREATEROLE".encode())
+    roles = Roles(admin, owner, may_make=stubs is not None)
+    return Runner(user, admin, roles, stubs, event_triggers_rest=admin.event_triggers_rest())

@@ -1,0 +1,87 @@
+"""One statement of a file, and what an error of the server means for it: facts that decide what the runner does next."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from postgast import pg_query_pb2 as pb
+
+from data_platform.postgres.load.decide import kind_of
+from data_platform.sql.script import Piece
+
+INSUFFICIENT_PRIVILEGE = "42501"
+DUPLICATE_SCHEMA = "42P06"
+UNDEFINED_OBJECT = "42704"
+
+MISSING = re.compile(
+    r'(?P<kind>role|tablespace|extension) "(?P<name>.+)" (?:does not exist|is not available)\Z'
+    r'|permission denied to create (?P<kind2>extension) "(?P<name2>.+)"\Z'
+)
+"""In the server's English, as the embedded one talks. A file can say it too (RAISE), and gets a harmless role."""
+
+NAME_ROLES = (
+    *("grant_stmt", "create_policy_stmt", "alter_policy_stmt", "alter_default_privileges_stmt"),
+    *(
+        "create_schema_stmt",
+        "create_user_mapping_stmt",
+        "reassign_owned_stmt",
+        "drop_owned_stmt",
+        "alter_owner_stmt",
+    ),
+)
+FOR_SUPERUSERS = (
+    *("create_function_stmt", "alter_function_stmt", "define_stmt", "create_cast_stmt", "create_plang_stmt"),
+    *("create_am_stmt", "create_transform_stmt", "create_publication_stmt", "alter_publication_stmt"),
+    *("comment_stmt", "grant_stmt", "drop_stmt", "alter_object_schema_stmt", "alter_type_stmt"),
+)
+KEEP_SEARCH_PATH = (
+    *("create_stmt", "index_stmt", "alter_table_stmt", "comment_stmt", "view_stmt", "create_seq_stmt"),
+    *("alter_seq_stmt", "create_function_stmt", "create_trig_stmt", "create_enum_stmt", "create_domain_stmt"),
+    *("create_policy_stmt", "composite_type_stmt", "create_stats_stmt", "rule_stmt", "insert_stmt"),
+)
+BEFORE_OWNERS = frozenset(KEEP_SEARCH_PATH) - {"alter_seq_stmt"}
+"""Statements for which it makes no difference who owns what another one has just made."""
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement of a file with its parse tree, which is empty for one too deep to be read."""
+
+    file: str
+    piece: Piece
+    node: pb.Node
+
+    @property
+    def kind(self) -> str:
+        return kind_of(self.node)
+
+
+def said(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error).strip()
+
+
+def needs_its_own_transaction(node: pb.Node) -> bool:
+    kind = kind_of(node)
+    concurrent: Any = kind in ("index_stmt", "drop_stmt") and getattr(node, kind).concurrent
+    return bool(concurrent) or kind == "alter_enum_stmt"
+
+
+def only_drops(statement: Statement) -> bool:
+    """What a dump with --clean begins with: in an empty database there is nothing of it."""
+    dropping = (pb.AT_DropConstraint, pb.AT_DropIdentity, pb.AT_ColumnDefault, pb.AT_DropNotNull)
+    commands = statement.node.alter_table_stmt.cmds if statement.kind == "alter_table_stmt" else []
+    alters = commands and all(
+        command.alter_table_cmd.subtype in dropping and not command.alter_table_cmd.HasField("def")
+        for command in commands
+    )
+    return bool(alters) or statement.kind.startswith("drop_")
+
+
+def only_switches_triggers(statement: Statement) -> bool:
+    """ALTER TABLE … DISABLE TRIGGER ALL, which a data dump does around its rows."""
+    switches = (pb.AT_DisableTrigAll, pb.AT_EnableTrigAll, pb.AT_DisableTrigUser, pb.AT_EnableTrigUser)
+    commands = statement.node.alter_table_stmt.cmds if statement.kind == "alter_table_stmt" else []
+    return bool(commands) and all(command.alter_table_cmd.subtype in switches for command in commands)

@@ -1,0 +1,61 @@
+"""A design as the DDL of another database, in dependency order; what that cannot say is a finding for each object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data_platform import __version__
+from data_platform.model.design import Design
+from data_platform.report.finding import Finding
+from data_platform.schema.dialects.ledger import Ledger, Place
+from data_platform.schema.dialects.names import Names
+from data_platform.schema.dialects.objects import statements
+from data_platform.schema.dialects.targets import TARGETS, Dialect, Target
+from data_platform.schema.dialects.types import Types
+from data_platform.schema.dialects.work import Work
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """The DDL, and what became of the design's objects: each counts once, as expressed or as left out."""
+
+    sql: str
+    statements: tuple[str, ...]
+    """The same without the header, one by one, for a driver."""
+    findings: tuple[Finding, ...]
+    expressed: int
+    left_out: int
+
+
+def render(design: Design, dialect: Dialect, again: str) -> Rendered:
+    """The design in `dialect`. `again` is the command that makes it; the same design gives the same bytes."""
+    target = TARGETS[dialect]
+    names = Names(target)
+    ledger = Ledger(design)
+    work = Work(design, target, names, Types(design, target, names), ledger)
+    made = (*target.before, *statements(work))
+    if any(table.columns for table in design.database.tables):
+        ledger.remark(
+            Place(design.store), "text is ordered by code point, whatever PostgreSQL's collation is"
+        )
+    body = "\n\n".join(f"{statement};" for statement in made)
+    return Rendered(
+        sql=f"{_header(design, target, again)}\n{body}\n",
+        statements=made,
+        findings=ledger.findings,
+        expressed=ledger.expressed,
+        left_out=ledger.left_out,
+    )
+
+
+def _header(design: Design, target: Target, again: str) -> str:
+    lines = (
+        f"{design.store}: made by data-platform-engineer {__version__} for {target.title}.",
+        f"Source: {design.file} (SHA-256 {design.sha256})",
+        f"Again: {again}",
+    )
+    return "".join(f"-- {_one_line(line)}\n" for line in lines)
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,102 @@
+"""A database wherever it stands: in SQL files, on a live server, or in a model. All come out as the server spells them.
+
+SQL and models are loaded into a scratch database first, as whoever has no privileges; a live server is only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from data_platform.errors import UsageProblem
+from data_platform.model.database import Database
+from data_platform.model.design import Design
+from data_platform.postgres.catalog import Connection, read
+from data_platform.postgres.connect import connect, resolve_dsn
+from data_platform.postgres.load import Loaded, Script, load, read_script
+from data_platform.postgres.server import Server
+from data_platform.schema.places import places
+from data_platform.schema.render import script
+
+Progress = Callable[[str, float], None]
+LIVE = ("postgresql://", "postgres://", "env:", "service:")
+MODELS = (".yaml", ".yml")
+OLDEST = 13
+SUPERUSER = "dpe_superuser"
+"""Of the embedded server; what it owns belongs to whoever loads a model."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A database as it was read, and how it came to the server if it had to be loaded."""
+
+    database: Database
+    server_version: int
+    """The major version."""
+    loaded: Loaded | None = None
+
+
+def is_live(source: str) -> bool:
+    """Whether the text names a server."""
+    return source.startswith(LIVE)
+
+
+def is_model(source: str) -> bool:
+    """Whether the text names a model spec."""
+    return source.endswith(MODELS) and not is_live(source)
+
+
+def shown(source: str) -> str:
+    """The source for reports: a URL may hold a password, so it is not repeated."""
+    return "env:NAME" if source.startswith(("postgresql://", "postgres://")) else source
+
+
+def scripts(paths: Sequence[str]) -> tuple[Script, ...]:
+    """The SQL files, and those of directories in the order of their names. Raises UsageProblem."""
+    files: list[Path] = []
+    for path in map(Path, paths):
+        found = sorted(path.rglob("*.sql")) if path.is_dir() else [path]
+        if not found:
+            raise UsageProblem("no .sql file in this directory", where=str(path))
+        files += found
+    return tuple(read_script(file) for file in files)
+
+
+def of_scripts(server: Server, given: Sequence[Script], step: Progress) -> Taken:
+    """What the SQL makes. Raises UsageProblem with the place of what the server refuses."""
+    with server.scratch_database() as database:
+        loaded = load(database, given, progress=step)
+        with connect(database.conninfo, read_only=True) as connection:
+            found = read(connection, anonymous=[SUPERUSER], roles=loaded.roles)
+            return Taken(database=found, server_version=_major(connection), loaded=loaded)
+
+
+def of_design(server: Server, design: Design, step: Progress) -> Taken:
+    """What the model's DDL makes."""
+    return of_scripts(server, [Script(f"the DDL of {design.file}", script(design, ""))], step)
+
+
+def of_live(dsn: str) -> Taken:
+    """What a live server's database holds. Nothing is written there."""
+    with connect(resolve_dsn(dsn), read_only=True) as connection:
+        return Taken(database=read(connection), server_version=_major(connection))
+
+
+def _major(connection: Connection) -> int:
+    return connection.info.server_version // 10000
+
+
+def design(store: str, taken: Taken, given: Sequence[Script] = ()) -> Design:
+    """What was taken as a design; of a single file of SQL it knows where each table stands."""
+    made = Design(store=store, server_version=max(OLDEST, taken.server_version), database=taken.database)
+    if len(given) != 1:
+        return made
+    keys = {table.name: str(table.name) for table in taken.database.tables}
+    return replace(
+        made,
+        file=given[0].file,
+        marks=MappingProxyType(places(given[0].text, keys)),
+        table_keys=MappingProxyType(keys),
+    )

@@ -1,0 +1,253 @@
+"""Files that try to become more than the schema of a scratch database."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from data_platform.errors import UsageProblem
+from data_platform.postgres.cluster import SUPERUSER
+from data_platform.postgres.load import Loaded
+from data_platform.postgres.server import Database
+
+from .conftest import Ask, Load
+
+OPEN = """
+CREATE TABLE seen (who text, super bool);
+CREATE FUNCTION evil() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO public.seen SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user;
+END $$;
+"""
+
+
+def reasons(loaded: Loaded) -> str:
+    return "\n".join(f"{note.what}: {note.why}" for note in loaded.skipped)
+
+
+def said(run: Load, text: str) -> str:
+    """The notes of a load, or what it ended with."""
+    try:
+        return reasons(run(text))
+    except UsageProblem as refused:
+        return str(refused)
+
+
+class TestOwners:
+    def test_nothing_is_given_to_a_superuser(self, run: Load, ask: Ask) -> None:
+        loaded = run(
+            "CREATE FUNCTION f() RETURNS text LANGUAGE sql SECURITY DEFINER AS 'SELECT pg_read_file(''PG_VERSION'')';"
+            f"ALTER FUNCTION f() OWNER TO {SUPERUSER};"
+        )
+        assert SUPERUSER in reasons(loaded)
+        assert ask("SELECT proowner::regrole::text = current_user FROM pg_proc WHERE proname = 'f'")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            ask("SELECT f()")
+
+    def test_what_is_the_servers_stays_the_servers(self, run: Load, database: Database) -> None:
+        statements = (
+            "ALTER FUNCTION pg_catalog.pg_read_file(text) OWNER TO a_thief",
+            "ALTER FUNCTION pg_read_file(text) OWNER TO a_thief",
+            "ALTER SCHEMA pg_catalog OWNER TO a_thief",
+            "ALTER LANGUAGE c OWNER TO a_thief",
+            "ALTER OPERATOR FAMILY pg_catalog.integer_ops USING btree OWNER TO a_thief",
+            "ALTER TYPE pg_catalog.text OWNER TO a_thief",
+            "ALTER TABLE pg_catalog.pg_authid OWNER TO a_thief",
+        )
+        loaded = run("CREATE TABLE t (a int); ALTER TABLE t OWNER TO a_thief;" + ";".join(statements))
+        assert tuple(note.what for note in loaded.skipped) == statements
+        with psycopg.connect(database.admin_conninfo) as admin:
+            query = "SELECT array_agg(objid < 16384) FROM pg_shdepend WHERE refobjid = 'a_thief'::regrole"
+            assert admin.execute(query + " AND deptype = 'o'").fetchone() == ([False],)
+
+    @pytest.mark.parametrize("role", ["pg_read_server_files", "pg_execute_server_program"])
+    def test_nothing_is_given_to_a_role_of_the_server(self, run: Load, ask: Ask, role: str) -> None:
+        text = "CREATE FUNCTION f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';"
+        assert role in reasons(run(f"{text} ALTER FUNCTION f() OWNER TO {role};"))
+        assert ask("SELECT proowner::regrole::text = current_user FROM pg_proc WHERE proname = 'f'")
+
+    def test_current_user_is_the_files_own(self, run: Load, ask: Ask) -> None:
+        run(
+            "CREATE TABLE t (a int); ALTER TABLE t OWNER TO CURRENT_USER; CREATE SCHEMA s AUTHORIZATION CURRENT_USER;"
+        )
+        assert ask("SELECT relowner::regrole::text = current_user FROM pg_class WHERE relname = 't'")
+        assert ask("SELECT nspowner::regrole::text = current_user FROM pg_namespace WHERE nspname = 's'")
+
+
+class TestGrants:
+    def test_none_on_what_is_the_servers(self, run: Load, ask: Ask) -> None:
+        statements = (
+            "GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) TO a_thief",
+            "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO a_thief",
+            "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA pg_catalog TO a_thief",
+            "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, pg_catalog TO a_thief",
+            "GRANT CREATE ON SCHEMA pg_catalog TO a_thief",
+            "GRANT SELECT ON pg_catalog.pg_authid TO a_thief",
+            "GRANT SET ON PARAMETER session_preload_libraries TO a_thief",
+        )
+        loaded = run("CREATE ROLE a_thief;" + ";".join(statements))
+        assert sorted(note.what for note in loaded.skipped) == sorted(statements)
+        assert not ask("SELECT has_function_privilege('a_thief', 'pg_read_file(text)', 'EXECUTE')")
+        assert not ask("SELECT has_schema_privilege('a_thief', 'pg_catalog', 'CREATE')")
+        assert not ask("SELECT has_table_privilege('a_thief', 'pg_authid', 'SELECT')")
+
+    @pytest.mark.parametrize("role", [SUPERUSER, "pg_read_server_files", "pg_execute_server_program"])
+    def test_no_membership_in_what_leaves_the_database(self, run: Load, ask: Ask, role: str) -> None:
+        assert role in reasons(run(f"CREATE ROLE a_thief; GRANT {role} TO a_thief;"))
+        assert role in reasons(run(f"CREATE ROLE a_fence IN ROLE {role};"))
+        assert not ask("SELECT pg_has_role('a_thief', %s, 'MEMBER')", role)
+        assert not ask("SELECT pg_has_role('a_fence', %s, 'MEMBER')", role)
+
+    def test_a_role_is_never_a_superuser(self, run: Load, ask: Ask) -> None:
+        loaded = run(
+            "CREATE ROLE a_king SUPERUSER REPLICATION CREATEROLE CREATEDB LOGIN PASSWORD 'hidden';"
+            "ALTER ROLE a_king SUPERUSER LOGIN; ALTER ROLE CURRENT_USER SUPERUSER; ALTER USER a_king SUPERUSER;"
+            f"ALTER ROLE {SUPERUSER} PASSWORD 'hidden';"
+        )
+        flags = "rolsuper OR rolreplication OR rolcreaterole OR rolcreatedb OR rolcanlogin"
+        assert not ask(f"SELECT {flags} FROM pg_roles WHERE rolname = 'a_king'")
+        assert not ask("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+        assert "without SUPERUSER" in reasons(loaded)
+        assert "hidden" not in reasons(loaded)
+
+    def test_the_session_cannot_be_taken(self, run: Load) -> None:
+        loaded = run(f"SET ROLE {SUPERUSER}; SET SESSION AUTHORIZATION {SUPERUSER}; CREATE TABLE t (a int);")
+        assert [note.why for note in loaded.skipped] == [f'permission denied to set role "{SUPERUSER}"'] * 2
+
+
+class TestEventTriggers:
+    def test_they_never_fire_not_even_in_an_extension_made_by_a_superuser(self, run: Load, ask: Ask) -> None:
+        run(
+            OPEN
+            + "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION evil();"
+            + "CREATE EVENT TRIGGER l ON login EXECUTE FUNCTION evil();"
+            + "CREATE TABLE t (a int); DO $$ BEGIN EXECUTE 'CREATE EXTENSION citext'; END $$;"
+            + "CREATE EXTENSION pg_trgm; COMMENT ON EXTENSION pg_trgm IS 'x';"
+        )
+        assert ask("SELECT count(*) FROM pg_event_trigger") == 2
+        assert ask("SELECT count(*) FROM seen") == 0
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "SET event_triggers = on",
+            "ALTER ROLE CURRENT_USER SET event_triggers = on",
+            "SELECT set_config('event_triggers', 'on', false)",
+        ],
+    )
+    def test_a_file_cannot_switch_them_on(self, run: Load, ask: Ask, statement: str) -> None:
+        trigger = "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION evil();"
+        assert re.search("permission denied|whole cluster", said(run, f"{OPEN} {trigger} {statement};"))
+        run("CREATE TABLE t (a int);")
+        assert ask("SELECT count(*) FROM seen") == 0
+
+
+class TestOperatorClasses:
+    """Support functions with other types than the index hands them would read memory that is not theirs."""
+
+    @pytest.mark.parametrize(
+        "definition",
+        [
+            "FOR TYPE int4 USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,"
+            " FUNCTION 1 (int4, int4) bttextcmp(text, text)",
+            "FOR TYPE int4 USING btree AS OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,"
+            " FUNCTION 1 btint4cmp(int4, int4), FUNCTION 2 bttextsortsupport(internal)",
+            "FOR TYPE int4 USING hash AS OPERATOR 1 =, FUNCTION 1 (int4, int4) hashtext(text)",
+            "FOR TYPE int4 USING gin AS OPERATOR 1 =, FUNCTION 2 f(int4, int4), FUNCTION 3 f(int4, int4), STORAGE text",
+            "FOR TYPE int4 USING btree FAMILY integer_ops AS FUNCTION 1 btint4cmp(int4, int4)",
+            "DEFAULT FOR TYPE json USING hash AS OPERATOR 1 public.===, FUNCTION 1 h(json)",
+        ],
+    )
+    def test_unsound_ones_are_left_out(self, run: Load, ask: Ask, definition: str) -> None:
+        parts = (
+            "CREATE FUNCTION f(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"
+            "CREATE FUNCTION h(json) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"
+            "CREATE FUNCTION same(json, json) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';"
+            "CREATE OPERATOR === (LEFTARG = json, RIGHTARG = json, FUNCTION = same);"
+        )
+        assert "CREATE OPERATOR CLASS bad" in said(run, f"{parts} CREATE OPERATOR CLASS bad {definition};")
+        assert ask("SELECT count(*) FROM pg_opclass WHERE opcname = 'bad'") == 0
+
+    def test_a_family_of_the_server_is_not_added_to(self, run: Load, ask: Ask) -> None:
+        text = (
+            "CREATE TYPE pair AS (x int);"
+            "CREATE FUNCTION c(int4, pair) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';"
+            "ALTER OPERATOR FAMILY integer_ops USING btree ADD FUNCTION 1 (int4, pair) c(int4, pair);"
+        )
+        assert run(text).skipped
+        assert ask("SELECT count(*) FROM pg_amproc WHERE oid >= 16384") == 0
+
+
+def test_a_validator_of_a_file_is_never_called(run: Load, ask: Ask) -> None:
+    loaded = run(
+        "CREATE TABLE seen (who text);"
+        "CREATE FUNCTION v(text[], oid) RETURNS void LANGUAGE sql AS 'INSERT INTO public.seen VALUES (current_user)';"
+        "CREATE FOREIGN DATA WRAPPER w VALIDATOR v OPTIONS (a 'b');"
+        "ALTER FOREIGN DATA WRAPPER w VALIDATOR v; CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (host 'x');"
+    )
+    assert len(loaded.skipped) == 2
+    assert ask("SELECT count(*) FROM seen") == 0
+    assert ask("SELECT srvowner::regrole::text = current_user FROM pg_foreign_server")
+
+
+def test_functions_of_a_file_are_not_called_by_our_own_queries(run: Load, ask: Ask) -> None:
+    """They are better matches for what the checks call, in schemas on the file's search path."""
+    run(
+        "CREATE TABLE seen (who text);"
+        "CREATE FUNCTION lt(oid, int4) RETURNS bool LANGUAGE plpgsql AS"
+        " $$BEGIN INSERT INTO public.seen VALUES (current_user); RETURN true; END$$;"
+        "CREATE OPERATOR < (LEFTARG = oid, RIGHTARG = int4, FUNCTION = lt);"
+        "CREATE FUNCTION current_schemas(bool) RETURNS name[] LANGUAGE plpgsql AS"
+        " $$BEGIN INSERT INTO public.seen VALUES (current_user); RETURN '{}'; END$$;"
+        "SET search_path = public, pg_catalog; CREATE TABLE t (a int); ALTER TABLE t OWNER TO a_role;"
+        "CREATE EXTENSION citext; CREATE ROLE an_other; GRANT an_other TO a_role;"
+    )
+    assert ask("SELECT count(*) FROM seen") == 0
+    assert ask("SELECT relowner::regrole::text FROM pg_class WHERE relname = 't'") == "a_role"
+
+
+OUT_OF_REACH = (
+    "COPY (SELECT 1) TO PROGRAM 'touch {mark}'",
+    "COPY t FROM PROGRAM 'touch {mark}'",
+    "COPY (SELECT 1) TO '{mark}'",
+    "SELECT lo_export(lo_from_bytea(0, 'x'), '{mark}')",
+    "DO $$ BEGIN COPY (SELECT 1) TO PROGRAM 'touch {mark}'; END $$",
+    "CREATE TABLE u AS SELECT pg_read_file('PG_VERSION')",
+    "CREATE FUNCTION sys(cstring) RETURNS int LANGUAGE c AS 'libc.so.6', 'system'",
+    "LOAD 'auto_explain'",
+    "ALTER SYSTEM SET archive_command = 'touch {mark}'",
+    "CREATE SUBSCRIPTION s CONNECTION 'host=example.org password=hidden' PUBLICATION p",
+    "CREATE EXTENSION file_fdw; CREATE SERVER s FOREIGN DATA WRAPPER file_fdw;"
+    "CREATE FOREIGN TABLE ft (a text) SERVER s OPTIONS (program 'touch {mark}'); CREATE TABLE u AS TABLE ft",
+    "CREATE EXTENSION plpython3u; CREATE FUNCTION py() RETURNS int LANGUAGE plpython3u AS 'import os';"
+    "CREATE TABLE u AS SELECT py()",
+    r"\! touch {mark}",
+    r"\o {mark}",
+    r"SELECT 1 \g {mark}",
+    r"SELECT 1 \g | touch {mark}",
+    r"\copy t to '{mark}'",
+    r"\copy t to program 'touch {mark}'",
+    r"\set x `touch {mark}`",
+    r"SELECT 'CREATE TABLE u (a int)' \gexec",
+)
+
+
+def test_files_and_programs_are_out_of_reach(run: Load, ask: Ask, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    tmp_path.chmod(0o777)
+    for statement in OUT_OF_REACH:
+        answer = said(run, f"CREATE TABLE IF NOT EXISTS t (a int);\n{statement.format(mark=mark)}\n;\n")
+        assert answer
+        assert "hidden" not in answer
+        assert not mark.exists(), statement
+        assert ask("SELECT to_regclass('u')") is None, statement
+
+
+def test_a_message_made_up_by_a_file_makes_a_role_without_rights_at_most(run: Load, ask: Ask) -> None:
+    text = "DO $$ BEGIN RAISE 'role \"a_fake\" does not exist' USING ERRCODE = '42704'; END $$;"
+    with pytest.raises(UsageProblem, match="a_fake"):
+        run(text)
+    assert ask("SELECT rolsuper OR rolcanlogin FROM pg_roles WHERE rolname = 'a_fake'") is False

@@ -1,0 +1,308 @@
+"""What files say and what becomes of it, on the real server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from data_platform.errors import UsageProblem
+from data_platform.postgres.load import Script, load, read_script
+from data_platform.postgres.server import Database
+
+from .conftest import Ask, Load
+
+TABLE = "CREATE TABLE t (a int);\n"
+
+
+class TestRows:
+    ROWS = (
+        TABLE
+        + "COPY t FROM stdin;\n1\n2\n\\.\nINSERT INTO t VALUES (3), (4); UPDATE t SET a = 5 WHERE a = 3;"
+        "CREATE SEQUENCE s; SELECT pg_catalog.setval('s', 7); SELECT nextval('s'), setval('s', 9);"
+    )
+
+    def test_are_left_out_and_counted(self, run: Load, ask: Ask) -> None:
+        loaded = run(self.ROWS)
+        assert (loaded.statements, loaded.rows_skipped, loaded.skipped) == (2, 6, ())
+        assert ask("SELECT count(*) FROM t") == 0
+        assert ask("SELECT last_value FROM s") == 1
+
+    def test_come_when_they_are_wanted(self, run: Load, ask: Ask) -> None:
+        assert run(self.ROWS, with_rows=True).rows_skipped == 0
+        assert ask("SELECT array_agg(a ORDER BY a) FROM t") == [1, 2, 4, 5]
+        assert ask("SELECT last_value FROM s") == 9
+
+    def test_in_the_files_encoding(self, run: Load, ask: Ask) -> None:
+        text = "SET client_encoding = 'LATIN1'; CREATE TABLE é (a text);\nCOPY é FROM stdin;\ngarçon\n\\.\n"
+        run(text.encode("latin-1"), with_rows=True)
+        assert ask("SELECT a FROM é") == "garçon"
+
+    def test_that_do_not_fit_are_an_error_at_their_statement(self, run: Load) -> None:
+        with pytest.raises(UsageProblem, match=r"one\.sql:2: 22P02 .* integer: \"x\"\n  statement: COPY t"):
+            run(TABLE + "COPY t FROM stdin;\nx\n\\.\n", with_rows=True)
+
+
+class TestErrors:
+    def test_of_syntax_have_line_and_column(self, run: Load) -> None:
+        with pytest.raises(UsageProblem) as caught:
+            run("SELECT 1;\n\nCREATE TABLE t (\n  é int,\n  CREATE int);")
+        assert caught.value.where == "one.sql:5:3"
+        assert caught.value.what == 'syntax error at or near "CREATE"\n  statement: CREATE TABLE t ('
+
+    def test_of_the_server_name_the_statement(self, run: Load) -> None:
+        with pytest.raises(UsageProblem) as caught:
+            run(
+                TABLE,
+                "CREATE TABLE u (a int);\n\n-- next\nCREATE VIEW v AS SELECT b FROM t;",
+            )
+        assert caught.value.where == "two.sql:4:25"
+        assert (
+            caught.value.what
+            == '42703 column "b" does not exist\n  statement: CREATE VIEW v AS SELECT b FROM t'
+        )
+
+    def test_what_ran_before_stays(self, run: Load, ask: Ask) -> None:
+        with pytest.raises(UsageProblem, match="42P07"):
+            run(TABLE + "CREATE TABLE u (a int);" + TABLE)
+        assert ask("SELECT count(*) FROM pg_class WHERE relname IN ('t', 'u')") == 2
+
+    def test_no_password_is_shown(self, run: Load) -> None:
+        with pytest.raises(UsageProblem) as caught:
+            run("CREATE USER MAPPING FOR x SERVER nothing OPTIONS (user 'u', password 'hidden');")
+        assert "hidden" not in str(caught.value)
+        assert "USER MAPPING" in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("text", "advice"),
+        [
+            ("CREATE TABLE p (g geometry(Point, 4326));", "CREATE EXTENSION postgis before it"),
+            ("CREATE EXTENSION postgis; CREATE TABLE p (g geometry);", "postgis is not on this server"),
+            (
+                "CREATE EXTENSION timescaledb; SELECT create_hypertable('t', 'a');",
+                "timescaledb is not on this server",
+            ),
+            ("CREATE EXTENSION pg_cron; SELECT cron.schedule('x', 'y');", "pg_cron is not on this server"),
+            ("SELECT :name;", "psql's variables (:name) are not filled in"),
+            ("ROLLBACK;", "take out what is rolled back"),
+            ("\\if true\nSELECT 1;\n\\endif", "give the file with the statements that should run"),
+        ],
+    )
+    def test_say_what_to_try(self, run: Load, text: str, advice: str) -> None:
+        with pytest.raises(UsageProblem) as caught:
+            run(text)
+        assert advice in str(caught.value.try_)
+
+
+class TestTransactions:
+    def test_have_no_meaning(self, run: Load, ask: Ask) -> None:
+        run(f"BEGIN; {TABLE} SAVEPOINT a; LOCK TABLE t; CREATE INDEX CONCURRENTLY i ON t (a); COMMIT;")
+        assert ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass")
+
+    def test_set_local_lasts_until_commit(self, run: Load, ask: Ask) -> None:
+        run(
+            "CREATE SCHEMA s; SET LOCAL search_path = s; CREATE TABLE outside (a int);"
+            "BEGIN; SET LOCAL search_path = s; CREATE TABLE inside (a int); COMMIT; CREATE TABLE after (a int);"
+        )
+        query = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 's'::regnamespace"
+        assert ask(query) == "inside"
+
+    def test_a_value_added_to_an_enum_can_be_used(self, run: Load, ask: Ask) -> None:
+        run("CREATE TYPE e AS ENUM ('a'); ALTER TYPE e ADD VALUE 'b'; CREATE TABLE t (a e DEFAULT 'b');")
+        assert ask("SELECT enum_last(NULL::e)::text") == "b"
+
+
+class TestSettings:
+    def test_those_that_a_server_does_not_have_are_noted(self, run: Load) -> None:
+        loaded = run(
+            "SET no_such_setting = false;\nSET statement_timeout = 0;\nSET default_tablespace = '';\n"
+            "SET default_table_access_method = columnar;\nSET xmloption = content;\n" + TABLE
+        )
+        assert [(note.line, note.what) for note in loaded.skipped] == [
+            (1, "SET no_such_setting = false"),
+            (4, "SET default_table_access_method = columnar"),
+        ]
+
+    def test_the_sessions_limits_are_not_the_files(self, run: Load) -> None:
+        text = "SET statement_timeout = 0; SELECT 1 / (current_setting('statement_timeout') <> '0')::int;"
+        assert run(text).skipped == ()
+
+    def test_strings_of_old_are_refused(self, run: Load) -> None:
+        with pytest.raises(UsageProblem, match="backslash escapes of old"):
+            run("SET standard_conforming_strings = off;")
+
+    def test_connect_begins_a_new_session(self, run: Load, ask: Ask) -> None:
+        loaded = run("CREATE SCHEMA s; SET search_path = s;\n\\connect other\n" + TABLE)
+        assert ask("SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 't'") == "public"
+        assert [(note.line, note.what) for note in loaded.skipped] == [(2, "\\connect other")]
+
+
+class TestRoles:
+    def test_are_made_when_they_are_named(self, run: Load, ask: Ask) -> None:
+        loaded = run(
+            TABLE
+            + "CREATE SCHEMA s AUTHORIZATION r_schema; ALTER TABLE t OWNER TO r_owner; GRANT SELECT ON t TO r_reader;"
+            "CREATE POLICY p ON t TO r_policy USING (true); ALTER DEFAULT PRIVILEGES FOR ROLE r_default GRANT SELECT ON"
+            " TABLES TO r_reader; DO $$ BEGIN GRANT INSERT ON t TO r_do; END $$; SET ROLE r_set; RESET ROLE;"
+        )
+        names = ("default", "do", "owner", "policy", "reader", "schema", "set")
+        assert loaded.roles == tuple(f"r_{name}" for name in names)
+        assert loaded.skipped == ()
+        assert ask("SELECT bool_or(rolcanlogin OR rolsuper) FROM pg_roles WHERE rolname ~ '^r_'") is False
+        acl = "SELECT replace(relacl::text, current_user, 'me') FROM pg_class WHERE relname = 't'"
+        assert ask(acl) == "{r_owner=arwdDxtm/r_owner,r_reader=r/r_owner,r_do=a/r_owner}"
+
+    def test_what_was_left_out_of_one_is_noted(self, run: Load, ask: Ask) -> None:
+        loaded = run(
+            "CREATE ROLE q_app NOINHERIT BYPASSRLS NOSUPERUSER;\nCREATE USER q_user CREATEDB PASSWORD 'hidden';\n"
+            "GRANT q_app TO q_user WITH ADMIN OPTION;\nGRANT pg_monitor TO q_app GRANTED BY postgres;\n"
+            "CREATE ROLE q_group ROLE q_app ADMIN q_user;\nREVOKE ADMIN OPTION FOR q_app FROM q_user;"
+        )
+        assert [(note.line, note.what, note.why) for note in loaded.skipped] == [
+            (
+                2,
+                "CREATE USER q_user CREATEDB PASSWORD '…",
+                "without CREATEDB, without PASSWORD, without LOGIN",
+            )
+        ]
+        assert ask("SELECT rolbypassrls AND NOT rolinherit FROM pg_roles WHERE rolname = 'q_app'")
+        assert ask("SELECT pg_has_role('q_app', 'pg_monitor', 'MEMBER')")
+        assert ask("SELECT pg_has_role('q_app', 'q_group', 'MEMBER')")
+        query = "SELECT admin_option FROM pg_auth_members WHERE roleid = %s::regrole AND member = 'q_user'::regrole"
+        assert (ask(query, "q_app"), ask(query, "q_group")) == (False, True)
+
+    def test_of_do_blocks(self, run: Load, ask: Ask) -> None:
+        run(
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'b_do') THEN CREATE ROLE b_do; END IF;"
+            "END $$;" + TABLE + "ALTER TABLE t OWNER TO b_do; ALTER TABLE t ADD b int; CREATE INDEX ON t (b);"
+        )
+        assert ask("SELECT relowner::regrole::text FROM pg_class WHERE relname = 't'") == "b_do"
+
+    def test_objects_given_away_are_worked_on(self, run: Load, ask: Ask) -> None:
+        loaded = run(
+            "CREATE SCHEMA s; ALTER SCHEMA s OWNER TO g_one; SET search_path = s;"
+            + TABLE
+            + "ALTER TABLE t OWNER TO g_two; ALTER TABLE t RENAME TO u; ALTER TABLE u OWNER TO g_one;"
+            "CREATE SEQUENCE q OWNED BY NONE; ALTER SEQUENCE q OWNER TO g_one; ALTER SEQUENCE q OWNED BY u.a;"
+            "ALTER TABLE u SET SCHEMA public; DROP SCHEMA s CASCADE;"
+        )
+        assert loaded.skipped == ()
+        assert ask("SELECT relowner::regrole::text FROM pg_class WHERE relname = 'u'") == "g_one"
+
+    def test_set_session_authorization(self, run: Load, ask: Ask) -> None:
+        run(
+            TABLE + "GRANT SELECT ON t TO a_first WITH GRANT OPTION; SET SESSION AUTHORIZATION a_first;"
+            "GRANT SELECT ON t TO a_second; RESET SESSION AUTHORIZATION; CREATE TABLE u (a int);"
+        )
+        assert "a_second=r/a_first" in ask("SELECT relacl::text FROM pg_class WHERE relname = 't'")
+        assert ask("SELECT relowner::regrole::text = current_user FROM pg_class WHERE relname = 'u'")
+
+
+class TestWholeCluster:
+    def test_is_left_out_with_notes(self, run: Load) -> None:
+        statements = (
+            "CREATE DATABASE d", "ALTER DATABASE d SET a.b = 'c'", "DROP DATABASE d", "COMMENT ON DATABASE d IS 'x'",
+            "GRANT CONNECT ON DATABASE d TO x", "CREATE TABLESPACE s LOCATION '/x'", "ALTER SYSTEM SET a = 1",
+            "DROP ROLE x", "ALTER ROLE x SET a.b = 'c'", "VACUUM", "CHECKPOINT", "LOAD 'x'",
+            "SECURITY LABEL FOR selinux ON SCHEMA public IS 'x'", "REINDEX SCHEMA public",
+        )  # fmt: skip
+        loaded = run(";\n".join(statements))
+        assert tuple(note.what for note in loaded.skipped) == statements
+        assert loaded.statements == 0
+
+    def test_a_tablespace_is_inside_the_data_directory(self, run: Load, ask: Ask) -> None:
+        run("CREATE TABLE t (a int PRIMARY KEY USING INDEX TABLESPACE ts_fast) TABLESPACE ts_slow;")
+        query = "SELECT string_agg(spcname, ' ' ORDER BY spcname) FROM pg_tablespace WHERE spcname ~ '^ts'"
+        assert ask(query) == "ts_fast ts_slow"
+
+
+class TestPublicSchema:
+    @pytest.mark.parametrize("head", ["", "DROP SCHEMA public;", "DROP SCHEMA IF EXISTS public CASCADE;"])
+    def test_as_dumps_before_15_have_it(self, run: Load, ask: Ask, head: str) -> None:
+        loaded = run(
+            head
+            + "CREATE SCHEMA public; ALTER SCHEMA public OWNER TO postgres; COMMENT ON SCHEMA public IS 'std';"
+            "REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE ALL ON SCHEMA public FROM postgres;"
+            "GRANT ALL ON SCHEMA public TO postgres; GRANT ALL ON SCHEMA public TO PUBLIC;" + TABLE
+        )
+        assert loaded.skipped == ()
+        assert (
+            ask("SELECT nspacl::text FROM pg_namespace WHERE nspname = 'public'")
+            == "{postgres=UC/postgres,=UC/postgres}"
+        )
+
+
+class TestIncludes:
+    def files(self, tmp_path: Path, **texts: str) -> Script:
+        for name, text in texts.items():
+            path = tmp_path / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_suffix(".sql").write_text(text)
+        return read_script(tmp_path / "db" / "top.sql")
+
+    def test_are_followed_in_place(self, database: Database, ask: Ask, tmp_path: Path) -> None:
+        top = self.files(
+            tmp_path,
+            db__top="CREATE SCHEMA a;\n\\i sub/one.sql\nCREATE TABLE a.u (LIKE a.t);",
+            db__sub__one="\\ir 'two.sql'\n\\include sub/two.sql",
+            db__sub__two="CREATE TABLE IF NOT EXISTS a.t (x int);",
+        )
+        assert load(database, [top]).statements == 4
+        assert ask("SELECT count(*) FROM pg_class WHERE relnamespace = 'a'::regnamespace") == 2
+
+    @pytest.mark.parametrize("path", ["../out.sql", "/etc/passwd", "link.sql", "`date`", ":x", "nowhere.sql"])
+    def test_not_out_of_the_directory(self, database: Database, tmp_path: Path, path: str) -> None:
+        top = self.files(tmp_path, db__top=f"SELECT 1;\n\\i {path}\n", out="SELECT 1;")
+        (tmp_path / "db" / "link.sql").symlink_to(tmp_path / "out.sql")
+        with pytest.raises(UsageProblem, match=r"include") as caught:
+            load(database, [top])
+        assert str(caught.value.where).endswith("top.sql:2")
+
+    def test_that_never_end(self, database: Database, tmp_path: Path) -> None:
+        with pytest.raises(UsageProblem, match="deeper than"):
+            load(database, [self.files(tmp_path, db__top="\\i top.sql")])
+
+    def test_an_error_is_in_the_file_that_has_it(self, database: Database, tmp_path: Path) -> None:
+        top = self.files(tmp_path, db__top="\\i one.sql", db__one="\nSELECT x;")
+        with pytest.raises(UsageProblem) as caught:
+            load(database, [top])
+        assert str(caught.value.where).endswith("db/one.sql:2:8")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"), [(b"PGDMP\x01", "pg_restore"), (b"\x1f\x8b\x08", "gunzip"), (b"PK\x03\x04", "unzip")]
+)
+def test_what_is_no_sql_is_refused(tmp_path: Path, content: bytes, what: str) -> None:
+    path = tmp_path / "a.sql"
+    path.write_bytes(content)
+    with pytest.raises(UsageProblem) as caught:
+        read_script(path)
+    assert what in str(caught.value.try_)
+
+
+def test_commands_that_only_talk_are_not_noted(run: Load) -> None:
+    assert (
+        run("\\echo a\n\\set ON_ERROR_STOP on\n\\timing\n\\pset pager off\n\\dt\n\\unrestrict x\n").skipped
+        == ()
+    )
+
+
+def test_quit_ends_the_file(run: Load, ask: Ask) -> None:
+    loaded = run(
+        '\\echo Use "CREATE EXTENSION x" to load this file. \\quit\nCREATE TABLE t (a int);',
+        "CREATE TABLE u (a int);",
+    )
+    assert [note.what for note in loaded.skipped] == ["\\quit"]
+    assert ask("SELECT string_agg(relname, ' ') FROM pg_class WHERE relname IN ('t', 'u')") == "u"
+
+
+def test_progress_is_told(run: Load) -> None:
+    told: list[tuple[str, float]] = []
+    run(TABLE, "".join(f"CREATE SCHEMA s{n};" for n in range(250)), progress=lambda *both: told.append(both))
+    assert [what for what, _ in told] == ["one.sql", "two.sql", "two.sql", "two.sql"]
+    assert [share for _, share in told] == sorted(share for _, share in told)
+
+
+def test_a_statement_too_deep_for_us_is_the_servers(run: Load, ask: Ask) -> None:
+    run(f"CREATE VIEW v AS SELECT {'+'.join(['1'] * 300)} AS n;")
+    assert ask("SELECT n FROM v") == 300

@@ -1,0 +1,283 @@
+"""Longer texts become SQL only as the one query, script, signature, body or bound that they should be."""
+
+from __future__ import annotations
+
+import postgast
+import psycopg
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from data_platform.postgres.server import Database
+from data_platform.sql import phrases
+from data_platform.sql.text import NotSql
+
+DEEP = " + ".join(["a"] * 500)
+
+
+def one(text: str) -> str:
+    """What kind the single statement in `text` is."""
+    (statement,) = postgast.parse(text).stmts
+    return str(statement.stmt.WhichOneof("node"))
+
+
+# --- queries and scripts ---
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT 1",
+        "VALUES (1), (2)",
+        "TABLE t",
+        "(SELECT 1) UNION SELECT 2",
+        "WITH x AS (SELECT 1) SELECT * FROM x",
+        "SELECT ';' -- the end",
+        "SELECT 1 /* ; */ FOR UPDATE",
+    ],
+)
+def test_a_query_is_one_query_whatever_follows_it(text: str) -> None:
+    made = phrases.query(text)
+    assert one(f"CREATE MATERIALIZED VIEW v AS {made} WITH NO DATA") == "create_table_as_stmt"
+
+
+def test_a_query_too_deep_to_read_is_taken_by_its_words() -> None:
+    for text in (f"SELECT {DEEP} FROM t", f"(SELECT {DEEP})", f"WITH x AS (SELECT 1) SELECT {DEEP} FROM x"):
+        assert phrases.query(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-- nothing",
+        "SELECT 1;",
+        "SELECT 1; DROP TABLE t",
+        "SELECT 1 INTO t",
+        "INSERT INTO t VALUES (1)",
+        "WITH x AS (SELECT 1) DELETE FROM t",
+        "SELECT 1) AS x, (SELECT 2",
+        "EXPLAIN SELECT 1",
+        f"DELETE FROM t WHERE {DEEP} > 0",
+        f"SELECT {DEEP}; DROP TABLE t",
+    ],
+)
+def test_what_is_no_query_is_refused(text: str) -> None:
+    with pytest.raises(NotSql):
+        phrases.query(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "ending"),
+    [
+        ("SELECT 1", "1;"),
+        ("SELECT 1;", "1;"),
+        ("SELECT 1 -- x", "x\n;"),
+        ("SELECT 1; -- x", "x"),
+        ("SELECT 1; SELECT 2", "2;"),
+    ],
+)
+def test_a_script_ends_its_last_statement(text: str, ending: str) -> None:
+    made = phrases.script(text)
+    assert made.endswith(ending)
+    assert len(postgast.parse(f"{made}\nSELECT 3").stmts) == len(postgast.parse(text).stmts) + 1
+
+
+@pytest.mark.parametrize("text", ["", "-- x", ";", "SELEC 1", "SELECT '"])
+def test_what_is_no_script_is_refused(text: str) -> None:
+    with pytest.raises(NotSql):
+        phrases.script(text)
+
+
+def test_a_rule_is_one_rule() -> None:
+    rule = "CREATE RULE r AS ON INSERT TO v DO INSTEAD (SELECT 1; SELECT 2)"
+    assert one(phrases.rule(rule)) == "rule_stmt"
+    for text in (f"{rule}; DROP TABLE t", "DROP TABLE t"):
+        with pytest.raises(NotSql, match="CREATE RULE"):
+            phrases.rule(text)
+
+
+# --- expressions ---
+
+
+def test_too_deep_an_expression_is_taken_when_its_brackets_close() -> None:
+    assert phrases.anything_or_deep(DEEP) == DEEP
+    assert phrases.default(DEEP) == f"({DEEP})"
+    assert phrases.condition(DEEP) == DEEP
+    for bad in (f"{DEEP}) OR (true", f"{DEEP}; DROP TABLE t", f"{DEEP}, 1", f"{DEEP} -- x"):
+        for function in (phrases.anything_or_deep, phrases.default, phrases.condition):
+            with pytest.raises(NotSql):
+                function(bad)
+
+
+def test_a_condition_may_hold_a_subquery_but_no_parameter() -> None:
+    assert phrases.condition("id IN (SELECT 1)") == "id IN (SELECT 1)"
+    with pytest.raises(NotSql, match="parameter"):
+        phrases.condition("id = $1")
+
+
+# --- functions ---
+
+
+@pytest.mark.parametrize(
+    ("text", "identity"),
+    [
+        ("", ""),
+        ("integer", "integer"),
+        ("a integer DEFAULT (1 + 2), b text = 'x, y'", "a integer, b text"),
+        (
+            "IN a integer, OUT b numeric(10, 2), VARIADIC c text[]",
+            "IN a integer, OUT b numeric(10, 2), VARIADIC c text[]",
+        ),
+        ("a integer -- the first\n, b t.c%TYPE /* , c */", "a integer, b t.c%TYPE"),
+        ('"DEFAULT" integer default 1', '"DEFAULT" integer'),
+        ("a integer DEFAULT f(1, ARRAY[2, 3])", "a integer"),
+    ],
+)
+def test_arguments_without_their_defaults(text: str, identity: str) -> None:
+    made = phrases.identity_arguments(text)
+    assert " ".join(made.split()) == identity
+    assert (
+        one(f"CREATE FUNCTION f({phrases.arguments(text)}) RETURNS int LANGUAGE sql")
+        == "create_function_stmt"
+    )
+    assert one(f"COMMENT ON FUNCTION f({made}) IS 'x'") == "comment_stmt"
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (phrases.arguments, "a integer) LANGUAGE sql; DROP TABLE t; --"),
+        (phrases.arguments, "a integer) WINDOW"),
+        (phrases.arguments, "a integer) RETURNS (text"),
+        (phrases.returned, "integer LANGUAGE c"),
+        (phrases.returned, "integer AS 'x'"),
+        (phrases.returned, "integer; DROP TABLE t"),
+        (phrases.returned, "integer RETURN 1"),
+        (phrases.sql_body, "RETURN 1; DROP TABLE t"),
+        (phrases.sql_body, "IMMUTABLE RETURN 1"),
+        (phrases.sql_body, "AS 'x'"),
+        (phrases.sql_body, f"RETURN {DEEP}; DROP TABLE t"),
+        (phrases.sql_body, f"IMMUTABLE RETURN {DEEP}"),
+        (phrases.bound, "DEFAULT; DROP TABLE t"),
+        (phrases.bound, "DEFAULT PARTITION BY LIST (a)"),
+        (phrases.bound, "FOR VALUES IN (1) WITH (fillfactor = 10)"),
+        (phrases.bound, "(a WITH OPTIONS NOT NULL) DEFAULT"),
+    ],
+)
+def test_a_part_of_a_statement_brings_no_other(function, text: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(NotSql):
+        function(text)
+
+
+def test_what_may_follow_a_comment_is_on_its_own_line() -> None:
+    for made in (
+        phrases.returned("integer -- x"),
+        phrases.sql_body("RETURN 1 -- x"),
+        phrases.bound("DEFAULT -- x"),
+        phrases.arguments("a integer -- x"),
+    ):
+        assert made.endswith("x\n")
+    assert phrases.closed("a -- b\n, c") == "a -- b\n, c"
+
+
+def test_a_standard_body_as_text_does_the_same(database: Database) -> None:
+    with psycopg.connect(database.conninfo) as connection:
+        for number, body in enumerate(("RETURN a + 1", "BEGIN ATOMIC SELECT 1; SELECT a + 1; END")):
+            text = phrases.body_as_text(body)
+            for name, form in (("new", body), ("old", f"AS $${text}$$")):
+                statement = f"CREATE FUNCTION {name}{number}(a int) RETURNS int LANGUAGE sql {form}"
+                connection.execute(statement.encode())
+            row = connection.execute(f"SELECT new{number}(2), old{number}(2)".encode()).fetchone()
+            assert row == (3, 3)
+
+
+@pytest.mark.parametrize(
+    ("pair", "written"),
+    [
+        (("search_path", '"$user", public'), "search_path TO '$user', 'public'"),
+        (("search_path", '""'), "search_path TO ''"),
+        (("search_path", '"a,b", "c""d"'), "search_path TO 'a,b', 'c\"d'"),
+        (("DateStyle", "ISO, MDY"), "\"DateStyle\" TO 'ISO, MDY'"),
+        (("app.tenant", "it's"), "app.tenant TO 'it''s'"),
+    ],
+)
+def test_a_setting(pair: tuple[str, str], written: str, database: Database) -> None:
+    assert phrases.setting(pair) == written
+    with psycopg.connect(database.conninfo) as connection:
+        connection.execute(f"SET {written}".encode())
+
+
+# --- names and numbers ---
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("C", '"C"'),
+        ("en-x-icu", '"en-x-icu"'),
+        ("C.UTF-8", '"C.UTF-8"'),
+        ('app."German"', 'app."German"'),
+        ('"my app"."a.b"', '"my app"."a.b"'),
+        ('x" y"', '"x"" y"""'),
+        ('a."b"; DROP TABLE "t"', '"a.""b""; DROP TABLE ""t"""'),
+    ],
+)
+def test_a_collation(text: str, written: str) -> None:
+    assert phrases.collation(text) == written
+
+
+def test_granted_is_one_object() -> None:
+    assert phrases.granted("table", 'app."Orders"') == 'app."Orders"'
+    assert phrases.granted("function", "app.f(integer, text)") == "app.f(integer, text)"
+    for text in ("a, b", "a TO public; DROP TABLE t", "a TO b --", "a TO b /*", "", "ALL TABLES IN SCHEMA a"):
+        with pytest.raises(NotSql):
+            phrases.granted("table", text)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [(7, "7"), (-7, "-7"), (0.5, "0.5"), (1e20, "1e+20"), (100.0, "100")]
+)
+def test_a_number(value: float, written: str) -> None:
+    assert phrases.number(value) == written
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), True])
+def test_what_is_no_number_is_refused(value: float) -> None:
+    with pytest.raises(NotSql):
+        phrases.number(value)
+
+
+def test_options_of_each_kind() -> None:
+    assert phrases.storage_options((("fillfactor", "70"), ("toast.autovacuum_enabled", "false"))) == (
+        "fillfactor = 70, toast.autovacuum_enabled = 'false'"
+    )
+    assert phrases.storage_options((("not.toast.x", "1"),)) == '"not.toast.x" = 1'
+    assert phrases.foreign_options((("port", "5432"), ("a b", "it's"))) == "port '5432', \"a b\" 'it''s'"
+    assert phrases.text_options((("locale", "1"),)) == "locale = '1'"
+    assert phrases.columns_with_period(("a", "b c")) == 'a, PERIOD "b c"'
+    assert phrases.columns_with_period(("b",)) == "PERIOD b"
+    assert (phrases.role("public"), phrases.role("Public")) == ("PUBLIC", '"Public"')
+
+
+@given(st.text(max_size=30))
+@example("a TO b")
+def test_nothing_leaves_its_place(text: str) -> None:
+    """Whatever a text is: if it is taken, the statement around it is still the one that it was."""
+    frames = [
+        (phrases.query, "CREATE VIEW v AS {};", "view_stmt"),
+        (phrases.bound, "ALTER TABLE a ATTACH PARTITION b {};", "alter_table_stmt"),
+        (phrases.arguments, "CREATE FUNCTION f({}) RETURNS int LANGUAGE sql;", "create_function_stmt"),
+        (phrases.returned, "CREATE FUNCTION f() RETURNS {} LANGUAGE sql;", "create_function_stmt"),
+        (phrases.condition, "CREATE POLICY p ON t USING ({});", "create_policy_stmt"),
+        (phrases.collation, "CREATE TABLE t (a text COLLATE {});", "create_stmt"),
+        (lambda t: phrases.granted("table", t), "GRANT ALL ON TABLE {} TO a;", "grant_stmt"),
+        (lambda t: phrases.setting(("search_path", t)), "SET {};", "variable_set_stmt"),
+        (phrases.rule, "{}", "rule_stmt"),
+    ]
+    for function, frame, kind in frames:
+        try:
+            made = function(text)
+        except NotSql:
+            continue
+        assert one(frame.format(made)) == kind
