@@ -408,14 +408,14 @@ class TestScratchDatabaseIsClosed:
             "COPY (SELECT 1) TO PROGRAM 'cat'",
             "CREATE FUNCTION f() RETURNS int LANGUAGE c AS 'libc.so.6', 'system'",
             "ALTER ROLE CURRENT_USER SUPERUSER",
-            "SET ROLE postgres",
-            "SET SESSION AUTHORIZATION postgres",
-            "GRANT postgres TO CURRENT_USER",
+            f"SET ROLE {SUPERUSER}",
+            f"SET SESSION AUTHORIZATION {SUPERUSER}",
+            f"GRANT {SUPERUSER} TO CURRENT_USER",
             "CREATE ROLE another",
             "CREATE DATABASE another",
             "ALTER SYSTEM SET jit = on",
             "CREATE EXTENSION file_fdw",
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'",
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{SUPERUSER}'",
         ],
     )
     def test_owner_may_not_leave_the_database(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
+import time
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,3 +147,56 @@ def test_every_choice_is_made_somewhere() -> None:
     assert {hint: set(typing.get_args(hint)) - found for hint, found in made.items()} == {
         hint: set() for hint in made
     }
+
+
+def test_a_large_design_is_quick() -> None:
+    """The time grows with the number of tables; processor time, since the machine may be busy."""
+    started = time.process_time()
+    made = statements(design(large(200)))
+    assert len(made) == 4 * 200 + 1  # the first key refers to its own index, so it comes after that
+    assert time.process_time() - started < 2.5
+
+
+def large(count: int) -> model.Database:
+    """So many tables that refer to each other, with as many views and functions over them."""
+    numbers = range(count)
+    return model.Database(
+        tables=tuple(
+            table(
+                f"t{number:04}",
+                *(model.Column(name=f"c{other}", type="numeric(10,2)", default="1.5") for other in range(15)),
+                checks=(model.Check(name="c", expression=f"app.f{number:04}(c1) > {number}"),),
+                indexes=(
+                    model.Index(
+                        name=f"i{number:04}", elements=(model.IndexElement(column="c2"),), unique=True
+                    ),
+                ),
+                foreign_keys=(
+                    model.ForeignKey(
+                        name="k",
+                        columns=("c1",),
+                        target=app(f"t{number // 2:04}"),
+                        target_columns=("c2",),
+                    ),
+                ),
+            )
+            for number in numbers
+        ),
+        views=tuple(
+            model.View(
+                name=app(f"v{number:04}"),
+                query=f"SELECT a.c1 FROM app.t{number:04} a JOIN app.t0000 b USING (c2)",
+            )
+            for number in numbers
+        ),
+        functions=tuple(
+            model.Function(
+                name=app(f"f{number:04}"),
+                language="sql",
+                arguments="x numeric",
+                returns="numeric",
+                sql_body=f"RETURN x + {number}",
+            )
+            for number in numbers
+        ),
+    )

@@ -23,10 +23,19 @@ SINCE = {
         "NOT ENFORCED",
         "CONSTRAINT tenant_there",
         "NOT NULL number NOT VALID",
+        "VIRTUAL",
         "LARGE OBJECTS",
     ),
     17: ("MAINTAIN",),
-    15: ("security_invoker", "TABLES IN SCHEMA", "(number, tenant) WHERE", "UNLOGGED SEQUENCE"),
+    16: ("STORAGE DEFAULT",),
+    15: (
+        "security_invoker",
+        "TABLES IN SCHEMA",
+        "(number, tenant) WHERE",
+        "UNLOGGED SEQUENCE",
+        "NULLS NOT DISTINCT",
+        "SET NULL (order_id)",
+    ),
     14: ("COMPRESSION", "MULTIRANGE_TYPE_NAME", "BEGIN ATOMIC", "RETURN a + b", "orders_lengths"),
 }
 """Text of EVERYTHING's DDL by the version that brought it."""

@@ -24,7 +24,6 @@ from data_platform.model.database import (
     Foreign,
     ForeignKey,
     Function,
-    Generated,
     Grant,
     Index,
     IndexElement,
@@ -59,24 +58,45 @@ T = TypeVar("T")
 
 identifiers = st.one_of(
     st.sampled_from([name for name in HOSTILE if len(name.encode()) <= 40]),
-    st.sampled_from(["on", "yes", "null", "12", "1e3", "Mixed Case", "a.b.c", "f(x)", "é" * 20, ' "q"', "- a", "?"]),
+    st.sampled_from(
+        ["on", "yes", "null", "12", "1e3", "Mixed Case", "a.b.c", "f(x)", "é" * 20, ' "q"', "- a", "?"]
+    ),
     st.from_regex(r"[a-z_][a-z0-9_]{0,12}", fullmatch=True),
 ).filter(lambda name: name not in ("ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"))
 texts = st.one_of(
-    st.sampled_from([*HOSTILE, "", "on", "12:30", "0x1F", "1_000", "~", "a: b # c", "\n x\n\n", "two\nlines\n", "'"]),
+    st.sampled_from(
+        [*HOSTILE, "", "on", "12:30", "0x1F", "1_000", "~", "a: b # c", "\n x\n\n", "two\nlines\n", "'"]
+    ),
     st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20),
 )
 comments = st.none() | texts
 owners = st.none() | st.sampled_from(["app", "Owner Role", "postgres"])
 schemas = st.sampled_from(["public", "app", "we ird.one"])
-types = st.sampled_from(["integer", "text", "numeric(12, 2)", "timestamp with time zone", "jsonb", "tsvector", "int4range"])
-constants = st.sampled_from(["0", "'x'::text", "now()", "true", "1.50", "'a\u200bb'", "nextval('app.s'::regclass)", "NULL::text"])
+types = st.sampled_from(
+    ["integer", "text", "numeric(12, 2)", "timestamp with time zone", "jsonb", "tsvector", "int4range"]
+)
+constants = st.sampled_from(
+    ["0", "'x'::text", "now()", "true", "1.50", "'a\u200bb'", "nextval('app.s'::regclass)", "NULL::text"]
+)
 conditions = st.sampled_from(["true", "(SELECT count(*) FROM pg_class) > 1", "current_user = 'a'::name"])
 queries = st.sampled_from(
-    ["SELECT 1 AS a", "VALUES (1, 'x')", "SELECT a,\n    b\n   FROM t\n  WHERE a ~ '\\d: #'::text", "TABLE x", "SELECT " + "NOT " * 120 + "true"]
+    [
+        "SELECT 1 AS a",
+        "VALUES (1, 'x')",
+        "SELECT a,\n    b\n   FROM t\n  WHERE a ~ '\\d: #'::text",
+        "TABLE x",
+        "SELECT " + "NOT " * 120 + "true",
+    ]
 )
-sources = st.sampled_from(["SELECT 1", "\nBEGIN\n\tRETURN NEW;\nEND\n", "  x\r\n", "", "\n\n", "a: b\n  c # d\n\n\n", "'' \u202e"])
-scripts = st.sampled_from(["SELECT 1;", "CREATE AGGREGATE a (integer) (sfunc = f, stype = integer);\nCOMMENT ON AGGREGATE a (integer) IS 'x';"])
+sources = st.sampled_from(
+    ["SELECT 1", "\nBEGIN\n\tRETURN NEW;\nEND\n", "  x\r\n", "", "\n\n", "a: b\n  c # d\n\n\n", "'' \u202e"]
+)
+scripts = st.sampled_from(
+    [
+        "SELECT 1;",
+        "CREATE AGGREGATE a (integer) (sfunc = f, stype = integer);\nCOMMENT ON AGGREGATE a (integer) IS 'x';",
+    ]
+)
 enabled = st.sampled_from(["origin", "disabled", "replica", "always"])
 deferrals = st.sampled_from(["not deferrable", "initially immediate", "initially deferred"])
 options = st.dictionaries(
@@ -160,7 +180,12 @@ def indexes(draw: st.DrawFn, name: str, columns: list[str], used: set[str]) -> I
     keys = tuple(draw(st.lists(elements(columns), min_size=1, max_size=2)))
     method = draw(st.sampled_from(["btree", "btree", "gin"]))
     if method == "btree" and draw(flags):
-        keys = tuple(IndexElement(column=key.column, expression=key.expression, descending=True, nulls_first=draw(flags)) for key in keys)
+        keys = tuple(
+            IndexElement(
+                column=key.column, expression=key.expression, descending=True, nulls_first=draw(flags)
+            )
+            for key in keys
+        )
     return Index(
         name=free(draw, used, "_".join([name, *(key.column or "expr" for key in keys), "idx"])),
         elements=keys,
@@ -231,12 +256,21 @@ def tables(draw: st.DrawFn, name: Name, relations: set[str]) -> Table:
         relations.add(unique)
         own.add(unique)
         fields["uniques"] = (
-            Unique(name=unique, columns=(column_names[-1],), nulls_not_distinct=draw(flags), deferral=draw(deferrals)),
+            Unique(
+                name=unique,
+                columns=(column_names[-1],),
+                nulls_not_distinct=draw(flags),
+                deferral=draw(deferrals),
+            ),
         )
     checks = [
         Check(
             name=free(draw, own, f"{name.name}_{column}_check"),
-            expression=draw(st.sampled_from(["true", f"{identifier(column)} IS NOT NULL", f"{identifier(column)}::text <> 'a\u200bb'"])),
+            expression=draw(
+                st.sampled_from(
+                    ["true", f"{identifier(column)} IS NOT NULL", f"{identifier(column)}::text <> 'a\u200bb'"]
+                )
+            ),
             no_inherit=draw(flags),
             validated=draw(flags),
             comment=draw(comments),
@@ -247,16 +281,33 @@ def tables(draw: st.DrawFn, name: Name, relations: set[str]) -> Table:
     if draw(st.integers(0, 3)) == 0:
         keys = (ExclusionElement(element=draw(elements(column_names)), operator="&&"),)
         fields["exclusions"] = (
-            Exclusion(name=free(draw, relations | own, "x"), method=draw(st.sampled_from(["gist", "btree"])), elements=keys, where=draw(st.none() | st.just("true"))),
+            Exclusion(
+                name=free(draw, relations | own, "x"),
+                method=draw(st.sampled_from(["gist", "btree"])),
+                elements=keys,
+                where=draw(st.none() | st.just("true")),
+            ),
         )
         relations.add(fields["exclusions"][0].name)
     found = [draw(indexes(name.name, column_names, relations)) for _ in range(draw(st.integers(0, 2)))]
     fields["indexes"] = tuple(sorted(found, key=lambda index: index.name))
     fields["statistics"] = draw(
-        some(built(Statistics, name=identifiers, on=st.tuples(elements(column_names)), kinds=st.sampled_from([(), ("mcv",)]), schema=st.none() | schemas, target=st.none() | st.integers(0, 9), comment=comments))
+        some(
+            built(
+                Statistics,
+                name=identifiers,
+                on=st.tuples(elements(column_names)),
+                kinds=st.sampled_from([(), ("mcv",)]),
+                schema=st.none() | schemas,
+                target=st.none() | st.integers(0, 9),
+                comment=comments,
+            )
+        )
     )
     if draw(flags):
-        fields["partition_by"] = Partitioning(strategy=draw(st.sampled_from(["range", "list", "hash"])), key=(draw(elements(column_names)),))
+        fields["partition_by"] = Partitioning(
+            strategy=draw(st.sampled_from(["range", "list", "hash"])), key=(draw(elements(column_names)),)
+        )
     return Table(name=name, columns=tuple(made), **fields)
 
 
@@ -294,8 +345,14 @@ def families(draw: st.DrawFn, relations: dict[str, set[str]]) -> list[Table]:
             continue
         if parent.partition_by is not None and draw(flags):
             relations[child.schema].add(child.name)
-            of = PartitionOf(table=parent.name, bound=draw(st.sampled_from(["DEFAULT", "FOR VALUES IN ('a')"])))
-            kept = tuple(_bare(column) for column in parent.columns) if draw(flags) else tuple(reversed(parent.columns))
+            of = PartitionOf(
+                table=parent.name, bound=draw(st.sampled_from(["DEFAULT", "FOR VALUES IN ('a')"]))
+            )
+            kept = (
+                tuple(_bare(column) for column in parent.columns)
+                if draw(flags)
+                else tuple(reversed(parent.columns))
+            )
             found.append(Table(name=child, columns=kept, partition_of=of, comment=draw(comments)))
         elif parent.columns and draw(flags):
             relations[child.schema].add(child.name)
@@ -312,12 +369,28 @@ def _bare(column: Column) -> Column:
 def children(draw: st.DrawFn, name: Name, parent: Table) -> Table:
     """A table that inherits, with columns of its own, changed ones, or another order."""
     above = [
-        Column(**{**_bare(c).__dict__, "identity": None, "sequence": None, "sequence_name": None, "inherited": True,
-                  **({"not_null": None, "nullable": True} if c.not_null and c.not_null.no_inherit else {})})
+        Column(
+            **{
+                **_bare(c).__dict__,
+                "identity": None,
+                "sequence": None,
+                "sequence_name": None,
+                "inherited": True,
+                **({"not_null": None, "nullable": True} if c.not_null and c.not_null.no_inherit else {}),
+            }
+        )
         for c in parent.columns
     ]
     made = [
-        draw(st.sampled_from([column, Column(**{**column.__dict__, "inherited": False}), Column(**{**column.__dict__, "default": "1", "generated": None})]))
+        draw(
+            st.sampled_from(
+                [
+                    column,
+                    Column(**{**column.__dict__, "inherited": False}),
+                    Column(**{**column.__dict__, "default": "1", "generated": None}),
+                ]
+            )
+        )
         for column in above
     ]
     made.append(Column(name="own " + "x" * draw(st.integers(0, 3)), type="text"))
@@ -380,19 +453,33 @@ views = built(
     name=names,
     query=queries,
     options=options,
-    defaults=st.dictionaries(identifiers, constants, max_size=2).map(lambda found: tuple(sorted(found.items()))),
-    column_comments=st.dictionaries(identifiers, texts, max_size=2).map(lambda found: tuple(sorted(found.items()))),
+    defaults=st.dictionaries(identifiers, constants, max_size=2).map(
+        lambda found: tuple(sorted(found.items()))
+    ),
+    column_comments=st.dictionaries(identifiers, texts, max_size=2).map(
+        lambda found: tuple(sorted(found.items()))
+    ),
     triggers=some(triggers),
     rules=some(rules),
     comment=comments,
     owner=owners,
 )
 type_objects = st.one_of(
-    built(Enum, name=names, labels=st.lists(identifiers, max_size=3, unique=True).map(tuple), comment=comments, owner=owners),
+    built(
+        Enum,
+        name=names,
+        labels=st.lists(identifiers, max_size=3, unique=True).map(tuple),
+        comment=comments,
+        owner=owners,
+    ),
     built(
         Composite,
         name=names,
-        attributes=st.lists(built(Attribute, name=identifiers, type=types, comment=comments), max_size=3, unique_by=lambda a: a.name).map(tuple),
+        attributes=st.lists(
+            built(Attribute, name=identifiers, type=types, comment=comments),
+            max_size=3,
+            unique_by=lambda a: a.name,
+        ).map(tuple),
         owner=owners,
     ),
     built(
@@ -401,10 +488,24 @@ type_objects = st.one_of(
         base=types,
         nullable=flags,
         default=st.none() | constants,
-        checks=some(built(Check, name=identifiers, expression=st.sampled_from(["VALUE IS NOT NULL", "true"]), validated=flags)),
+        checks=some(
+            built(
+                Check,
+                name=identifiers,
+                expression=st.sampled_from(["VALUE IS NOT NULL", "true"]),
+                validated=flags,
+            )
+        ),
         comment=comments,
     ),
-    built(Range, name=names, subtype=types, opclass=st.none() | st.just("app.ops"), canonical=st.none() | names, multirange=st.none() | names),
+    built(
+        Range,
+        name=names,
+        subtype=types,
+        opclass=st.none() | st.just("app.ops"),
+        canonical=st.none() | names,
+        multirange=st.none() | names,
+    ),
 )
 grants = st.one_of(
     built(
@@ -417,13 +518,26 @@ grants = st.one_of(
         grantable=flags,
         revoked=flags,
     ),
-    built(Grant, kind=st.just("function"), object=st.just("f(integer, text[])"), role=st.just("public"), privileges=st.just(("EXECUTE",)), revoked=flags),
-    built(Grant, kind=st.just("foreign server"), object=st.just('"my server"'), role=st.just("app"), privileges=st.just(("USAGE",))),
+    built(
+        Grant,
+        kind=st.just("function"),
+        object=st.just("f(integer, text[])"),
+        role=st.just("public"),
+        privileges=st.just(("EXECUTE",)),
+        revoked=flags,
+    ),
+    built(
+        Grant,
+        kind=st.just("foreign server"),
+        object=st.just('"my server"'),
+        role=st.just("app"),
+        privileges=st.just(("USAGE",)),
+    ),
 )
 
 
 @st.composite
-def databases(draw: st.DrawFn) -> Database:  # noqa: PLR0915 - one line a kind of object
+def databases(draw: st.DrawFn) -> Database:
     """A database of anything."""
     relations: dict[str, set[str]] = {"public": set(), "app": set(), "we ird.one": set()}
     row_types: dict[str, set[str]] = {"public": set(), "app": set(), "we ird.one": set()}
@@ -442,39 +556,162 @@ def databases(draw: st.DrawFn) -> Database:  # noqa: PLR0915 - one line a kind o
     for table in found:
         row_types[table.name.schema].add(table.name.name)
     made_types = unused(draw(st.lists(type_objects, max_size=2)), relations, row_types)
-    sequences = built(Sequence, name=names, type=st.sampled_from(["bigint", "integer"]), sequence=sequence_options, owned_by=st.none() | st.tuples(names, identifiers), comment=comments)
-    materialized = unused(draw(st.lists(built(MaterializedView, name=names, query=queries, populated=flags, options=parameters, comment=comments), max_size=1)), relations, row_types)
+    sequences = built(
+        Sequence,
+        name=names,
+        type=st.sampled_from(["bigint", "integer"]),
+        sequence=sequence_options,
+        owned_by=st.none() | st.tuples(names, identifiers),
+        comment=comments,
+    )
+    materialized = unused(
+        draw(
+            st.lists(
+                built(
+                    MaterializedView,
+                    name=names,
+                    query=queries,
+                    populated=flags,
+                    options=parameters,
+                    comment=comments,
+                ),
+                max_size=1,
+            )
+        ),
+        relations,
+        row_types,
+    )
     materialized = tuple(
-        MaterializedView(**{**view.__dict__, "indexes": (draw(indexes(view.name.name, ["a", "b c"], relations[view.name.schema])),)})
+        MaterializedView(
+            **{
+                **view.__dict__,
+                "indexes": (draw(indexes(view.name.name, ["a", "b c"], relations[view.name.schema])),),
+            }
+        )
         for view in materialized
     )
-    made_functions = [Function(name=Name("public", "f"), language="plpgsql", returns="trigger", body="BEGIN END"), *draw(st.lists(functions, max_size=3))]
+    made_functions = [
+        Function(name=Name("public", "f"), language="plpgsql", returns="trigger", body="BEGIN END"),
+        *draw(st.lists(functions, max_size=3)),
+    ]
     unique_functions = {function_order(function): function for function in made_functions}
     fields: dict[str, Any] = {
         "extensions": (Extension(name="btree_gist"), Extension(name="hstore", schema="app")),
         "types": made_types,
         "functions": tuple(unique_functions[key] for key in sorted(unique_functions)),
         "tables": tuple(sorted(found, key=lambda table: table.name)),
-        "schema_details": draw(some(st.sampled_from([Schema(name="app", comment="x"), Schema(name="public", owner="app")]))),
-        "roles": draw(some(built(Role, name=identifiers, login=flags, inherit=flags, member_of=st.sampled_from([(), ("app", "b c")]), comment=comments))),
-        "collations": draw(some(built(CollationObject, name=names, options=st.just((("locale", "de"), ("provider", "icu"))), comment=comments))),
+        "schema_details": draw(
+            some(st.sampled_from([Schema(name="app", comment="x"), Schema(name="public", owner="app")]))
+        ),
+        "roles": draw(
+            some(
+                built(
+                    Role,
+                    name=identifiers,
+                    login=flags,
+                    inherit=flags,
+                    member_of=st.sampled_from([(), ("app", "b c")]),
+                    comment=comments,
+                )
+            )
+        ),
+        "collations": draw(
+            some(
+                built(
+                    CollationObject,
+                    name=names,
+                    options=st.just((("locale", "de"), ("provider", "icu"))),
+                    comment=comments,
+                )
+            )
+        ),
         "sequences": unused(draw(st.lists(sequences, max_size=2)), relations),
         "views": unused(draw(st.lists(views, max_size=2)), relations, row_types),
         "materialized_views": materialized,
-        "servers": draw(some(built(Server, name=identifiers, wrapper=identifiers, type=st.none() | texts, options=options, owner=owners))),
-        "event_triggers": draw(some(built(EventTrigger, name=identifiers, event=st.just("ddl_command_end"), function=st.just(Name("public", "f")), tags=st.sampled_from([(), ("CREATE TABLE",)]), enabled=enabled))),
-        "publications": draw(some(built(Publication, name=identifiers, all_tables=flags, tables=some(built(PublishedTable, table=names, columns=st.sampled_from([(), ("a b",)]), where=st.none() | st.just("a > 0")).filter(lambda t: True), 0), options=options, owner=owners))),
+        "servers": draw(
+            some(
+                built(
+                    Server,
+                    name=identifiers,
+                    wrapper=identifiers,
+                    type=st.none() | texts,
+                    options=options,
+                    owner=owners,
+                )
+            )
+        ),
+        "event_triggers": draw(
+            some(
+                built(
+                    EventTrigger,
+                    name=identifiers,
+                    event=st.just("ddl_command_end"),
+                    function=st.just(Name("public", "f")),
+                    tags=st.sampled_from([(), ("CREATE TABLE",)]),
+                    enabled=enabled,
+                )
+            )
+        ),
+        "publications": draw(
+            some(
+                built(
+                    Publication,
+                    name=identifiers,
+                    all_tables=flags,
+                    tables=some(
+                        built(
+                            PublishedTable,
+                            table=names,
+                            columns=st.sampled_from([(), ("a b",)]),
+                            where=st.none() | st.just("a > 0"),
+                        ).filter(lambda t: True),
+                        0,
+                    ),
+                    options=options,
+                    owner=owners,
+                )
+            )
+        ),
         "grants": tuple(draw(st.lists(grants, max_size=2))),
-        "default_privileges": tuple(draw(st.lists(built(DefaultPrivilege, kind=st.sampled_from(["sequences", "schemas"]), role=identifiers, privileges=st.just(("USAGE",)), owner=owners, schema=st.none() | identifiers, revoked=flags), max_size=1))),
-        "raw": tuple(draw(st.lists(built(Raw, kind=st.just("aggregate"), name=texts.filter(bool), sql=scripts), max_size=1))),
+        "default_privileges": tuple(
+            draw(
+                st.lists(
+                    built(
+                        DefaultPrivilege,
+                        kind=st.sampled_from(["sequences", "schemas"]),
+                        role=identifiers,
+                        privileges=st.just(("USAGE",)),
+                        owner=owners,
+                        schema=st.none() | identifiers,
+                        revoked=flags,
+                    ),
+                    max_size=1,
+                )
+            )
+        ),
+        "raw": tuple(
+            draw(
+                st.lists(
+                    built(Raw, kind=st.just("aggregate"), name=texts.filter(bool), sql=scripts), max_size=1
+                )
+            )
+        ),
     }
     return with_schemas(Database(**fields), draw(st.sampled_from([(), ("empty one",)])))
 
 
 def with_schemas(database: Database, more: tuple[str, ...]) -> Database:
     """`database` with the schemas that its objects are in."""
-    named = [*database.types, *database.functions, *database.tables, *database.collations, *database.sequences]
+    named = [
+        *database.types,
+        *database.functions,
+        *database.tables,
+        *database.collations,
+        *database.sequences,
+    ]
     named += [*database.views, *database.materialized_views]
-    found = {item.name.schema for item in named} | set(more) | {schema.name for schema in database.schema_details}
+    found = (
+        {item.name.schema for item in named} | set(more) | {schema.name for schema in database.schema_details}
+    )
     found |= {extension.schema for extension in database.extensions if extension.schema}
     return Database(**{**database.__dict__, "schemas": tuple(sorted(found - {"public"}))})

@@ -258,9 +258,9 @@ def test_messages_hold_nothing_that_moves_a_terminal() -> None:
 
 
 def _seconds(raw: bytes) -> tuple[float, str]:
-    started = time.perf_counter()
+    started = time.process_time()
     found = _refused(raw)
-    return time.perf_counter() - started, found.rule
+    return time.process_time() - started, found.rule
 
 
 def _bomb(levels: int, width: int, seed: str) -> bytes:
@@ -276,7 +276,7 @@ def _bomb(levels: int, width: int, seed: str) -> bytes:
         ("alias bomb of values", _bomb(12, 10, "x"), "spec-too-many-values"),
         ("alias bomb of empty lists", _bomb(60, 2, "[]"), "spec-too-many-values"),
         ("alias bomb of one long text", _bomb(4, 40, "x" * 100_000), "spec-too-many-values"),
-        ("alias bomb of one long key", _bomb(4, 40, "{" + "k" * 1000 + ": 1}"), "spec-too-many-values"),
+        ("alias bomb of one long key", _bomb(5, 40, "{" + "k" * 1000 + ": 1}"), "spec-too-many-values"),
         ("a million brackets", b"[" * 1_000_000, "spec-too-deep"),
         ("a million braces", b"{a: " * 900_000, "spec-too-deep"),
         ("a million dashes", b"- " * 1_000_000, "spec-too-deep"),

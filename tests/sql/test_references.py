@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from data_platform.sql.makes import made_by
 from data_platform.sql.references import (
     Reference,
-    made_by,
     of_body,
     of_expression,
     of_script,

@@ -9,8 +9,20 @@ from typing import Any
 
 from data_platform.model.database import Database
 from data_platform.model.differences import Differences, objects
-from data_platform.report.document import Block, Bullets, Code, Heading, Inline, Paragraph, Piece, Report, Table, words
-from data_platform.schema.sources import Taken
+from data_platform.postgres.load import Loaded, Note
+from data_platform.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Heading,
+    Inline,
+    Paragraph,
+    Piece,
+    Report,
+    Table,
+    words,
+)
+from data_platform.schema.sources import ROLE_ATTRIBUTES, Taken
 
 MOST_SHOWN = 20
 
@@ -70,9 +82,10 @@ def result(made: Import) -> dict[str, Any]:
         "rows_left_out": loaded.rows_skipped if loaded else 0,
         "left_out": [
             {"file": note.file, "line": note.line, "statement": note.what, "reason": note.why}
-            for note in (loaded.skipped if loaded else ())
+            for note in (_notes(loaded) if loaded else ())
         ],
         "stub_extensions": list(loaded.stubs) if loaded else [],
+        "secrets_left_out": dict(made.taken.secrets),
         "seconds": round(made.seconds, 2),
     }
 
@@ -117,7 +130,9 @@ def _summary(made: Import) -> str:
 
 
 def _objects_table(database: Database) -> Table:
-    rows: list[tuple[Inline, ...]] = [(kind, f"{number:,}", "model") for kind, number in counts(database).items()]
+    rows: list[tuple[Inline, ...]] = [
+        (kind, f"{number:,}", "model") for kind, number in counts(database).items()
+    ]
     rows += [(kind, f"{number:,}", "raw SQL") for kind, number in raw_counts(database).items()]
     return Table(("kind", "objects", "form"), tuple(rows), frozenset({1}))
 
@@ -129,14 +144,26 @@ def _left_out(made: Import) -> Iterator[Piece]:
     items: list[Inline] = []
     if loaded.rows_skipped:
         items.append(f"{loaded.rows_skipped:,} statements of rows: a model holds no data")
-    items += [("extension ", Code(name), ": not on this server, a stub stood in for it") for name in loaded.stubs]
-    notes = loaded.skipped
+    items += [
+        ("extension ", Code(name), ": not on this server, a stub stood in for it") for name in loaded.stubs
+    ]
+    notes = _notes(loaded)
     items += [(Code(f"{n.file}:{n.line}"), " ", Code(n.what), f": {n.why}") for n in notes[:MOST_SHOWN]]
     if len(notes) > MOST_SHOWN:
         items.append(f"{len(notes) - MOST_SHOWN} more, in the JSON")
     if items:
         yield Heading("Left out, or made otherwise")
         yield Bullets(tuple(items))
+
+
+def _notes(loaded: Loaded) -> tuple[Note, ...]:
+    """The notes without what only the scratch cluster left out: a role's attributes are in the model."""
+    kept = {f"without {word}" for word in ROLE_ATTRIBUTES}
+    told = (
+        replace(n, why=", ".join(part for part in n.why.split(", ") if part not in kept))
+        for n in loaded.skipped
+    )
+    return tuple(note for note in told if note.why)
 
 
 def _differences(found: Differences | None) -> Iterator[Piece]:
@@ -167,7 +194,11 @@ def _short(text: str) -> Code:
 def _how(made: Import) -> str:
     where = f"PostgreSQL {made.taken.server_version}"
     loaded = made.taken.loaded
-    came = f"{loaded.statements:,} statements loaded into a scratch database" if loaded else "read from the live server"
+    came = (
+        f"{loaded.statements:,} statements loaded into a scratch database"
+        if loaded
+        else "read from the live server"
+    )
     again = (
         "; the model rendered, loaded into another one, and both catalogs compared object by object"
         if made.again

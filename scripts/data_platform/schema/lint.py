@@ -4,14 +4,54 @@ from __future__ import annotations
 
 from data_platform.model.design import Design
 from data_platform.report.finding import Finding, in_order
-from data_platform.schema.rules import columns, indexes, keys, patterns, shape, vectors, versions, whole
+from data_platform.schema.rules import (
+    columns,
+    foreign_keys,
+    indexes,
+    inheritance,
+    keys,
+    partitions,
+    patterns,
+    policies,
+    programs,
+    replication,
+    rights,
+    rings,
+    row_security,
+    sequences,
+    shape,
+    states,
+    tenants,
+    vectors,
+    versions,
+    whole,
+)
 from data_platform.schema.rules.rule import Rule, Subject
 
+_ROOMS = (
+    keys,
+    foreign_keys,
+    rings,
+    columns,
+    shape,
+    indexes,
+    sequences,
+    states,
+    partitions,
+    inheritance,
+    row_security,
+    policies,
+    tenants,
+    rights,
+    programs,
+    replication,
+    patterns,
+    vectors,
+    versions,
+    whole,
+)
 RULES: tuple[Rule, ...] = tuple(
-    found
-    for room in (keys, columns, shape, indexes, patterns, vectors, versions, whole)
-    for found in vars(room).values()
-    if isinstance(found, Rule)
+    found for room in _ROOMS for found in vars(room).values() if isinstance(found, Rule)
 )
 """Every rule, by subject."""
 

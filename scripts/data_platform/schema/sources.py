@@ -5,15 +5,15 @@ SQL and models are loaded into a scratch database first, as whoever has no privi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from data_platform.errors import UsageProblem
-from data_platform.model.database import Database
+from data_platform.model.database import Database, Role
 from data_platform.model.design import Design
-from data_platform.postgres.catalog import Connection, read
+from data_platform.postgres.catalog import Connection, read, secrets
 from data_platform.postgres.connect import connect, resolve_dsn
 from data_platform.postgres.load import Loaded, Script, load, read_script
 from data_platform.postgres.server import Server
@@ -24,6 +24,8 @@ Progress = Callable[[str, float], None]
 LIVE = ("postgresql://", "postgres://", "env:", "service:")
 MODELS = (".yaml", ".yml")
 OLDEST = 13
+ROLE_ATTRIBUTES = ("LOGIN", "CREATEDB", "CREATEROLE", "REPLICATION", "SUPERUSER")
+"""What roles are made without in a scratch cluster; a model says it all the same."""
 SUPERUSER = "dpe_superuser"
 """Of the embedded server; what it owns belongs to whoever loads a model."""
 
@@ -36,6 +38,8 @@ class Taken:
     server_version: int
     """The major version."""
     loaded: Loaded | None = None
+    secrets: Mapping[str, int] = field(default_factory=dict)
+    """What holds passwords and is in no model, by kind."""
 
 
 def is_live(source: str) -> bool:
@@ -70,7 +74,26 @@ def of_scripts(server: Server, given: Sequence[Script], step: Progress) -> Taken
         loaded = load(database, given, progress=step)
         with connect(database.conninfo, read_only=True) as connection:
             found = read(connection, anonymous=[SUPERUSER], roles=loaded.roles)
-            return Taken(database=found, server_version=_major(connection), loaded=loaded)
+            found = replace(found, roles=tuple(_as_said(role, loaded) for role in found.roles))
+            return Taken(
+                database=found,
+                server_version=_major(connection),
+                loaded=loaded,
+                secrets=secrets(connection),
+            )
+
+
+def _as_said(role: Role, loaded: Loaded) -> Role:
+    """The role with what the files let it do: in the scratch cluster it may do nothing."""
+    said = dict(loaded.role_attributes).get(role.name, frozenset())
+    return replace(
+        role,
+        login="LOGIN" in said,
+        create_database="CREATEDB" in said,
+        create_role="CREATEROLE" in said,
+        replication="REPLICATION" in said,
+        superuser="SUPERUSER" in said,
+    )
 
 
 def of_design(server: Server, design: Design, step: Progress) -> Taken:
@@ -81,7 +104,9 @@ def of_design(server: Server, design: Design, step: Progress) -> Taken:
 def of_live(dsn: str) -> Taken:
     """What a live server's database holds. Nothing is written there."""
     with connect(resolve_dsn(dsn), read_only=True) as connection:
-        return Taken(database=read(connection), server_version=_major(connection))
+        return Taken(
+            database=read(connection), server_version=_major(connection), secrets=secrets(connection)
+        )
 
 
 def _major(connection: Connection) -> int:

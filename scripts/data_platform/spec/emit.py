@@ -1,7 +1,7 @@
 """Plain data as YAML that a person wants to read, and that YAML 1.1 and 1.2 read alike.
 
-Mappings and lists of little stand in one line, texts of several lines in block scalars. Whatever a reader of either version
-would take for something other than this text is quoted. `parse(emit(data)).data == data`.
+Mappings and lists of little stand in one line, texts of several lines in block scalars. Whatever a reader of either
+version would take for something other than this text is quoted. `parse(emit(data)).data == data`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ WIDTH = 110
 """A mapping or list that is longer in one line is written in several."""
 
 # https://yaml.org/type/: what YAML 1.1 reads as a truth, nothing, or a merge, in any case.
-_OLD_WORDS = frozenset("y n yes no on off true false null ~ = <<".split())
+_OLD_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "=", "<<"])
 _NUMBERISH = re.compile(r"[-+.]?[0-9.][0-9a-fxoetz_:.+\- ]*\Z", re.IGNORECASE)
 """Numbers, dates and times of either version, and more."""
 _PLAIN_START = re.compile(r"\w|[(/$]|[-+][^\s\d.-]")
 _UNSAFE = re.compile(r": |:$| #|^---|^\.\.\.|[\x00-\x1f\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]|^\s|\s$")
 _UNSAFE_IN_FLOW = re.compile(r"[,\[\]{}?]|:[^\s\w]|:$")
-_VISIBLE = r"\xa1-\u061b\u061d-\u1fff\u2010-\u2027\u2030-\u205f\u2070-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U000dffff"
+_VISIBLE = (
+    r"\xa1-\u061b\u061d-\u1fff\u2010-\u2027\u2030-\u205f\u2070-\ud7ff\ue000-\ufefe\uff00-\ufffd"
+    r"\U00010000-\U000dffff"
+)
 _NOT_VISIBLE = re.compile(rf"[^\t\n\x20-\x7e{_VISIBLE}]")
 """What a person would not see, or what moves the text around it; written as an escape."""
 
@@ -72,7 +75,7 @@ def _item(head: str, item: Any, indent: int) -> Iterator[str]:
         yield from _entry(head, item, indent) if item is not None else (f"{head} null",)
         return
     first, *rest = _lines(item, indent + 2)
-    yield f"{head} {first[indent + 2:]}"
+    yield f"{head} {first[indent + 2 :]}"
     yield from rest
 
 

@@ -1,4 +1,4 @@
-"""Texts longer than one value, as SQL: queries, scripts, signatures and bodies of functions, bounds of partitions.
+"""Texts longer than one value, as SQL: queries, scripts, conditions, bounds of partitions, lists of options.
 
 Like `text`: every function returns `Sql`, or raises NotSql for what PostgreSQL's grammar does not read as just that
 one thing. A tree too deep for us to look at has still been read by the grammar as whole statements; then the tokens
@@ -27,11 +27,10 @@ from data_platform.sql.text import (
     options,
     parse,
     qualified,
+    shown,
     tokens_of,
 )
 
-_OPENING = ("(", "[")
-_CLOSING = (")", "]")
 _QUERIES = ("select", "values", "table", "with", "(")
 
 
@@ -40,7 +39,7 @@ def anything_or_deep(text: str) -> Sql:
     try:
         return expression(text)
     except TooDeep:  # raised after the brackets were counted, so it cannot leave those of the caller
-        return Sql(text.strip())
+        return Sql(shown(text).strip())
 
 
 @lru_cache(maxsize=65536)
@@ -49,12 +48,13 @@ def default(text: str) -> Sql:
     try:
         return default_clause(text)
     except TooDeep:
-        return Sql(f"({text.strip()})")
+        return Sql(f"({shown(text).strip()})")
 
 
 @lru_cache(maxsize=65536)
 def condition(text: str) -> Sql:
     """One expression that may hold subqueries, as those of policies do. The caller puts it in parentheses."""
+    text = shown(text)
     try:
         tree = expression_tree(text)
     except TooDeep:
@@ -67,7 +67,8 @@ def condition(text: str) -> Sql:
 @lru_cache(maxsize=4096)
 def query(text: str) -> Sql:
     """`text` if it is exactly one SELECT, VALUES or TABLE that makes no table. Something may follow it."""
-    words = [word.lower() for word in _words(text)]
+    text = shown(text)
+    words = [word.lower() for word in words_of(text)]
     if ";" in words:
         raise NotSql("a semicolon is not allowed here")
     try:
@@ -86,14 +87,22 @@ def query(text: str) -> Sql:
 @lru_cache(maxsize=4096)
 def script(text: str) -> Sql:
     """One or more whole statements, the last of them ended by a semicolon."""
-    words = list(_words(text))
+    text = shown(text)
+    words = list(words_of(text))
     try:
-        count = len(parse(text).stmts)
+        statements = parse(text).stmts
+        count = len(statements)
+        if any(_reads_on(statement.stmt.copy_stmt) for statement in statements):
+            raise NotSql("COPY … FROM stdin would read the statements that follow it")
     except TooDeep:
         count = len(postgast.split(text))
     if not count:
         raise NotSql("expected one statement or more")
     return Sql(text.strip()) if words[-1] == ";" else Sql(f"{closed(text)};")
+
+
+def _reads_on(copy: pb.CopyStmt) -> bool:
+    return copy.is_from and not copy.filename
 
 
 def rule(text: str) -> Sql:
@@ -140,124 +149,6 @@ def bound(text: str) -> Sql:
     return closed(text)
 
 
-@lru_cache(maxsize=4096)
-def arguments(text: str) -> Sql:
-    """What stands between the parentheses of CREATE FUNCTION."""
-    if not text.strip():
-        return Sql("")
-    closed_text = closed(text)
-    _one_function(f"CREATE PROCEDURE f({closed_text}) LANGUAGE sql")
-    return closed_text
-
-
-@lru_cache(maxsize=4096)
-def identity_arguments(text: str) -> Sql:
-    """The same without defaults, as ALTER FUNCTION and COMMENT ON FUNCTION tell overloads apart."""
-    arguments(text)
-    return Sql(", ".join(_without_defaults(text)))
-
-
-def _without_defaults(text: str) -> Iterator[str]:
-    raw, tokens = tokens_of(text)
-    depth, kept, skipping = 0, list[str](), False
-    end = 0
-    for token in tokens:
-        word = raw[token.start : token.end].decode()
-        if word.startswith(("--", "/*")):
-            continue
-        depth += (word in _OPENING) - (word in _CLOSING)
-        if depth == 0 and word == ",":
-            yield "".join(kept).strip()
-            kept, skipping = [], False
-        elif depth == 0 and (word == "=" or word.upper() == "DEFAULT"):
-            skipping = True
-        elif not skipping:
-            kept.append((" " if token.start > end else "") + word)
-        end = token.end
-    if kept:
-        yield "".join(kept).strip()
-
-
-@lru_cache(maxsize=4096)
-def returned(text: str) -> Sql:
-    """What follows RETURNS: a type, SETOF one, or TABLE (…)."""
-    if text == "trigger":
-        return Sql("TRIGGER")
-    _one_function(f"CREATE FUNCTION f() RETURNS {closed(text)} LANGUAGE sql")
-    return closed(text)
-
-
-def _one_function(whole: str, *, has_body: bool = False) -> None:
-    """That `whole` is one CREATE FUNCTION with one option, so that the text in it has brought none of its own."""
-    statements = parse(whole).stmts
-    made = statements[0].stmt.create_function_stmt
-    names = [part.string.sval for part in made.funcname]
-    if (
-        len(statements) != 1
-        or names != ["f"]
-        or len(made.options) != 1
-        or made.HasField("sql_body") != has_body
-    ):
-        raise NotSql("something other than one part of a function stands here")
-
-
-@lru_cache(maxsize=4096)
-def sql_body(text: str) -> Sql:
-    """A body in SQL-standard form: `RETURN …` or `BEGIN ATOMIC … END`."""
-    whole = f"CREATE FUNCTION f() RETURNS int LANGUAGE sql {text}"
-    try:
-        _one_function(whole, has_body=True)
-    except TooDeep:
-        if len(postgast.split(whole)) != 1 or next(_words(text)).lower() not in ("return", "begin"):
-            raise NotSql("expected one body") from None
-    return closed(text)
-
-
-def body_as_text(text: str) -> str:
-    """A body in SQL-standard form as the text of an older function: what PostgreSQL before 14 can hold."""
-    raw, tokens = tokens_of(text)
-    first = raw[tokens[0].start : tokens[0].end].lower()
-    if first == b"return":
-        return "SELECT" + raw[tokens[0].end :].decode().rstrip()
-    return raw[tokens[1].end : tokens[-1].start].decode().strip()
-
-
-_LISTS = frozenset(
-    {
-        "local_preload_libraries",
-        "search_path",
-        "session_preload_libraries",
-        "shared_preload_libraries",
-        "temp_tablespaces",
-    }
-)
-"""Settings whose value is a list of names, each of which is quoted alone."""
-
-
-def setting(pair: tuple[str, str]) -> Sql:
-    """`name TO value`, as after SET."""
-    name, value = pair
-    values = _listed(value) if name.lower() in _LISTS else [value]
-    dotted = ".".join(identifier(part) for part in name.split("."))
-    return Sql(f"{dotted} TO {', '.join(literal(item) for item in values)}")
-
-
-def _listed(value: str) -> list[str]:
-    """The names of a list such as `"$user", public`; commas in quotes are the name's own."""
-    names, quoted = [""], False
-    for character in value:
-        quoted ^= character == '"'
-        if character == "," and not quoted:
-            names.append("")
-        else:
-            names[-1] += character
-    return [_unquoted(name.strip()) for name in names]
-
-
-def _unquoted(name: str) -> str:
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name
-
-
 def number(value: float) -> Sql:
     """A number of ours, whole where it is whole."""
     if isinstance(value, bool) or not math.isfinite(value):
@@ -295,7 +186,11 @@ def granted(kind: str, text: str) -> Sql:
     """The one object of that kind that `text` names, as after GRANT … ON kind."""
     statements = parse(f"GRANT ALL ON {keyword(kind)} {text} TO a").stmts
     grant = statements[0].stmt.grant_stmt
-    if len(statements) != 1 or len(grant.objects) != 1 or len(list(_words(text))) != len(tokens_of(text)[1]):
+    if (
+        len(statements) != 1
+        or len(grant.objects) != 1
+        or len(list(words_of(text))) != len(tokens_of(text)[1])
+    ):
         raise NotSql("expected one object")
     return Sql(text.strip())
 
@@ -305,7 +200,7 @@ def role(name: str) -> Sql:
     return Sql("PUBLIC") if name == "public" else identifier(name)
 
 
-def _words(text: str) -> Iterator[str]:
+def words_of(text: str) -> Iterator[str]:
     """The text's tokens, comments left out. NotSql if there is none."""
     raw, tokens = tokens_of(text)
     words = [raw[token.start : token.end].decode() for token in tokens]

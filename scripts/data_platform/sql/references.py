@@ -85,20 +85,6 @@ def _of(text: str) -> References:
     return tuple(dict.fromkeys(_found(tree)))
 
 
-def made_by(text: str) -> References:
-    """What whole statements make, of the kinds that others can refer to."""
-    try:
-        statements = parse(text).stmts
-    except TooDeep:
-        return ()
-    return tuple(
-        reference
-        for statement in statements
-        if (which := statement.stmt.WhichOneof("node")) in _MAKERS
-        for reference in _MAKERS[which](getattr(statement.stmt, which))
-    )
-
-
 # --- walking a tree ---
 
 
@@ -122,26 +108,26 @@ def _found(tree: Any) -> Iterator[Reference]:
             yield reference
 
 
-def _named(kind: Kind, names: Iterable[Any]) -> Iterator[Reference]:
+def named(kind: Kind, names: Iterable[Any]) -> Iterator[Reference]:
     """The reference in a list of string nodes: `name`, `schema.name` or `database.schema.name`."""
     parts = [node.string.sval for node in names if node.HasField("string")]
     if parts:
         yield Reference(kind, parts[-2] if len(parts) > 1 else None, parts[-1])
 
 
-def _range_var(node: pb.RangeVar) -> Iterator[Reference]:
+def range_var(node: pb.RangeVar) -> Iterator[Reference]:
     yield Reference("relation", node.schemaname or None, node.relname)
 
 
 def _type(node: pb.TypeName) -> Iterator[Reference]:
     if node.pct_type:
-        yield from _named("relation", list(node.names)[:-1])
+        yield from named("relation", list(node.names)[:-1])
     else:
-        yield from _named("type", node.names)
+        yield from named("type", node.names)
 
 
 def _call(node: pb.FuncCall) -> Iterator[Reference]:
-    yield from _named("function", node.funcname)
+    yield from named("function", node.funcname)
     kind = _TAKES_A_NAME.get(node.funcname[-1].string.sval)
     if kind is not None and node.args and (text := _constant(node.args[0])) is not None:
         yield from _in_text(kind, text)
@@ -204,16 +190,16 @@ def _in_text(type_: str, text: str) -> Iterator[Reference]:
         yield from (reference for reference in _found(tree) if reference.kind == kind)
     else:
         for dropped in tree.stmts[0].stmt.drop_stmt.objects:
-            yield from _named(kind, dropped.list.items)
+            yield from named(kind, dropped.list.items)
 
 
 def _index_element(node: pb.IndexElem) -> Iterator[Reference]:
-    yield from _named("operator class", node.opclass)
-    yield from _named("collation", node.collation)
+    yield from named("operator class", node.opclass)
+    yield from named("collation", node.collation)
 
 
 def _expression(node: pb.A_Expr) -> Iterator[Reference]:
-    yield from _named("operator", node.name)
+    yield from named("operator", node.name)
 
 
 def _definition(node: pb.DefineStmt) -> Iterator[Reference]:
@@ -222,22 +208,22 @@ def _definition(node: pb.DefineStmt) -> Iterator[Reference]:
         names = option.def_elem.arg.type_name.names
         kinds: tuple[Kind, ...] = ("function", "text search", "collation", "operator class")
         for kind in kinds if names else ():
-            yield from _named(kind, names)
+            yield from named(kind, names)
 
 
 def _with_arguments(node: pb.ObjectWithArgs) -> Iterator[Reference]:
-    yield from _named("function", node.objname)
-    yield from _named("operator", node.objname)
+    yield from named("function", node.objname)
+    yield from named("operator", node.objname)
 
 
 def _trigger(node: pb.CreateTrigStmt | pb.CreateEventTrigStmt) -> Iterator[Reference]:
-    yield from _named("function", node.funcname)
+    yield from named("function", node.funcname)
 
 
 def _mapping(node: pb.AlterTSConfigurationStmt) -> Iterator[Reference]:
-    yield from _named("text search", node.cfgname)
+    yield from named("text search", node.cfgname)
     for dictionary in node.dicts:
-        yield from _named("text search", dictionary.list.items)
+        yield from named("text search", dictionary.list.items)
 
 
 def _routine(node: pb.CreateFunctionStmt) -> Iterator[Reference]:
@@ -245,80 +231,28 @@ def _routine(node: pb.CreateFunctionStmt) -> Iterator[Reference]:
         if option.def_elem.defname == "language":
             yield Reference("language", None, option.def_elem.arg.string.sval)
         if option.def_elem.defname == "support":
-            yield from _named("function", option.def_elem.arg.list.items)
+            yield from named("function", option.def_elem.arg.list.items)
 
 
 _READERS: dict[str, Callable[[Any], Iterator[Reference]]] = {
     "A_Expr": _expression,
     "AlterTSConfigurationStmt": _mapping,
-    "CollateClause": lambda node: _named("collation", node.collname),
-    "CreateAmStmt": lambda node: _named("function", node.handler_name),
+    "CollateClause": lambda node: named("collation", node.collname),
+    "CreateAmStmt": lambda node: named("function", node.handler_name),
     "CreateEventTrigStmt": _trigger,
     "CreateFunctionStmt": _routine,
-    "CreateOpClassItem": lambda node: _named("operator family", node.order_family),
-    "CreateOpClassStmt": lambda node: _named("operator family", node.opfamilyname),
-    "CreatePLangStmt": lambda node: _named("function", node.plhandler),
+    "CreateOpClassItem": lambda node: named("operator family", node.order_family),
+    "CreateOpClassStmt": lambda node: named("operator family", node.opfamilyname),
+    "CreatePLangStmt": lambda node: named("function", node.plhandler),
     "CreateTrigStmt": _trigger,
     "DefineStmt": _definition,
     "FuncCall": _call,
     "IndexElem": _index_element,
     "ObjectWithArgs": _with_arguments,
     "PartitionElem": _index_element,
-    "RangeVar": _range_var,
-    "SortBy": lambda node: _named("operator", node.use_op),
-    "SubLink": lambda node: _named("operator", node.oper_name),
+    "RangeVar": range_var,
+    "SortBy": lambda node: named("operator", node.use_op),
+    "SubLink": lambda node: named("operator", node.oper_name),
     "TypeCast": _cast,
     "TypeName": _type,
-}
-
-
-# --- what statements make ---
-
-
-def _defined(node: pb.DefineStmt) -> Iterator[Reference]:
-    kinds: dict[int, Kind] = {
-        pb.OBJECT_AGGREGATE: "function",
-        pb.OBJECT_COLLATION: "collation",
-        pb.OBJECT_OPERATOR: "operator",
-        pb.OBJECT_TSCONFIGURATION: "text search",
-        pb.OBJECT_TSDICTIONARY: "text search",
-        pb.OBJECT_TSPARSER: "text search",
-        pb.OBJECT_TSTEMPLATE: "text search",
-        pb.OBJECT_TYPE: "type",
-    }
-    if node.kind in kinds:
-        yield from _named(kinds[node.kind], node.defnames)
-
-
-def _operator_class(node: pb.CreateOpClassStmt) -> Iterator[Reference]:
-    yield from _named("operator class", node.opclassname)
-    # Without FAMILY it makes one of its own name.
-    yield from _named("operator family", node.opfamilyname or node.opclassname)
-
-
-def _relation(node: pb.RangeVar) -> Iterator[Reference]:
-    yield from _range_var(node)
-    yield Reference("type", node.schemaname or None, node.relname)
-
-
-_MAKERS: dict[str, Callable[[Any], Iterator[Reference]]] = {
-    "composite_type_stmt": lambda node: _relation(node.typevar),
-    "create_am_stmt": lambda node: iter((Reference("access method", None, node.amname),)),
-    "create_domain_stmt": lambda node: _named("type", node.domainname),
-    "create_enum_stmt": lambda node: _named("type", node.type_name),
-    "create_fdw_stmt": lambda node: iter((Reference("foreign data wrapper", None, node.fdwname),)),
-    "create_foreign_server_stmt": lambda node: iter((Reference("server", None, node.servername),)),
-    "create_foreign_table_stmt": lambda node: _relation(node.base_stmt.relation),
-    "create_function_stmt": lambda node: _named("function", node.funcname),
-    "create_op_class_stmt": _operator_class,
-    "create_op_family_stmt": lambda node: _named("operator family", node.opfamilyname),
-    "create_plang_stmt": lambda node: iter((Reference("language", None, node.plname),)),
-    "create_range_stmt": lambda node: _named("type", node.type_name),
-    "create_schema_stmt": lambda node: iter((Reference("schema", None, node.schemaname),)),
-    "create_seq_stmt": lambda node: _range_var(node.sequence),
-    "create_stmt": lambda node: _relation(node.relation),
-    "create_table_as_stmt": lambda node: _relation(node.into.rel),
-    "define_stmt": _defined,
-    "index_stmt": lambda node: iter((Reference("relation", node.relation.schemaname or None, node.idxname),)),
-    "view_stmt": lambda node: _relation(node.view),
 }

@@ -10,11 +10,11 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data_platform.resources import resource
-from data_platform.sql import phrases, text
+from data_platform.sql import phrases, routines, text
 from data_platform.sql.text import Sql
 
 FILTERS: Mapping[str, Callable[..., Sql]] = {
-    "arguments": phrases.arguments,
+    "arguments": routines.arguments,
     "body": text.body,
     "bound": phrases.bound,
     "collation": phrases.collation,
@@ -24,7 +24,7 @@ FILTERS: Mapping[str, Callable[..., Sql]] = {
     "dotted": text.dotted,
     "expression": phrases.anything_or_deep,
     "foreign_options": phrases.foreign_options,
-    "identity_arguments": phrases.identity_arguments,
+    "identity_arguments": routines.identity_arguments,
     "keyword": text.keyword,
     "lines": lambda parts: text.joined(",\n    ", parts),
     "listed": lambda parts: text.joined(", ", parts),
@@ -41,13 +41,13 @@ FILTERS: Mapping[str, Callable[..., Sql]] = {
     "qualified": text.qualified_name,
     "qualified_list": lambda names: text.joined(", ", map(text.qualified_name, names)),
     "query": phrases.query,
-    "returned": phrases.returned,
+    "returned": routines.returned,
     "role": phrases.role,
     "roles": lambda names: text.joined(", ", map(phrases.role, names)),
     "rule": phrases.rule,
     "script": phrases.script,
-    "setting": phrases.setting,
-    "sql_body": phrases.sql_body,
+    "setting": routines.setting,
+    "sql_body": routines.sql_body,
     "storage_options": phrases.storage_options,
     "text_options": phrases.text_options,
     "type": text.type_name,

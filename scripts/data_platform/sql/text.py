@@ -206,7 +206,7 @@ def expression(text: str) -> Sql:
 
     Subqueries and parameters are refused: PostgreSQL allows them in no constraint, default, generated column or index.
     """
-    text = _shown(text)
+    text = shown(text)
     target = expression_tree(_visible(text))
     for kind, what in _NOT_ALONE.items():
         if next(postgast.find_nodes(target, kind), None) is not None:
@@ -276,8 +276,8 @@ def _visible(text: str) -> str:
     return text
 
 
-def _shown(text: str) -> str:
-    """`text` with escapes for what nobody would see in its string constants and quoted names, as a server prints them."""
+def shown(text: str) -> str:
+    """`text` with escapes for what nobody would see in its constants and quoted names, as a server prints them."""
     if not _HIDDEN.search(text):
         return text
     raw, tokens = tokens_of(text)

@@ -306,3 +306,37 @@ def test_progress_is_told(run: Load) -> None:
 def test_a_statement_too_deep_for_us_is_the_servers(run: Load, ask: Ask) -> None:
     run(f"CREATE VIEW v AS SELECT {'+'.join(['1'] * 300)} AS n;")
     assert ask("SELECT n FROM v") == 300
+
+
+class TestSubstitutes:
+    """What an embedded server cannot do, and what becomes of it."""
+
+    def test_collations_sort_by_code_point(self, run: Load, ask: Ask) -> None:
+        loaded = run(
+            "CREATE SCHEMA s;\nCREATE COLLATION s.ci (provider = icu, deterministic = false, locale = 'und');\n"
+            "CREATE COLLATION IF NOT EXISTS s.de (provider = libc, locale = 'de_DE.utf8');\n"
+            'CREATE TABLE t (a text COLLATE s.ci, b text COLLATE "en_US.utf8", c text COLLATE pg_catalog."de-x-icu");'
+        )
+        assert [note.line for note in loaded.skipped] == [2, 3, 4, 4]
+        assert (
+            ask("SELECT count(DISTINCT attcollation) FROM pg_attribute WHERE attrelid = 't'::regclass") == 4
+        )
+        with pytest.raises(UsageProblem, match="42704"):
+            run("CREATE TABLE u (a text COLLATE s.nothing);")
+
+    def test_a_function_is_called_leakproof_by_the_admin(self, run: Load, ask: Ask) -> None:
+        loaded = run(
+            'CREATE SCHEMA s; CREATE TYPE s."My type" AS (a int); SET search_path = s;'
+            "CREATE FUNCTION leakproof(a \"My type\", OUT leakproof text, VARIADIC c text[] DEFAULT '{leakproof}')"
+            " LEAKPROOF IMMUTABLE LANGUAGE sql AS 'SELECT ''leakproof''::text';"
+            "CREATE FUNCTION other() RETURNS TABLE (a int) LANGUAGE sql AS 'SELECT 1' LEAKPROOF;"
+        )
+        assert loaded.skipped == ()
+        assert (
+            ask("SELECT count(*) FROM pg_proc WHERE proleakproof AND pronamespace = 's'::regnamespace") == 2
+        )
+        assert ask('SELECT s.leakproof(ROW(1)::s."My type")') == "leakproof"
+
+    def test_a_way_to_compress_that_is_not_there(self, run: Load) -> None:
+        loaded = run("CREATE TABLE t (a text);\nALTER TABLE ONLY t ALTER a SET COMPRESSION lz4;")
+        assert [(note.line, note.why) for note in loaded.skipped] == [(2, "this server cannot compress so")]

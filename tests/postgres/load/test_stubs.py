@@ -59,7 +59,8 @@ def test_all_of_a_stub_belongs_to_it(run: Load, ask: Ask) -> None:
     assert loaded.stubs == names
     functions = (
         "SELECT count(DISTINCT pronamespace) FILTER (WHERE owned) * 100 + count(*) FILTER (WHERE NOT owned)"
-        " FROM (SELECT pronamespace, EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e') AS owned"
+        " FROM (SELECT pronamespace,"
+        " EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e') AS owned"
         " FROM pg_proc p WHERE pronamespace::regnamespace::text ~ '^.e ')"
     )
     assert ask(functions) == 700

@@ -21,7 +21,7 @@ from data_platform.model.database import (
     Type,
     View,
 )
-from data_platform.sql import phrases
+from data_platform.sql import phrases, routines
 from data_platform.sql.text import dotted, identifier, keyword, qualified, type_name
 
 SCHEMA = "dpe canonical"
@@ -135,11 +135,11 @@ def view_pieces(number: int, view: View | MaterializedView) -> Iterator[str]:
 def function_piece(number: int, function: Function) -> str:
     """Of the function that becomes `f{number}`, with a body that does nothing unless its text is spelled too."""
     kind = "PROCEDURE" if function.procedure else "FUNCTION"
-    returns = f" RETURNS {phrases.returned(function.returns)}" if function.returns is not None else ""
-    body = phrases.sql_body(function.sql_body) if function.sql_body is not None else "AS ''"
+    returns = f" RETURNS {routines.returned(function.returns)}" if function.returns is not None else ""
+    body = routines.sql_body(function.sql_body) if function.sql_body is not None else "AS ''"
     language = function.language if function.language not in ("c", "internal") else "sql"
     head = (
-        f"CREATE {kind} {qualified(SCHEMA, f'f{number}')}({phrases.arguments(function.arguments)}){returns}"
+        f"CREATE {kind} {qualified(SCHEMA, f'f{number}')}({routines.arguments(function.arguments)}){returns}"
     )
     return f"{head} LANGUAGE {identifier(language)} {body}"
 

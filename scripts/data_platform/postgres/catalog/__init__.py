@@ -17,12 +17,12 @@ from psycopg.rows import dict_row
 
 from data_platform.model.database import Database, Extension
 from data_platform.postgres.catalog import access, programs, tables, types
-from data_platform.postgres.catalog.raw import raw_objects
-from data_platform.postgres.catalog.rows import Connection, Owners, Query
+from data_platform.postgres.catalog.raw import index_comments, raw_objects
+from data_platform.postgres.catalog.rows import Connection, Owners, Query, tidy
 from data_platform.postgres.catalog.sequences import sequences
 from data_platform.postgres.queries import query
 
-__all__ = ["Connection", "read"]
+__all__ = ["Connection", "read", "secrets"]
 
 _SINCE = (
     (140000, "pg_get_function_sqlbody(p.oid)", "text"),
@@ -44,14 +44,16 @@ def read(connection: Connection, *, anonymous: Collection[str] = (), roles: Coll
         version = connection.info.server_version
 
         def rows(name: str, /, **values: Any) -> list[Any]:
-            return cursor.execute(_for_version(query(name), version).encode(), values or None).fetchall()
+            found = cursor.execute(_for_version(query(name), version).encode(), values or None).fetchall()
+            return [tidy(row) for row in found]
 
         own = connection.info.user
         owners = Owners(frozenset({own, *anonymous}) | _ALWAYS_ANONYMOUS)
         found = _read(rows, owners, version, roles)
+        comments = tuple(index_comments(rows("constraint_comments")))
         has_raw = rows("without_form")[0]["found"]
-    raw = raw_objects(connection, owners) if has_raw else ()
-    return Database(**found, raw=raw)
+    made = raw_objects(connection, owners) if has_raw else ()
+    return Database(**found, raw=(*made, *comments))
 
 
 def _read(rows: Query, owners: Owners, version: int, roles: Collection[str]) -> Mapping[str, Any]:
@@ -86,3 +88,10 @@ def _for_version(text: str, version: int) -> str:
         if version < since:
             text = text.replace(wording, f"NULL::{type_}")
     return text
+
+
+def secrets(connection: Connection) -> dict[str, int]:
+    """How many user mappings and subscriptions the database has: they hold passwords and are in no model."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        found = cursor.execute(query("secrets")).fetchone()
+    return {kind.replace("_", " "): count for kind, count in (found or {}).items() if count}

@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import postgast
@@ -19,8 +19,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from data_platform.errors import EnvironmentProblem
 from data_platform.model.database import Raw
 from data_platform.postgres.binaries import find_programs, server_account
-from data_platform.postgres.catalog.rows import Connection, Owners
-from data_platform.sql.text import identifier
+from data_platform.postgres.catalog.rows import Connection, Owners, Row
+from data_platform.sql.text import identifier, literal, qualified
 
 KINDS = (
     "SHELL TYPE",
@@ -137,3 +137,11 @@ def _is_left_out(statement: str, owners: Owners) -> bool:
     return statement.startswith("SET ") or (
         statement.startswith("ALTER ") and statement.endswith(tuple(given))
     )
+
+
+def index_comments(rows: Iterable[Row]) -> Iterator[Raw]:
+    """Comments on the indexes behind constraints, of which a model says only the constraint."""
+    for row in rows:
+        name = qualified(row["schema"], row["name"])
+        sql = f"COMMENT ON INDEX {name} IS {literal(row['comment'])};"
+        yield Raw(kind="comment", name=f"index {row['schema']}.{row['name']}", sql=sql)

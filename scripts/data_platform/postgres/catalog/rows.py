@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import psycopg
 
 from data_platform.model.database import Deferral, Enabled, Name, Options
+from data_platform.sql.stable import stable
 
 Row = Mapping[str, Any]
 Connection = psycopg.Connection[Any]
@@ -32,6 +33,36 @@ class Owners:
     def named(self, owner: str | None) -> str | None:
         """The owner, unless nobody needs to know it."""
         return None if owner in self.anonymous else owner
+
+
+_EXPRESSIONS = frozenset(
+    {
+        "expression",
+        "default_expression",
+        "predicate",
+        "using",
+        "with_check",
+        "where",
+        "query",
+        "sql",
+        "sql_body",
+    }
+)
+
+
+def tidy(row: Row) -> Row:
+    """The row with every text that is SQL as the server would print it again, without blanks around it."""
+    return {key: value if key == "body" else _tidy(key, value) for key, value in row.items()}
+
+
+def _tidy(key: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return stable(value).strip() if key in _EXPRESSIONS else stable(value)
+    if isinstance(value, dict):
+        return {name: _tidy(name, part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_tidy(key, part) for part in value]
+    return value
 
 
 def named(row: Row, prefix: str = "") -> Name:

@@ -37,6 +37,8 @@ class Loaded:
     skipped: tuple[Note, ...]
     stubs: tuple[str, ...]
     roles: tuple[str, ...]
+    role_attributes: tuple[tuple[str, frozenset[str]], ...] = ()
+    """What the files let a role do that it may not do here: LOGIN, CREATEDB, CREATEROLE, REPLICATION, SUPERUSER."""
 
 
 def load(
@@ -64,6 +66,7 @@ def load(
         tuple(sorted(runner.notes, key=lambda note: (note.file, note.line))),
         tuple(sorted(runner.stubs)),
         tuple(sorted(runner.roles.made)),
+        tuple(sorted(runner.roles.attributes.items())),
     )
 
 

@@ -1,4 +1,4 @@
-"""One statement of a file, and what an error of the server means for it: facts that decide what the runner does next."""
+"""One statement of a file, and what an error of the server means for it: what decides on the next step."""
 
 from __future__ import annotations
 
@@ -16,31 +16,30 @@ INSUFFICIENT_PRIVILEGE = "42501"
 DUPLICATE_SCHEMA = "42P06"
 UNDEFINED_OBJECT = "42704"
 
-MISSING = re.compile(
-    r'(?P<kind>role|tablespace|extension) "(?P<name>.+)" (?:does not exist|is not available)\Z'
-    r'|permission denied to create (?P<kind2>extension) "(?P<name2>.+)"\Z'
+_MISSING = re.compile(
+    r'(collation) "(.+)" for encoding "UTF8" does not exist\Z|'
+    r'(role|tablespace|extension) "(.+)" (?:does not exist|is not available)\Z'
+    r'|permission denied to create (extension) "(.+)"\Z'
 )
 """In the server's English, as the embedded one talks. A file can say it too (RAISE), and gets a harmless role."""
 
 NAME_ROLES = (
     *("grant_stmt", "create_policy_stmt", "alter_policy_stmt", "alter_default_privileges_stmt"),
-    *(
-        "create_schema_stmt",
-        "create_user_mapping_stmt",
-        "reassign_owned_stmt",
-        "drop_owned_stmt",
-        "alter_owner_stmt",
-    ),
+    *("create_schema_stmt", "create_user_mapping_stmt", "reassign_owned_stmt", "drop_owned_stmt"),
+    "alter_owner_stmt",
 )
 FOR_SUPERUSERS = (
     *("create_function_stmt", "alter_function_stmt", "define_stmt", "create_cast_stmt", "create_plang_stmt"),
     *("create_am_stmt", "create_transform_stmt", "create_publication_stmt", "alter_publication_stmt"),
     *("comment_stmt", "grant_stmt", "drop_stmt", "alter_object_schema_stmt", "alter_type_stmt"),
+    "alter_default_privileges_stmt",
 )
+SAY_MORE = ("comment_stmt", "grant_stmt", "alter_owner_stmt")
+"""What is said of an object that may have been left out."""
 KEEP_SEARCH_PATH = (
     *("create_stmt", "index_stmt", "alter_table_stmt", "comment_stmt", "view_stmt", "create_seq_stmt"),
     *("alter_seq_stmt", "create_function_stmt", "create_trig_stmt", "create_enum_stmt", "create_domain_stmt"),
-    *("create_policy_stmt", "composite_type_stmt", "create_stats_stmt", "rule_stmt", "insert_stmt"),
+    *("create_policy_stmt", "composite_type_stmt", "create_stats_stmt", "rule_stmt"),
 )
 BEFORE_OWNERS = frozenset(KEEP_SEARCH_PATH) - {"alter_seq_stmt"}
 """Statements for which it makes no difference who owns what another one has just made."""
@@ -56,14 +55,26 @@ class Statement:
 
     @property
     def kind(self) -> str:
+        """The kind of its tree."""
         return kind_of(self.node)
 
 
 def said(error: psycopg.Error) -> str:
+    """The server's message."""
     return error.diag.message_primary or str(error).strip()
 
 
+def missing(error: psycopg.Error) -> tuple[str, str] | None:
+    """What an error says is not there: its kind (role, tablespace, extension, collation) and its name."""
+    found = _MISSING.match(said(error))
+    if found is None:
+        return None
+    kind, name = (group for group in found.groups() if group is not None)
+    return kind, name
+
+
 def needs_its_own_transaction(node: pb.Node) -> bool:
+    """Whether a statement cannot share a transaction, or has its effect only after one."""
     kind = kind_of(node)
     concurrent: Any = kind in ("index_stmt", "drop_stmt") and getattr(node, kind).concurrent
     return bool(concurrent) or kind == "alter_enum_stmt"

@@ -52,6 +52,8 @@ class Roles:
         self._may_make = may_make
         self._usable: set[str] = set()
         self.made: list[str] = []
+        self.attributes: dict[str, frozenset[str]] = {}
+        """What the files say that a role may do, and here it may not: LOGIN, CREATEDB …"""
 
     def ensure(self, name: str) -> bool:
         """Whether objects may be given to the role; makes it when it is not there."""
@@ -82,6 +84,8 @@ class Roles:
         dropped = [word for word, value in _known(options, _DROPPED) if _given(value)]
         if isinstance(stmt.role, str) and stmt.stmt_type == pb.ROLESTMT_USER and "canlogin" not in options:
             dropped.append("LOGIN")
+        taken = {word for word, value in _known(options, _DROPPED) if not _given(value)}
+        self.attributes[name] = (self.attributes.get(name, frozenset()) - taken) | set(dropped) - {"PASSWORD"}
         return ", ".join([*(f"without {word}" for word in dropped), *(text for text in refused if text)])
 
     def grant(self, stmt: Any) -> str:

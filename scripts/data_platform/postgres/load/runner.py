@@ -22,10 +22,11 @@ from data_platform.postgres.load.cases import (
     FOR_SUPERUSERS,
     INSUFFICIENT_PRIVILEGE,
     KEEP_SEARCH_PATH,
-    MISSING,
     NAME_ROLES,
+    SAY_MORE,
     UNDEFINED_OBJECT,
     Statement,
+    missing,
     needs_its_own_transaction,
     only_drops,
     only_switches_triggers,
@@ -36,6 +37,13 @@ from data_platform.postgres.load.privileged import Privileged, privileged
 from data_platform.postgres.load.roles import Roles, make_tablespace
 from data_platform.postgres.load.sessions import Admin, RefusedError, User
 from data_platform.postgres.load.stubs import stub_for
+from data_platform.postgres.load.substitutes import (
+    SORTS_BY_CODE_POINT,
+    Substitute,
+    missing_collation,
+    substitute,
+    text_of,
+)
 from data_platform.sql.text import Sql, identifier
 
 _BATCH = 200
@@ -119,7 +127,7 @@ class Runner:
         """Run another text in place of a statement's own, at once; an error is noted."""
         self.flush()
         try:
-            self._provide_and_run(text)
+            self._provide_and_run(statement, text)
             self._ran([statement])
         except psycopg.Error as error:
             self.note(statement, said(error))
@@ -185,37 +193,45 @@ class Runner:
 
     def _one(self, statement: Statement) -> None:
         try:
-            self._provide_and_run(statement.piece.text)
+            self._provide_and_run(statement, statement.piece.text)
         except psycopg.Error as error:
             self._otherwise(error, statement)
             return
         if self.user.grant_refused and statement.kind == "grant_stmt":
             self._beyond_the_owner(statement, "the object belongs to the server")
 
-    def _provide_and_run(self, text: str) -> None:
+    def _provide_and_run(self, statement: Statement, text: str) -> None:
         """Run; as long as it fails for want of something that we can make, make it and run again."""
         for _ in range(_MOST_REMEDIES):
             try:
                 self.user.run(text)
                 return
             except psycopg.Error as error:
-                if not self._provide(error):
+                if not self._provide(statement, error):
                     raise
         self.user.run(text)
 
-    def _provide(self, error: psycopg.Error) -> bool:
-        found = MISSING.match(error.diag.message_primary or "")
-        if found is None or self.stub_directory is None:
+    def _provide(self, statement: Statement, error: psycopg.Error) -> bool:
+        wanted = missing(error)
+        if wanted is None or wanted in self._provided or self.stub_directory is None:
             return False
-        kind, name = found["kind"] or found["kind2"], found["name"] or found["name2"]
-        if (kind, name) in self._provided:
-            return False
-        self._provided.add((kind, name))
+        self._provided.add(wanted)
+        kind, name = wanted
         if kind == "role":
             return self.roles.ensure(name)
         if kind == "extension":
             return self._extension(name, "")
+        if kind == "collation":
+            return self._collation(statement, name)
         make_tablespace(self.admin, name)
+        return True
+
+    def _collation(self, statement: Statement, name: str) -> bool:
+        text = missing_collation(name)
+        if text is None:
+            return False
+        self.admin.connection.execute(text.encode())
+        self.note(statement, f"{name} is {SORTS_BY_CODE_POINT}")
         return True
 
     def _otherwise(self, error: psycopg.Error, statement: Statement) -> None:
@@ -223,18 +239,35 @@ class Runner:
         exists = kind == "create_schema_stmt" and error.sqlstate == DUPLICATE_SCHEMA
         if exists and statement.node.create_schema_stmt.schemaname == "public":
             return
-        if kind == "variable_set_stmt":
+        instead = substitute(statement, error.sqlstate) if self.stub_directory else None
+        if instead:
+            self._instead(statement, instead)
+        elif kind == "variable_set_stmt":
             self.note(statement, said(error))
         elif error.sqlstate == INSUFFICIENT_PRIVILEGE and (
             kind in FOR_SUPERUSERS or only_switches_triggers(statement)
         ):
             self._beyond_the_owner(statement, said(error))
+        elif error.sqlstate in UNDEFINED and kind in SAY_MORE and self._left_something_out():
+            self.note(statement, f"{said(error)}: left out before")
         elif error.sqlstate in UNDEFINED and only_drops(statement):
             self.note(statement, "there is nothing to drop")
         elif error.sqlstate == UNDEFINED_OBJECT and kind in NAME_ROLES and self.stub_directory is None:
             self.note(statement, said(error))
         else:
             raise self._problem(error, statement)
+
+    def _instead(self, statement: Statement, instead: Substitute) -> None:
+        try:
+            if instead.text:
+                self._provide_and_run(statement, instead.text)
+            if instead.afterwards is not None:
+                how = Privileged(text=text_of(instead.afterwards))
+                self.admin.run("", how, self._search_path(), Sql(""))
+        except psycopg.Error as error:
+            raise self._problem(error, statement) from None
+        if instead.why:
+            self.note(statement, instead.why)
 
     def _beyond_the_owner(self, statement: Statement, why: str) -> None:
         how = privileged(statement.node, event_triggers_rest=self.event_triggers_rest)

@@ -14,9 +14,10 @@ from typing import Any
 from postgast import pg_query_pb2 as pb
 
 from data_platform.errors import UsageProblem
+from data_platform.postgres.load.cases import Statement
 from data_platform.postgres.load.decide import Decision, Way, decide
 from data_platform.postgres.load.messages import Note, first_line, place
-from data_platform.postgres.load.runner import Runner, Statement
+from data_platform.postgres.load.runner import Runner
 from data_platform.postgres.load.script import Script, included
 from data_platform.sql.script import Piece, as_bytes, pieces
 from data_platform.sql.text import NotSql, identifier, parse

@@ -19,8 +19,7 @@ WITH objects AS (
     WHERE t.typacl IS NOT NULL
     UNION ALL
     SELECT 'schema', quote_ident(n.nspname), '', n.nspacl,
-           coalesce((SELECT i.initprivs FROM pg_init_privs AS i WHERE i.classoid = 'pg_namespace'::regclass AND i.objoid = n.oid AND i.privtype = 'i'),
-                    acldefault('n', n.nspowner)), 'pg_namespace', n.oid, n.nspname
+           acldefault('n', n.nspowner), 'pg_namespace', n.oid, n.nspname
     FROM pg_namespace AS n
     WHERE n.nspacl IS NOT NULL
     UNION ALL
@@ -36,9 +35,12 @@ WITH objects AS (
     FROM pg_foreign_data_wrapper AS w
     WHERE w.fdwacl IS NOT NULL),
 ours AS (
-    SELECT * FROM objects AS o
-    WHERE o.schema <> 'information_schema' AND o.schema !~ '^pg_'
-      AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')),
+    -- What an extension or initdb gave is given too.
+    SELECT o.kind, o.object, o.column, o.acl,
+           coalesce((SELECT i.initprivs FROM pg_init_privs AS i WHERE i.classoid = o.class AND i.objoid = o.oid AND i.objsubid = 0 AND o.column = ''),
+                    o.given) AS given
+    FROM objects AS o
+    WHERE o.schema <> 'information_schema' AND o.schema !~ '^pg_'),
 has AS (SELECT o.kind, o.object, o.column, e.grantee, e.privilege_type, e.is_grantable FROM ours AS o, aclexplode(o.acl) AS e),
 given AS (SELECT o.kind, o.object, o.column, e.grantee, e.privilege_type, e.is_grantable FROM ours AS o, aclexplode(o.given) AS e),
 changes AS (

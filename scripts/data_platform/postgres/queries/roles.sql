@@ -1,7 +1,7 @@
 -- Roles that an object of this database refers to, with the roles that they are members of.
 WITH RECURSIVE referred(oid) AS (
     SELECT refobjid FROM pg_shdepend
-    WHERE refclassid = 'pg_authid'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    WHERE refclassid = 'pg_authid'::regclass AND classid <> 'pg_user_mapping'::regclass AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
     UNION
     SELECT oid FROM pg_roles WHERE rolname = ANY (%(also)s)
     UNION

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from sqlglot import exp
@@ -57,6 +58,11 @@ def _now(reader: Reader, name: str, arguments: list[Typed]) -> Typed:
     return Typed(exp.CurrentTimestamp(), kind)
 
 
+@lru_cache(maxsize=1)
+def _uuid_4_of_sqlite() -> exp.Expr:
+    return exp.maybe_parse(_UUID_4_OF_SQLITE, dialect="sqlite")
+
+
 def _uuid(reader: Reader, name: str, arguments: list[Typed]) -> Typed:
     _arity(name, arguments, 0)
     by_time = name == "uuidv7"
@@ -68,7 +74,7 @@ def _uuid(reader: Reader, name: str, arguments: list[Typed]) -> Typed:
                 reader.note("UUID() makes version 1, which shows the time and the server")
             return Typed(exp.Anonymous(this="UUID"), "uuid")
         case "sqlite":
-            return Typed(exp.maybe_parse(_UUID_4_OF_SQLITE, dialect="sqlite"), "uuid")
+            return Typed(_uuid_4_of_sqlite().copy(), "uuid")
         case "duckdb":
             return Typed(exp.Anonymous(this="UUIDV7" if by_time else "UUID"), "uuid")
         case "bigquery":

@@ -23,6 +23,7 @@ class Names:
     def __init__(self, target: Target) -> None:
         self._target = target
         self._taken: set[tuple[str, ...]] = set()
+        self._quoted: dict[str, str] = {}
 
     def node(self, name: str) -> exp.Identifier:
         """`name` as a quoted identifier."""
@@ -31,7 +32,9 @@ class Names:
 
     def quoted(self, name: str) -> str:
         """`name` as text."""
-        return write(self.node(name), self._target.name)
+        if name not in self._quoted:
+            self._quoted[name] = write(self.node(name), self._target.name)
+        return self._quoted[name]
 
     def relation_node(self, name: Name) -> exp.Table:
         """A table, view, type or sequence. What is in the schema public is not qualified."""

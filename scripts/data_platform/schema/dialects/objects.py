@@ -70,7 +70,7 @@ def _types(work: Work, database: Database) -> Iterator[str]:
     for type_ in database.types:
         place = Place(str(type_.name))
         match type_:
-            case Enum() if work.target.enum_types and not work.types.mapped_own(type_).checks:
+            case Enum() if work.types.mapped_own(type_).text == work.names.relation(type_.name):
                 yield from _enum(work, type_, place)
             case Enum() | Domain() | Composite():
                 unsaid(work, place, type_)

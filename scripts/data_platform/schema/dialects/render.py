@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from data_platform import __version__
 from data_platform.model.design import Design
@@ -10,6 +10,7 @@ from data_platform.report.finding import Finding
 from data_platform.schema.dialects.ledger import Ledger, Place
 from data_platform.schema.dialects.names import Names
 from data_platform.schema.dialects.objects import statements
+from data_platform.schema.dialects.serials import with_identities
 from data_platform.schema.dialects.targets import TARGETS, Dialect, Target
 from data_platform.schema.dialects.types import Types
 from data_platform.schema.dialects.work import Work
@@ -31,7 +32,12 @@ def render(design: Design, dialect: Dialect, again: str) -> Rendered:
     """The design in `dialect`. `again` is the command that makes it; the same design gives the same bytes."""
     target = TARGETS[dialect]
     names = Names(target)
+    database, counters = with_identities(design.database)
+    design = replace(design, database=database)
     ledger = Ledger(design)
+    for sequence in counters:
+        ledger.wrote()
+        ledger.remark(Place(str(sequence.name)), "the sequence is the identity of the column that owns it")
     work = Work(design, target, names, Types(design, target, names), ledger)
     made = (*target.before, *statements(work))
     if any(table.columns for table in design.database.tables):

@@ -11,6 +11,7 @@ from data_platform.model.order import Ordered
 from data_platform.schema.dialects import constraints
 from data_platform.schema.dialects.columns import Plan, Planned, sequence_text
 from data_platform.schema.dialects.comments import comment
+from data_platform.schema.dialects.foreign_keys import KeyLine, foreign_key
 from data_platform.schema.dialects.indexes import index
 from data_platform.schema.dialects.ledger import Place, at_column, at_constraint, at_index, at_table
 from data_platform.schema.dialects.properties import unsaid
@@ -238,9 +239,9 @@ def _foreign_keys(
 
 def _foreign_key(
     work: Work, plan: Plan, key: ForeignKey, plans: Mapping[Name, Plan], order: Ordered, read: frozenset[str]
-) -> constraints.KeyLine | None:
+) -> KeyLine | None:
     forward = order.points_forward(plan.table, key)
-    return constraints.foreign_key(work, plan, key, plans, read, forward=forward)
+    return foreign_key(work, plan, key, plans, read, forward=forward)
 
 
 # ---------------------------------------------------------------------- comments

@@ -219,6 +219,11 @@ class Types:
         return Mapped(text=AS_JSON[dialect], kind=what, notes=(note,), losses=losses, checks=check)
 
     def _enum(self, own: Enum) -> Mapped:
+        if not all(label.isprintable() for label in own.labels):
+            hidden = (
+                f"is text: a label of the enum {own.name} holds an invisible character, and none is checked"
+            )
+            return Mapped(text=AS_TEXT[self._target.name], kind="enum", losses=(hidden,))
         labels = ", ".join(self._string(label) for label in own.labels)
         match self._target.name:
             case "mysql" if not self._enum_problem(own):

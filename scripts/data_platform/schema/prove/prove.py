@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -32,7 +33,9 @@ from data_platform.schema.prove.filling import (
     materialized_in_order,
     refresh_all,
 )
+from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.indexes import index_uses
+from data_platform.schema.prove.isolation import isolation
 from data_platform.schema.prove.patterns import Bench, baseline_ms, measure
 from data_platform.schema.prove.result import Measured, Proof
 from data_platform.schema.prove.verdict import judge
@@ -131,6 +134,15 @@ class _Trial:
         return Trials(self.connection, self.generator, self.found)
 
 
+    @contextmanager
+    def ground(self) -> Iterator[Ground]:
+        """For a stage that needs a session in which nothing has been set yet."""
+        with connect(self.scratch.conninfo, read_only=False) as connection:
+            connection.prepare_threshold = None
+            connection.execute(f"SET search_path TO {identifiers(search_path(self.design))}")
+            yield Ground(connection, self.found, self.generator, self.switches, self.design.search_path)
+
+
 def _missing(design: Design, server: Server) -> Iterator[str]:
     major = server.version_num // 10000
     if major < design.server_version:
@@ -219,6 +231,13 @@ def _restored(trial: _Trial, proof: Proof) -> Proof:
     return proof
 
 
+def _isolated(trial: _Trial, proof: Proof) -> Proof:
+    if not any(table.policies for table in trial.found.tables):
+        return proof
+    with trial.ground() as ground:
+        return replace(proof, isolation=isolation(ground))
+
+
 _STAGES: tuple[tuple[str, float, Callable[[_Trial, Proof], Proof]], ...] = (
     ("applying the DDL", 0.0, _applied),
     ("comparing the catalog", 0.05, _compared),
@@ -229,6 +248,7 @@ _STAGES: tuple[tuple[str, float, Callable[[_Trial, Proof], Proof]], ...] = (
     ("trying the deletes", 0.8, _deleted),
     ("looking at the indexes", 0.85, _explained),
     ("restoring the triggers", 0.85, _restored),
+    ("trying to read another tenant's rows", 0.86, _isolated),
 )
 
 

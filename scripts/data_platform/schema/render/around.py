@@ -22,6 +22,8 @@ class Around:
     sequences: Mapping[Name, tuple[Sequence, ...]]
     """By the table whose column owns them."""
     late: Set[PartKey]
+    version: int
+    """The server's major version."""
 
     def parent(self, table: Table) -> Table | None:
         """The partitioned table that it is a partition of, if it is one."""
@@ -91,8 +93,8 @@ class Around:
         )
 
 
-def around(database: Database, late: Set[PartKey]) -> Around:
-    """For the tables of a database."""
+def around(database: Database, late: Set[PartKey], version: int) -> Around:
+    """For the tables of a database on a server of that major version."""
     sequences: defaultdict[Name, tuple[Sequence, ...]] = defaultdict(tuple)
     for sequence in database.sequences:
         if sequence.owned_by is not None:
@@ -102,6 +104,7 @@ def around(database: Database, late: Set[PartKey]) -> Around:
         heirs={parent for table in database.tables for parent in table.inherits},
         sequences=sequences,
         late=late,
+        version=version,
     )
 
 

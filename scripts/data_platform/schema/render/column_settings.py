@@ -62,7 +62,8 @@ def _differences(table: Table, column: Column, around: Around) -> Iterator[Piece
     if not column.nullable and all(parent.nullable for parent in parents):
         action = _added(column, column.not_null) if column.not_null else _set(column, "NOT NULL")
         yield _alter(table, column, object_, action)
-    if column.storage is None and any(parent.storage for parent in parents):
+    # Before 16 a column cannot be told to go back to its type's own storage.
+    if column.storage is None and any(parent.storage for parent in parents) and around.version >= 16:
         yield _alter(table, column, object_, _set(column, "STORAGE DEFAULT"))
     if column.compression is None and any(parent.compression for parent in parents):
         yield _alter(table, column, object_, _set(column, "COMPRESSION default"))

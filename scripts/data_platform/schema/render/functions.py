@@ -8,10 +8,10 @@ from data_platform.model.database import Function, Raw
 from data_platform.schema.piece import Part, PartKey, Piece, Statement
 from data_platform.schema.render.clauses import function as named
 from data_platform.schema.render.small import comment, function_kind, function_signature
+from data_platform.sql.makes import made_by
 from data_platform.sql.references import (
     Reference,
     References,
-    made_by,
     of_script,
     of_signature,
 )

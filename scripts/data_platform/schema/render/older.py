@@ -18,6 +18,7 @@ from data_platform.model.database import (
     Domain,
     ForeignKey,
     Function,
+    Index,
     PrimaryKey,
     Publication,
     Range,
@@ -27,7 +28,7 @@ from data_platform.model.database import (
     Unique,
     View,
 )
-from data_platform.sql.phrases import body_as_text
+from data_platform.sql.routines import body_as_text
 
 NEWEST = 18
 _Said = TypeVar("_Said", PrimaryKey, Unique, Check, ForeignKey)
@@ -51,7 +52,11 @@ def for_server(database: Database, version: int) -> Database:
         ),
         views=tuple(_view(view, version) for view in database.views),
         materialized_views=tuple(
-            replace(view, statistics=_statistics(view.statistics, version))
+            replace(
+                view,
+                statistics=_statistics(view.statistics, version),
+                indexes=_indexes(view.indexes, version),
+            )
             for view in database.materialized_views
         ),
         event_triggers=tuple(
@@ -97,15 +102,27 @@ def _table(table: Table, version: int) -> Table:
         table,
         columns=tuple(_column(column, version) for column in table.columns),
         primary_key=None if key is None or not _is_said(key) else key,
-        uniques=_said(table.uniques),
+        uniques=tuple(
+            replace(key, nulls_not_distinct=key.nulls_not_distinct and version >= 15)
+            for key in _said(table.uniques)
+        ),
         checks=_said(table.checks),
-        foreign_keys=_said(table.foreign_keys),
+        foreign_keys=tuple(
+            replace(key, set_columns=key.set_columns if version >= 15 else ())
+            for key in _said(table.foreign_keys)
+        ),
+        indexes=_indexes(table.indexes, version),
         statistics=_statistics(table.statistics, version),
     )
 
 
 def _column(column: Column, version: int) -> Column:
-    return replace(column, not_null=None, compression=column.compression if version >= 14 else None)
+    return replace(
+        column,
+        not_null=None,
+        compression=column.compression if version >= 14 else None,
+        generated=replace(column.generated, stored=True) if column.generated else None,
+    )
 
 
 def _said(constraints: tuple[_Said, ...]) -> tuple[_Said, ...]:
@@ -123,6 +140,12 @@ def _is_said(constraint: Constraint) -> bool:
             return constraint.enforced and not constraint.period
         case _:
             return True
+
+
+def _indexes(indexes: tuple[Index, ...], version: int) -> tuple[Index, ...]:
+    return tuple(
+        replace(index, nulls_not_distinct=index.nulls_not_distinct and version >= 15) for index in indexes
+    )
 
 
 def _statistics(statistics: tuple[Statistics, ...], version: int) -> tuple[Statistics, ...]:

@@ -12,7 +12,7 @@ from data_platform.model.order import in_dependency_order
 from data_platform.schema.order import Ordered, in_order, parts_in_cycles
 from data_platform.schema.piece import PartKey, Piece, Statement
 from data_platform.schema.render import rights, tables, types, views, whole
-from data_platform.schema.render.around import around
+from data_platform.schema.render.around import Around, around
 from data_platform.schema.render.functions import checks_body, function_pieces, raw_piece
 from data_platform.schema.render.older import for_server
 from data_platform.sql.templates import render
@@ -34,19 +34,22 @@ def ordered_pieces(design: Design) -> Ordered:
     late: Set[PartKey] = {("constraint", str(table), key) for table, key in order.forward}
     path = tuple(dict.fromkeys(("public", *design.search_path)))
     while True:
-        made = tuple(_pieces(database, order, late))
+        surroundings = around(database, late, design.server_version)
+        made = tuple(_pieces(database, order, surroundings))
         more = parts_in_cycles(made, path) - late
         if not more:
             return in_order(made, path)
         late |= more
 
 
-def _pieces(database: Database, order: OrderedTables, late: Set[PartKey]) -> Iterator[Piece]:
-    yield from _setup(database, late)
-    yield from _programs(database, late)
-    yield from _tables(database, order, late)
+def _pieces(database: Database, order: OrderedTables, surroundings: Around) -> Iterator[Piece]:
+    yield from _setup(database, surroundings.late)
+    yield from _programs(database, surroundings.late)
+    for table in order.tables:
+        yield from tables.table_pieces(table, surroundings)
+    for table in order.tables:
+        yield from tables.late_pieces(table, surroundings)
     yield from _views(database)
-    surroundings = around(database, late)
     for table in order.tables:
         yield from tables.hanging_pieces(table, surroundings)
     for view in database.views:
@@ -75,14 +78,6 @@ def _programs(database: Database, late: Set[PartKey]) -> Iterator[Piece]:
         yield from function_pieces(function, late)
     yield from (piece for piece in map(raw_piece, database.raw) if piece.makes)
     yield from chain.from_iterable(map(whole.server_pieces, database.servers))
-
-
-def _tables(database: Database, order: OrderedTables, late: Set[PartKey]) -> Iterator[Piece]:
-    surroundings = around(database, late)
-    for table in order.tables:
-        yield from tables.table_pieces(table, surroundings)
-    for table in order.tables:
-        yield from tables.late_pieces(table, surroundings)
 
 
 def _views(database: Database) -> Iterator[Piece]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import chain
 
 from data_platform.model.database import Check, Column, Constraint, ForeignKey, Table
-from data_platform.schema.piece import Part, PartKey, Piece, Section, Statement
+from data_platform.schema.piece import Part, PartKey, Piece, Statement
 from data_platform.schema.render import column_settings
 from data_platform.schema.render.around import Around
 from data_platform.schema.render.clauses import (
@@ -22,6 +22,16 @@ from data_platform.schema.render.clauses import (
     relation,
     with_rows,
 )
+from data_platform.schema.render.constraints import (
+    added,
+    constraint_comment,
+    constraint_key,
+    default_key,
+    is_added,
+    is_inline,
+    is_late,
+    is_repeated,
+)
 from data_platform.schema.render.hanging import (
     clustered,
     index_comments,
@@ -31,7 +41,7 @@ from data_platform.schema.render.hanging import (
     statistics_pieces,
     trigger_pieces,
 )
-from data_platform.schema.render.small import alter, comment, on, table_kind
+from data_platform.schema.render.small import alter, comment, table_kind
 from data_platform.schema.render.types import owned_by
 from data_platform.sql.phrases import default
 from data_platform.sql.references import Reference, References
@@ -44,8 +54,11 @@ def table_pieces(table: Table, around: Around) -> Iterator[Piece]:
     yield _create(table, around)
     yield from column_settings.pieces(table, around)
     for check in around.checks(table):
-        if _is_added(check):
-            yield _added(table, check, "tables")
+        if is_added(check):
+            yield added(table, check, "tables")
+    for key in table.uniques:
+        if is_repeated(table, key):
+            yield added(table, key, "tables")
     for index in table.indexes:
         if not index.only:
             yield from index_pieces(table, index, "tables")
@@ -63,14 +76,14 @@ def table_pieces(table: Table, around: Around) -> Iterator[Piece]:
 def late_pieces(table: Table, around: Around) -> Iterator[Piece]:
     """What waits until all tables are there: keys that point forward, and what would close a cycle."""
     for key in table.foreign_keys:
-        if _is_late(table, key, around):
+        if is_late(table, key, around):
             needs = around.key_needs(key)
-            yield _added(table, key, "foreign_keys", needs)
-            yield from _constraint_comment(table, key, "foreign_keys")
+            yield added(table, key, "foreign_keys", needs)
+            yield from constraint_comment(table, key, "foreign_keys")
     for check in around.checks(table):
         if constraint_key(table, check) in around.late:
-            yield _added(table, check, "late")
-            yield from _constraint_comment(table, check, "late")
+            yield added(table, check, "late")
+            yield from constraint_comment(table, check, "late")
     for column in table.columns:
         if column.default is not None and default_key(table, column) in around.late:
             needs = (relation(table.name), *optional_needs(column.default))
@@ -90,23 +103,13 @@ def hanging_pieces(table: Table, around: Around) -> Iterator[Piece]:
     yield from policy_pieces(table)
 
 
-def constraint_key(table: Table, constraint: Constraint) -> PartKey:
-    """How a constraint that may be put off is known."""
-    return ("constraint", str(table.name), constraint.name)
-
-
-def default_key(table: Table, column: Column) -> PartKey:
-    """How a default that may be put off is known."""
-    return ("default", str(table.name), column.name)
-
-
 # --- CREATE TABLE ---
 
 
 def _create(table: Table, around: Around) -> Piece:
     columns = around.columns(table)
     shown = [column for column in columns if not table.of_type or _says_more(column)]
-    constraints = [part for part in _constraints(table, around) if _is_inline(table, part, around)]
+    constraints = [part for part in _constraints(table, around) if is_inline(table, part, around)]
     key = table.partition_by.key if table.partition_by else ()
     sql = render(
         "ddl/table.sql.j2",
@@ -186,41 +189,6 @@ def _part(key: PartKey, needs: References) -> Iterator[Part]:
 # --- what CREATE TABLE cannot say ---
 
 
-def _is_inline(table: Table, constraint: Constraint, around: Around) -> bool:
-    if isinstance(constraint, ForeignKey):
-        return not _is_late(table, constraint, around)
-    if isinstance(constraint, Check):
-        return not _is_added(constraint) and constraint_key(table, constraint) not in around.late
-    return True
-
-
-def _is_added(check: Check) -> bool:
-    """CREATE TABLE takes NOT VALID and ignores it."""
-    return check.enforced and not check.validated
-
-
-def _is_late(table: Table, key: ForeignKey, around: Around) -> bool:
-    unchecked = key.enforced and not key.validated
-    return unchecked or constraint_key(table, key) in around.late
-
-
-def _added(table: Table, constraint: Constraint, section: Section, needs: References = ()) -> Piece:
-    """ALTER TABLE ADD CONSTRAINT."""
-    sql = render(
-        "ddl/add_constraint.sql.j2",
-        kind=table_kind(table),
-        object=qualified_name(table.name),
-        constraint=constraint_clause(constraint),
-    )
-    kind = "foreign key" if isinstance(constraint, ForeignKey) else "constraint"
-    place = table.name if section == "tables" else None
-    return Piece(
-        statement=Statement(sql, f"{kind} {constraint.name} on {table.name}", section, place),
-        needs=(relation(table.name), *constraint_needs(constraint), *needs),
-        runs=isinstance(constraint, Check),
-    )
-
-
 def _replica_identity(table: Table) -> Iterator[Piece]:
     if table.replica_identity != "default":
         word = table.replica_identity
@@ -257,13 +225,9 @@ def _comments(table: Table, around: Around) -> Iterator[Piece]:
             yield comment("column", object_, column.comment, f"column {column.name}", "tables", table.name)
     yield from index_comments(replace(table, indexes=tuple(i for i in table.indexes if not i.only)), "tables")
     for constraint in table.constraints:
-        if _is_inline(table, constraint, around) or (isinstance(constraint, Check) and _is_added(constraint)):
-            yield from _constraint_comment(table, constraint, "tables")
-
-
-def _constraint_comment(table: Table, constraint: Constraint, section: Section) -> Iterator[Piece]:
-    if constraint.comment is not None:
-        object_ = on(constraint.name, table.name)
-        made = f"constraint {constraint.name} on {table.name}"
-        place = table.name if section == "tables" else None
-        yield comment("constraint", object_, constraint.comment, made, section, place)
+        if (
+            is_inline(table, constraint, around)
+            or (isinstance(constraint, Check) and is_added(constraint))
+            or is_repeated(table, constraint)
+        ):
+            yield from constraint_comment(table, constraint, "tables")

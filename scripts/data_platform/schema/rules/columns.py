@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
-from data_platform.model.database import Column
-from data_platform.report.finding import Severity
+from data_platform.model.database import Column, Table
+from data_platform.schema.rules.remedies import alter_column, retype
 from data_platform.schema.rules.rule import Hit, Rule, Subject, on_column, rule, words
+from data_platform.sql.text import identifier, qualified_name
 
 _TEXTS = frozenset({"text", "varchar", "bpchar", "citext"})
 _FLOATS = frozenset({"float4", "float8"})
@@ -33,15 +35,18 @@ _ABOUT = words(
 """Last words of columns that say something about a secret without being one."""
 
 
-def _of_type(type_: str, name: str, reason: str, fix: str, severity: Severity = "warning") -> Rule:
-    """A rule that speaks against one type."""
+def _of_type(
+    type_: str, name: str, reason: str, fix: str, new: str, using: str | None = None, note: str = ""
+) -> Rule:
+    """A rule that speaks against one type; a database is mended by the type `new`."""
 
     def find(subject: Subject) -> Iterator[Hit]:
         for table, column in subject.columns:
             if subject.type_of(column).name == type_:
-                yield on_column(table, column.name, f"`{column.name}` is {column.type}", fix)
+                remedy = retype(subject, table, column, new, using) + note
+                yield on_column(table, column.name, f"`{column.name}` is {column.type}", fix, remedy)
 
-    return rule(name, severity, reason)(find)
+    return rule(name, "warning", reason)(find)
 
 
 timestamp_without_time_zone = _of_type(
@@ -49,30 +54,39 @@ timestamp_without_time_zone = _of_type(
     "timestamp-without-time-zone",
     "timestamp drops the offset: the same value is another moment in another session.",
     "type: timestamptz",
+    "timestamptz",
+    "{} AT TIME ZONE 'UTC'",
+    " -- 'UTC' is for the zone that its values are in",
 )
 time_with_time_zone = _of_type(
     "timetz",
     "time-with-time-zone",
     "An offset without a date knows no daylight saving; timetz exists for the SQL standard only.",
     "type: timestamptz, or time beside a column with the zone's name",
+    "time",
+    "({} AT TIME ZONE 'UTC')::time",
+    " -- 'UTC' is for the zone that the column will be in",
 )
 json_not_jsonb = _of_type(
     "json",
     "json-not-jsonb",
     "json keeps the text and parses it at each access; it has no equality and no GIN index.",
     "type: jsonb",
+    "jsonb",
 )
 money_type = _of_type(
     "money",
     "money-type",
     "money takes currency and digits from lc_monetary, a setting of the session.",
     "type: numeric(12, 2), or bigint in the smallest unit; and a column for the currency",
+    "numeric(12, 2)",
 )
 char_type = _of_type(
     "bpchar",
     "char-type",
     "char(n) pads with blanks that some comparisons see and others do not, and saves nothing.",
     'type: text, with check: "length(…) = n" where the length is fixed',
+    "text",
 )
 
 
@@ -86,7 +100,11 @@ def varchar_limit(subject: Subject) -> Iterator[Hit]:
         found = subject.type_of(column)
         if found.name == "varchar" and found.modifiers:
             fix = f'type: text, check: "length({column.name}) <= {found.modifiers[0]}"'
-            yield on_column(table, column.name, f"`{column.name}` is {column.type}", fix)
+            remedy = retype(subject, table, column, "text")
+            if remedy.startswith("ALTER TABLE") and not found.array:
+                limit = f"ADD CHECK (length({identifier(column.name)}) <= {found.modifiers[0]});"
+                remedy = f"{remedy.removesuffix(';')}, {limit}"
+            yield on_column(table, column.name, f"`{column.name}` is {column.type}", fix, remedy)
 
 
 @rule("float-money", "warning", "Binary floats cannot hold 0.10: sums drift by cents.")
@@ -95,7 +113,8 @@ def float_money(subject: Subject) -> Iterator[Hit]:
         parts = set(column.name.lower().split("_"))
         if subject.type_of(column).name in _FLOATS and parts & _MONEY and not parts & _MEASURES:
             message = f"`{column.name}` sounds like money and is {column.type}"
-            yield on_column(table, column.name, message, "type: numeric(12, 2)")
+            remedy = retype(subject, table, column, "numeric(12, 2)")
+            yield on_column(table, column.name, message, "type: numeric(12, 2)", remedy)
 
 
 @rule(
@@ -107,7 +126,8 @@ def float_money(subject: Subject) -> Iterator[Hit]:
 def uuid_as_text(subject: Subject) -> Iterator[Hit]:
     for table, column in subject.columns:
         if subject.type_name(column) in _TEXTS and column.name.lower().rpartition("_")[2] in ("uuid", "guid"):
-            yield on_column(table, column.name, f"`{column.name}` is {column.type}", "type: uuid")
+            remedy = retype(subject, table, column, "uuid")
+            yield on_column(table, column.name, f"`{column.name}` is {column.type}", "type: uuid", remedy)
 
 
 @rule("nullable-boolean", "info", "A boolean that may be NULL has three states, and NOT finds one of them.")
@@ -115,9 +135,16 @@ def nullable_boolean(subject: Subject) -> Iterator[Hit]:
     for table, column in subject.columns:
         if subject.type_name(column) == "bool" and column.nullable:
             message = f"`{column.name}` is true, false or NULL: `NOT {column.name}` misses the NULLs"
-            yield on_column(
-                table, column.name, message, "nullable: false and a `default:`, or an enum of three states"
-            )
+            fix = "nullable: false and a `default:`, or an enum of three states"
+            yield on_column(table, column.name, message, fix, _without_null(table, column))
+
+
+def _without_null(table: Table, column: Column) -> str:
+    name, value = identifier(column.name), "true" if column.default == "true" else "false"
+    if column.generated:
+        return "coalesce(…, false) around the expression"
+    filled = f"UPDATE {qualified_name(table.name)} SET {name} = {value} WHERE {name} IS NULL;"  # noqa: S608
+    return f"{filled} {alter_column(table, column.name, f'SET DEFAULT {value}', 'SET NOT NULL')}"
 
 
 @rule("secret-in-plain-text", "warning", "Whoever reads the table, or a backup or log of it, has the secret.")
@@ -126,7 +153,9 @@ def secret_in_plain_text(subject: Subject) -> Iterator[Hit]:
         if subject.type_name(column) in _TEXTS and _is_secret(column):
             message = f"`{column.name}` sounds like a secret in plain text"
             fix = f"{column.name}_hash if it is only compared; else encrypted as bytea, or kept elsewhere"
-            yield on_column(table, column.name, message, fix)
+            hit = on_column(table, column.name, message, fix)
+            # In a database that is there it may well be a hash: only the name is known.
+            yield replace(hit, severity="info") if subject.is_database else hit
 
 
 def _is_secret(column: Column) -> bool:

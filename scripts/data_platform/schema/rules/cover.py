@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from data_platform.model.database import Index, IndexElement, Table
+from data_platform.model.database import Index, IndexElement, PrimaryKey, Table, Unique
 from data_platform.schema.rules.reading import Condition, Use
 from data_platform.schema.rules.trees import conjuncts, plain
 from data_platform.sql.statements import column_references
-from data_platform.sql.text import expression_tree
+from data_platform.sql.text import NotSql, expression_tree
 
 SEARCHED = frozenset({"equality", "range", "like", "search"})
 """Kinds of condition by which an index finds rows."""
@@ -20,21 +20,32 @@ _KEYS_ONLY = frozenset({"?", "?|", "?&"})
 
 
 def all_indexes(table: Table) -> Iterator[Index]:
-    """The indexes behind the table's keys and exclusion constraints, then the others."""
+    """The indexes behind the table's keys and exclusion constraints, then the others that can be used."""
     if table.primary_key is not None:
-        yield Index(name=table.primary_key.name, elements=_elements(table.primary_key.columns), unique=True)
+        yield _behind(table.primary_key, nulls_not_distinct=False)
     for key in table.uniques:
-        yield Index(
-            name=key.name,
-            elements=_elements(key.columns),
-            unique=True,
-            include=key.include,
-            nulls_not_distinct=key.nulls_not_distinct,
-        )
+        yield _behind(key, nulls_not_distinct=key.nulls_not_distinct)
     for exclusion in table.exclusions:
         elements = tuple(item.element for item in exclusion.elements)
-        yield Index(name=exclusion.name, elements=elements, method=exclusion.method, where=exclusion.where)
-    yield from table.indexes
+        yield Index(
+            name=exclusion.name,
+            elements=elements,
+            method=exclusion.method,
+            where=exclusion.where,
+            include=exclusion.include,
+        )
+    yield from (index for index in table.indexes if not index.only)
+
+
+def _behind(key: PrimaryKey | Unique, *, nulls_not_distinct: bool) -> Index:
+    return Index(
+        name=key.name,
+        elements=_elements(key.columns),
+        method="gist" if key.without_overlaps else "btree",
+        unique=True,
+        include=key.include,
+        nulls_not_distinct=nulls_not_distinct,
+    )
 
 
 def _elements(names: Iterable[str]) -> tuple[IndexElement, ...]:
@@ -43,14 +54,23 @@ def _elements(names: Iterable[str]) -> tuple[IndexElement, ...]:
 
 @lru_cache(maxsize=4096)
 def normal(expression: str) -> str:
-    """An expression as PostgreSQL prints it, so that two spellings of it are one."""
-    return plain(expression_tree(expression))
+    """An expression as PostgreSQL prints it, so that two spellings of it are one.
+
+    One that is too deep to look into stays as it is.
+    """
+    try:
+        return plain(expression_tree(expression))
+    except NotSql:
+        return expression
 
 
 @lru_cache(maxsize=4096)
 def columns_in(expression: str) -> frozenset[str]:
-    """The columns in an expression."""
-    return frozenset(names[-1] for names in column_references(expression_tree(expression)))
+    """The columns in an expression; none where it is too deep to look into."""
+    try:
+        return frozenset(names[-1] for names in column_references(expression_tree(expression)))
+    except NotSql:
+        return frozenset()
 
 
 def key_of(element: IndexElement) -> str:
@@ -68,7 +88,10 @@ def conditions_of(predicate: str | None) -> tuple[tuple[str, frozenset[str]], ..
     """Each condition of an index's predicate, with its columns."""
     if predicate is None:
         return ()
-    parts = [plain(part) for part in conjuncts(expression_tree(predicate))]
+    try:
+        parts = [plain(part) for part in conjuncts(expression_tree(predicate))]
+    except NotSql:
+        return ((predicate, frozenset()),)
     return tuple((part, columns_in(part)) for part in parts)
 
 

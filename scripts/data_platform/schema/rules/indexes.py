@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from data_platform.model.database import Index, IndexElement, Table
 from data_platform.schema.rules.cover import all_indexes, columns_in, key_of, normal, searched
-from data_platform.schema.rules.keys import supports
+from data_platform.schema.rules.foreign_keys import supports
 from data_platform.schema.rules.reading import Use
+from data_platform.schema.rules.remedies import drop_index
 from data_platform.schema.rules.rule import Hit, Subject, on_index, rule
 
 _SPARINGLY = "Index strategically, not excessively"
@@ -21,9 +22,9 @@ _PATH_OPERATORS = frozenset({"@>", "@?", "@@"})
 def duplicate_index(subject: Subject) -> Iterator[Hit]:
     for table, index, other in _superfluous(subject):
         if _covers(index, other):
-            yield on_index(
-                table, index, f"`{index.name}` is the same as `{other.name}`", f"remove `{index.name}`"
-            )
+            message = f"`{index.name}` is the same as `{other.name}`"
+            remedy = drop_index(table, index.name)
+            yield on_index(table, index, message, f"remove `{index.name}`", remedy)
 
 
 @rule(
@@ -36,14 +37,20 @@ def redundant_index(subject: Subject) -> Iterator[Hit]:
     for table, index, other in _superfluous(subject):
         if not _covers(index, other):
             message = f"`{other.name}` serves all that `{index.name}` serves"
-            yield on_index(table, index, message, f"remove `{index.name}`")
+            remedy = drop_index(table, index.name)
+            yield on_index(table, index, message, f"remove `{index.name}`", remedy)
 
 
 def _superfluous(subject: Subject) -> Iterator[tuple[Table, Index, Index]]:
     """Every index that can go, with one that does its work."""
     for table in subject.tables:
-        # Of two alike the unique one stays, then the one behind a key, which comes first.
-        indexes = sorted(all_indexes(table), key=lambda index: not index.unique)
+        # Of two alike the unique one stays, then one with another task, then the one behind a key, which comes first.
+        tasks = (table.replica_identity, table.cluster_on)
+        late = {key.name for key in table.uniques if key.deferral != "not deferrable"}
+        indexes = sorted(
+            (replace(i, unique=False) if i.name in late else i for i in all_indexes(table)),
+            key=lambda index: (not index.unique, index.name not in tasks),
+        )
         for place, index in enumerate(indexes):
             others = [
                 other

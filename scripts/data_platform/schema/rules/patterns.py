@@ -21,9 +21,12 @@ def _uses(subject: Subject) -> Iterator[tuple[Query, Use]]:
     for query in subject.queries:
         rate = query.pattern.per_second
         if rate is None or rate >= _ONCE_AN_HOUR or query.pattern.latency_ms is not None:
-            yield from (
-                (query, use) for use in query.uses if use.role != "insert" and not subject.is_small(use.table)
-            )
+            yield from ((query, use) for use in query.uses if _has_own_indexes(subject, use))
+
+
+def _has_own_indexes(subject: Subject, use: Use) -> bool:
+    """Whether rows are looked for, and not so few; a partition has its parent's indexes, a foreign table none."""
+    return use.role != "insert" and use.table.holds_rows and not subject.is_small(use.table)
 
 
 def _unserved(subject: Subject) -> Iterator[tuple[Query, Use, Condition]]:

@@ -14,7 +14,8 @@ from data_platform.model.database import (
 )
 from data_platform.schema.render.clauses import constraint_clause, index_sql
 from data_platform.schema.rules.rule import Subject
-from data_platform.sql.text import Sql, expression, identifier, identifiers, qualified_name, type_name
+from data_platform.sql.phrases import anything_or_deep
+from data_platform.sql.text import Sql, identifier, identifiers, qualified_name, type_name
 
 
 def alter(table: Table, *actions: str) -> Sql:
@@ -39,8 +40,8 @@ def retype(subject: Subject, table: Table, column: Column, type_: str, using: st
         return f"a domain over {whole} in place of `{column.type}`"
     if column.name in partition_keys(table):
         return f"a new table with {whole}: a column that rows are divided by keeps its type"
-    if any(key.target == table.name and column.name in key.target_columns for _, key in _keys(subject)):
-        return f"{whole}, here and in the columns that refer to it"
+    if whole in _NOT_FROM_TEXT and _is_in_foreign_key(subject, table, column.name):
+        return f"{whole} in the columns at both ends of the foreign key"
     return alter_column(table, column.name, *_retyping(subject, column, whole, using))
 
 
@@ -51,15 +52,20 @@ def _retyping(subject: Subject, column: Column, whole: Sql, using: str | None) -
     typed = f"TYPE {whole}" + ("" if column.generated else f" USING {new}")
     if column.default is None or whole not in _NOT_FROM_TEXT:
         return [typed]
-    return ["DROP DEFAULT", typed, f"SET DEFAULT ({expression(column.default)})::{whole}"]
+    return ["DROP DEFAULT", typed, f"SET DEFAULT ({anything_or_deep(column.default)})::{whole}"]
 
 
 _NOT_FROM_TEXT = frozenset({"uuid", "uuid[]"})
 """Types that PostgreSQL does not turn a default of type text into by itself."""
 
 
-def _keys(subject: Subject):  # type: ignore[no-untyped-def]
-    return ((table, key) for table in subject.tables for key in table.foreign_keys)
+def _is_in_foreign_key(subject: Subject, table: Table, name: str) -> bool:
+    refers = any(name in key.columns for key in table.foreign_keys)
+    return refers or any(
+        key.target == table.name and name in key.target_columns
+        for other in subject.tables
+        for key in other.foreign_keys
+    )
 
 
 def partition_keys(table: Table) -> tuple[str | None, ...]:
@@ -83,12 +89,19 @@ def drop_index(table: Table, name: str) -> Sql:
 
 def replace_index(table: Table, old: Index, new: Index) -> Sql:
     """The index anew, with other properties."""
-    return Sql(f"{drop_index(table, old.name)} {index_sql(table.name, new)}".rstrip(";\n") + ";")
+    return Sql(f"{drop_index(table, old.name)} {_on_one_line(index_sql(table.name, new))}")
 
 
 def replace_constraint(table: Table, new: Constraint) -> Sql:
     """The constraint of that name anew, with other properties."""
-    return alter(table, f"DROP CONSTRAINT {identifier(new.name)}", f"ADD {constraint_clause(new)}")
+    return alter(
+        table, f"DROP CONSTRAINT {identifier(new.name)}", f"ADD {_on_one_line(constraint_clause(new))}"
+    )
+
+
+def _on_one_line(sql: Sql) -> Sql:
+    # A line break in quotes is part of what is quoted.
+    return sql if "'" in sql or '"' in sql else Sql(" ".join(sql.split()))
 
 
 def validate(table: Table, name: str) -> Sql:
@@ -118,7 +131,9 @@ def identifying(table: Table) -> tuple[str, ...]:
             return key.columns
     for index in table.indexes:
         columns = [element.column for element in index.elements if element.column is not None]
-        whole = index.unique and index.where is None and not index.only and len(columns) == len(index.elements)
+        whole = (
+            index.unique and index.where is None and not index.only and len(columns) == len(index.elements)
+        )
         if whole and required.issuperset(columns):
             return tuple(columns)
     return ()
@@ -127,5 +142,3 @@ def identifying(table: Table) -> tuple[str, ...]:
 def unique_index(view: MaterializedView, columns: Sequence[str]) -> Sql:
     """What REFRESH … CONCURRENTLY needs."""
     return Sql(f"CREATE UNIQUE INDEX ON {qualified_name(view.name)} ({identifiers(columns)});")
-
-

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from data_platform.model.database import Column, Domain, Enum, ForeignKey, Index, Name, Table, Type
+from data_platform.model.database import Column, Domain, Enum, ForeignKey, Grant, Index, Name, Table, Type
 from data_platform.model.design import AccessPattern, Design, Mark
 from data_platform.report.finding import Finding, Severity
+from data_platform.schema.rules.grants import by_object
 from data_platform.schema.rules.reading import Query, read
 from data_platform.sql import types
+from data_platform.sql.text import NotSql
 
 _SMALL = 1000
 """Rows that fit into a few pages: reading all of them is as fast as an index."""
@@ -40,6 +42,14 @@ class Subject:
         return {table.name: table for table in self.design.database.tables}
 
     @cached_property
+    def by_own_name(self) -> Mapping[str, tuple[Table, ...]]:
+        """The tables that answer for themselves, by their names without schemas."""
+        found: dict[str, list[Table]] = {}
+        for table in self.tables:
+            found.setdefault(table.name.name, []).append(table)
+        return {name: tuple(tables) for name, tables in found.items()}
+
+    @cached_property
     def partitions(self) -> Mapping[Name, tuple[Table, ...]]:
         """The partitions of each partitioned table that has some."""
         return _grouped(
@@ -52,10 +62,24 @@ class Subject:
         return _grouped((parent, table) for table in self.tables for parent in table.inherits)
 
     @cached_property
+    def grants(self) -> Mapping[tuple[str, Name], tuple[Grant, ...]]:
+        """The grants on tables, views and functions, by kind and name."""
+        return by_object(self.design.database.grants, self.design.default_schema)
+
+    def grantees(self, relation: Name) -> frozenset[str]:
+        """The roles that have privileges on a table or view; its owner needs none."""
+        grants = self.grants.get(("table", relation), ())
+        return frozenset(grant.role for grant in grants if not grant.revoked)
+
+    @cached_property
     def columns(self) -> tuple[tuple[Table, Column], ...]:
         """All columns, each with its table; one that is only inherited is the parent's."""
         pairs = ((table, column) for table in self.tables for column in table.columns)
-        return tuple((table, column) for table, column in pairs if not column.inherited)
+        return tuple((table, column) for table, column in pairs if not self._is_from_above(table, column))
+
+    def _is_from_above(self, table: Table, column: Column) -> bool:
+        above = (self.by_name.get(parent) for parent in table.inherits)
+        return any(parent and column.name in {c.name for c in parent.columns} for parent in above)
 
     @cached_property
     def extensions(self) -> frozenset[str]:
@@ -70,10 +94,10 @@ class Subject:
 
     def type_of(self, column: Column) -> types.TypeReference:
         """The column's type; for a domain, the type under it."""
-        found = types.reference(column.type)
+        found = _reference(column.type)
         # A chain of domains ends: the reader refuses rings.
         while not found.array and isinstance(domain := self._own_type(found), Domain):
-            found = types.reference(domain.base)
+            found = _reference(domain.base)
         return found
 
     def type_name(self, column: Column) -> str:
@@ -83,7 +107,7 @@ class Subject:
 
     def is_domain(self, column: Column) -> bool:
         """Whether the column's own type is one of the model's domains."""
-        return isinstance(self._own_type(types.reference(column.type)), Domain)
+        return isinstance(self._own_type(_reference(column.type)), Domain)
 
     def is_enum(self, column: Column) -> bool:
         """Whether that type is one of the model's enums."""
@@ -167,9 +191,7 @@ def words(text: str) -> frozenset[str]:
 
 def on_table(table: Table, message: str, fix: str, *path: str, remedy: str | None = None) -> Hit:
     """A hit at a table, or at the part of its spec under `path`."""
-    return Hit(
-        message=message, fix=fix, remedy=remedy, table=table.name, path=path, object=str(table.name)
-    )
+    return Hit(message=message, fix=fix, remedy=remedy, table=table.name, path=path, object=str(table.name))
 
 
 def on_column(table: Table, column: str, message: str, fix: str, remedy: str | None = None) -> Hit:
@@ -196,7 +218,13 @@ def on_key(table: Table, key: ForeignKey, message: str, fix: str, remedy: str | 
 
 
 def on_object(
-    section: str, name: Name | str, message: str, fix: str, remedy: str | None = None, *, shown: str | None = None
+    section: str,
+    name: Name | str,
+    message: str,
+    fix: str,
+    remedy: str | None = None,
+    *,
+    shown: str | None = None,
 ) -> Hit:
     """A hit at what is no table: a view, a function, a role …; `section` is where a spec lists it."""
     key = name.name if isinstance(name, Name) else name
@@ -207,6 +235,13 @@ def on_pattern(pattern: AccessPattern, message: str, fix: str) -> Hit:
     """A hit at an access pattern."""
     path = ("access_patterns", pattern.name, "sql")
     return Hit(message=message, fix=fix, path=path, object=f"access pattern {pattern.name}")
+
+
+def _reference(type_: str) -> types.TypeReference:
+    try:
+        return types.reference(type_)
+    except NotSql:  # a name with characters that nobody would see
+        return types.TypeReference(None, type_, (), False)
 
 
 def _mark(design: Design, hit: Hit) -> Mark | None:

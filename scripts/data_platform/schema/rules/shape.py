@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from data_platform.model.database import Column, Table
+from data_platform.schema.rules.remedies import alter, alter_column, validate
 from data_platform.schema.rules.rule import Hit, Subject, on_column, on_table, rule, words
-from data_platform.sql.text import NotSql, expression_tree
+from data_platform.sql.naming import default_name
+from data_platform.sql.text import NotSql, expression_tree, identifier, identifiers, qualified_name
 
 _NORMALISED = "Schema properly normalized (or intentionally denormalized)"
 _WIDE = 60
+_SHOWN = 5
+_PAST = words(
+    "archive archived audit backup event events history import log logs staging tmp version versions"
+)
+"""Words of tables that keep what was, whatever became of the rows that they name."""
 _NUMBERED = re.compile(r"(?P<base>[^\W\d].*?[^\W\d_])_?(?P<number>[1-9][0-9]?)\Z")
 _ADDRESS = ("line", "address", "street")
 _IDS = frozenset({"uuid", "int2", "int4", "int8"})
@@ -36,7 +44,10 @@ def repeated_columns(subject: Subject) -> Iterator[Hit]:
             if not base.endswith(_ADDRESS):
                 message = f"{', '.join(f'`{name}`' for name in names)} repeat one thing"
                 fix = f"a table with a row for each {base}, or an array if it is never searched"
-                yield on_column(table, names[0], message, fix)
+                hit = on_column(table, names[0], message, fix)
+                # Two of a kind in a database that is there are often two things.
+                pair = subject.is_database and len(names) == 2
+                yield replace(hit, severity="info") if pair else hit
 
 
 def _numbered(table: Table) -> Iterator[tuple[str, list[str]]]:
@@ -89,7 +100,8 @@ def polymorphic_association(subject: Subject) -> Iterator[Hit]:
         if kind is not None:
             message = f"`{kind}` and `{column.name}` refer to rows of several tables, and nothing checks them"
             fix = 'one nullable foreign key a table, with check: "num_nonnulls(…) = 1"'
-            hit = on_column(table, column.name, message, fix)
+            remedy = "one nullable foreign key a table, with CHECK (num_nonnulls(…) = 1)"
+            hit = on_column(table, column.name, message, fix, remedy)
             # A comment is where the author says that it is meant.
             yield replace(hit, severity="info") if column.comment else hit
 
@@ -110,7 +122,6 @@ def _kind_beside(subject: Subject, table: Table, column: Column) -> str | None:
     "Foreign keys with appropriate ON DELETE",
 )
 def id_without_foreign_key(subject: Subject) -> Iterator[Hit]:
-    names = {table.name.name for table in subject.tables}
     for table, column in subject.columns:
         base = column.name.removesuffix("_id")
         if (
@@ -119,15 +130,44 @@ def id_without_foreign_key(subject: Subject) -> Iterator[Hit]:
             or _is_explained(subject, table, column)
         ):
             continue
-        target = next(
-            (name for name in (base, f"{base}s", f"{base}es", f"{base[:-1]}ies") if name in names), None
-        )
-        if target is not None or base.partition("_")[0] not in _ELSEWHERE:
-            message = f"`{column.name}` refers to nothing" + (
-                f"; `{target}` is in this model" if target else ""
-            )
-            fix = f"references: {{table: {target or '…'}, on_delete: …}}, or a `comment:` that says whose id"
-            yield on_column(table, column.name, message, fix)
+        target = _named(subject, table, base)
+        if subject.is_database:
+            if target is not None and _can_refer(subject, table, column, target):
+                message = f"`{column.name}` refers to nothing; there is a table `{target.name}`"
+                yield on_column(table, column.name, message, _reference(table, column, target))
+        elif target is not None or base.partition("_")[0] not in _ELSEWHERE:
+            known = f"; `{target.name.name}` is in this model" if target else ""
+            named = target.name.name if target else "…"
+            fix = f"references: {{table: {named}, on_delete: …}}, or a `comment:` that says whose id"
+            yield on_column(table, column.name, f"`{column.name}` refers to nothing{known}", fix)
+
+
+def _named(subject: Subject, table: Table, base: str) -> Table | None:
+    """The table whose rows `base` seems to name, one of the same schema first."""
+    for name in (base, f"{base}s", f"{base}es", f"{base[:-1]}ies"):
+        found = subject.by_own_name.get(name, ())
+        if found:
+            return next((other for other in found if other.name.schema == table.name.schema), found[0])
+    return None
+
+
+def _can_refer(subject: Subject, table: Table, column: Column, target: Table) -> bool:
+    """Whether a foreign key could be made, and would be wanted: records of the past outlive what they name."""
+    key = target.primary_key.columns if target.primary_key else ()
+    past = not _PAST.isdisjoint(table.name.name.lower().split("_"))
+    same_type = len(key) == 1 and subject.type_name(target.column(key[0])) == subject.type_name(column)
+    return same_type and not past and not target.partition_of and table.of_type is None
+
+
+def _reference(table: Table, column: Column, target: Table) -> str:
+    """The foreign key, checked for new rows at once and for old ones while others work."""
+    name = default_name(table.name.name, column.name, "fkey")
+    key = target.primary_key.columns if target.primary_key else ()
+    refers = f"FOREIGN KEY ({identifier(column.name)}) REFERENCES {qualified_name(target.name)}"
+    added = f"ADD CONSTRAINT {identifier(name)} {refers} ({identifiers(key)})"
+    if table.partition_by:
+        return alter(table, added)
+    return f"{alter(table, f'{added} NOT VALID')} {validate(table, name)}"
 
 
 def _is_explained(subject: Subject, table: Table, column: Column) -> bool:
@@ -155,7 +195,10 @@ def table_without_timestamps(subject: Subject) -> Iterator[Hit]:
         timed = any(subject.type_of(column).name in ("timestamp", "timestamptz") for column in table.columns)
         if not timed and not subject.is_small(table):
             message = f"`{table.name}` has no created_at, as {len(dated)} other tables have"
-            yield on_table(table, message, "conventions: {timestamps: true}")
+            # Old rows stay without: now() would be wrong of them.
+            added = alter(table, "ADD COLUMN created_at timestamptz")
+            remedy = f"{added} {alter_column(table, 'created_at', 'SET DEFAULT now()')}"
+            yield on_table(table, message, "conventions: {timestamps: true}", remedy=remedy)
 
 
 def _is_part(table: Table) -> bool:
@@ -170,11 +213,27 @@ def _is_part(table: Table) -> bool:
     "A time of change that each writer must remember to set is soon wrong.",
 )
 def updated_at_without_trigger(subject: Subject) -> Iterator[Hit]:
-    for table in subject.tables:
-        kept = any("update" in trigger.events for trigger in table.triggers)
-        if not kept and any(column.name == "updated_at" for column in table.columns):
+    timed = [table for table in subject.tables if any(c.name == "updated_at" for c in table.columns)]
+    kept = [table for table in timed if any("update" in trigger.events for trigger in table.triggers)]
+    if subject.is_database and not kept:
+        return  # its applications set it
+    for table in timed:
+        if table not in kept:
             message = "nothing sets `updated_at` when a row changes"
-            yield on_column(table, "updated_at", message, "conventions: {timestamps: true}")
+            yield on_column(
+                table, "updated_at", message, "conventions: {timestamps: true}", _like(table, kept)
+            )
+
+
+def _like(table: Table, kept: Sequence[Table]) -> str | None:
+    """The trigger that most of the others have, for this table."""
+    rows = (t for other in kept for t in other.triggers if t.level == "row" and t.timing == "before")
+    functions = Counter(t.function for t in rows if "update" in t.events and not t.arguments)
+    if not functions:
+        return None
+    function = qualified_name(functions.most_common(1)[0][0])
+    on = f"BEFORE UPDATE ON {qualified_name(table.name)} FOR EACH ROW"
+    return f"CREATE TRIGGER set_updated_at {on} EXECUTE FUNCTION {function}();"
 
 
 @rule(
@@ -185,6 +244,9 @@ def updated_at_without_trigger(subject: Subject) -> Iterator[Hit]:
 def name_needs_quotes(subject: Subject) -> Iterator[Hit]:
     fix = "a name in snake_case that is no keyword"
     for table in subject.tables:
+        if subject.is_database:
+            yield from _quoted_in(table)
+            continue
         if _needs_quotes(table.name.name):
             yield on_table(table, f"the name must be written {_in_quotes(table.name.name)}", fix)
         for column in table.columns:
@@ -192,6 +254,19 @@ def name_needs_quotes(subject: Subject) -> Iterator[Hit]:
                 yield on_column(
                     table, column.name, f"the name must be written {_in_quotes(column.name)}", fix
                 )
+
+
+def _quoted_in(table: Table) -> Iterator[Hit]:
+    """One hit for all the names of a table: whoever has one such name has many."""
+    columns = [c.name for c in table.columns if not c.inherited and _needs_quotes(c.name)]
+    is_own = _needs_quotes(table.name.name)
+    names = [_in_quotes(name) for name in [*([table.name.name] if is_own else []), *columns]]
+    if names:
+        more = f" and {len(names) - _SHOWN} more names here" if len(names) > _SHOWN else ""
+        message = f"must be written with quotes: {', '.join(names[:_SHOWN])}{more}"
+        yield on_table(
+            table, message, "names in snake_case that are no keywords, in the next table that is made"
+        )
 
 
 def _needs_quotes(name: str) -> bool:

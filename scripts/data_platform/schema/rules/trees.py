@@ -54,11 +54,28 @@ def is_exists(message: Any) -> bool:
 
 def plain(node: Any) -> str:
     """An expression as PostgreSQL prints it, its columns without their tables."""
+    copy = type(node)()
+    copy.CopyFrom(node)
+    for reference in postgast.find_nodes(copy, pb.ColumnRef):
+        del reference.fields[:-1]
+    return printed(copy)
+
+
+def printed(node: Any) -> str:
+    """An expression as PostgreSQL prints it."""
     tree = postgast.parse("SELECT 1")
     tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
-    for reference in postgast.find_nodes(tree, pb.ColumnRef):
-        del reference.fields[:-1]
     return str(postgast.deparse(tree).removeprefix("SELECT "))
+
+
+def nodes(message: Any) -> Iterator[Any]:
+    """Every `Node` in a tree, nested statements too."""
+    waiting = [message]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, pb.Node):
+            yield found
+        waiting += list(_children(found))
 
 
 def conjuncts(node: Any) -> Iterator[Any]:

@@ -53,7 +53,7 @@ class _Search:
 
 
 def _keys(subject: Subject) -> Iterator[_Key]:
-    for table in subject.tables:
+    for table in () if subject.is_database else subject.tables:  # what is there could be made
         for index in table.indexes:
             for element in index.elements if index.method in ("hnsw", "ivfflat") else ():
                 yield _Key(table, index, element, _type(subject, table, element))
@@ -72,7 +72,7 @@ def _type(subject: Subject, table: Table, element: IndexElement) -> types.TypeRe
 
 def _searches(subject: Subject) -> Iterator[_Search]:
     for query in subject.queries:
-        for use in query.uses:
+        for use in (use for use in query.uses if use.table.holds_rows):
             for item in use.order[:1]:
                 if item.column and item.distance and _is_vector(subject, use.table, item.column):
                     yield _Search(query, use, item.column, item.distance)
@@ -260,6 +260,8 @@ def ivfflat_before_data(subject: Subject) -> Iterator[Hit]:
     _RECOMMENDED,
 )
 def vector_without_search(subject: Subject) -> Iterator[Hit]:
+    if subject.is_database:
+        return  # its queries are not known
     searched = {(search.use.table.name, search.column) for search in _searches(subject)}
     keys = list(_keys(subject))
     for table, column in subject.columns:

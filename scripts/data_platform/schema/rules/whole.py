@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from data_platform.report.finding import Severity
 from data_platform.schema.rules.indexes import unexplained
 from data_platform.schema.rules.rule import Hit, Subject, rule
+from data_platform.sql.text import qualified_name
 
 _LAST_RELEASE = {13: "2025-11-13", 14: "2026-11-12"}
 """https://www.postgresql.org/support/versioning/"""
@@ -20,7 +21,7 @@ _SHOWN = 5
     "Indexes on frequently queried columns",
 )
 def no_access_patterns(subject: Subject) -> Iterator[Hit]:
-    if not subject.queries:
+    if not subject.queries and not subject.is_database:
         count = sum(1 for _ in unexplained(subject))
         rest = f", so the reason of {count} index{'es' if count > 1 else ''} is unknown" if count else ""
         fix = "access_patterns: the queries that matter, each with its frequency"
@@ -35,7 +36,8 @@ def tables_without_comment(subject: Subject) -> Iterator[Hit]:
     if bare:
         shown = ", ".join(str(name) for name in bare[:_SHOWN]) + (", …" if len(bare) > _SHOWN else "")
         message = f"{len(bare)} of {len(subject.tables)} tables have no comment: {shown}"
-        yield Hit(message=message, fix="comment: what one row is", path=("tables",))
+        remedy = f"COMMENT ON TABLE {qualified_name(bare[0])} IS 'what one row is';"
+        yield Hit(message=message, fix="comment: what one row is", remedy=remedy, path=("tables",))
 
 
 @rule("server-version-ends", "warning", "After its last release a version gets no security fixes.")
@@ -44,4 +46,5 @@ def server_version_ends(subject: Subject) -> Iterator[Hit]:
     if version in _LAST_RELEASE:
         message = f"PostgreSQL {version} has its last release on {_LAST_RELEASE[version]}"
         milder: Severity | None = "info" if version > min(_LAST_RELEASE) else None
-        yield Hit(message=message, fix="server_version: 18", path=("server_version",), severity=milder)
+        fix, remedy = "server_version: 18", "an upgrade to PostgreSQL 18"
+        yield Hit(message=message, fix=fix, remedy=remedy, path=("server_version",), severity=milder)

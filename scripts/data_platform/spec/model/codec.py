@@ -1,7 +1,7 @@
 """Objects of a database from and to the plain data of a spec, by the fields of their dataclasses.
 
-A key is a field's name; a field at its default is left out; a nested object is a mapping; objects with a name of their own
-stand under it. What a text must be is in the field's annotation. The JSON Schema has agreed to the shape before.
+A key is a field's name; a field at its default is left out; a nested object is a mapping; objects with a name of their
+own stand under it. What a text must be is in the field's annotation. The JSON Schema has agreed to the shape before.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import dataclasses
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Annotated, Any, Protocol, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from data_platform.model.database import (
     Attribute,
@@ -51,6 +51,9 @@ from data_platform.spec.model.elements import read_element, read_options, write_
 from data_platform.spec.model.scalars import natural
 from data_platform.spec.naming import dotted_text, name_text, parse_parts
 from data_platform.sql.text import NotSql
+
+Class: TypeAlias = Any
+"""A dataclass of model.database; mypy does not take `type[Any]` for the key of a cache."""
 
 
 @dataclass(frozen=True)
@@ -206,7 +209,7 @@ class Element:
 class Object:
     """An object without a name of its own, or whose name stands elsewhere."""
 
-    cls: type[Any]
+    cls: Class
 
     def read(self, reading: Reading, value: Any, path: Path_) -> Any:
         return self.cls(**self.fields(reading, value, path))
@@ -253,7 +256,7 @@ class Object:
 class ByName:
     """Objects under their names, sorted."""
 
-    cls: type[Any]
+    cls: Class
 
     def read(self, reading: Reading, value: Any, path: Path_) -> Any:
         made = []
@@ -349,8 +352,8 @@ SINCE: Mapping[tuple[type[Any], str], tuple[int, str]] = {
 """Fields and the major version that brought what they say."""
 
 
-@lru_cache(maxsize=None)
-def parts(cls: type[Any]) -> tuple[Part, ...]:
+@cache
+def parts(cls: Class) -> tuple[Part, ...]:
     """The fields of a class, in order, each with its codec."""
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
@@ -365,7 +368,7 @@ def parts(cls: type[Any]) -> tuple[Part, ...]:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def codec(hint: Any) -> Codec:
     """The codec for an annotation of model.database."""
     origin, arguments = get_origin(hint), get_args(hint)
@@ -398,7 +401,7 @@ def _tuple_codec(arguments: tuple[Any, ...]) -> Codec:
     return ByName(inner) if inner in NAMED_BY_KEY else Many(codec(inner))
 
 
-@lru_cache(maxsize=None)
-def key_codec(cls: type[Any]) -> Codec:
+@cache
+def key_codec(cls: Class) -> Codec:
     """How the name of an object of that class is written as its key."""
     return codec(get_type_hints(cls, include_extras=True)["name"])

@@ -106,7 +106,9 @@ def _column(context: Context, name: str, value: Any, path: Path_, above: Mapping
     if fields.get("inherited") and "type" not in fields:
         if name in above:
             return replace(above[name], **fields)
-        context.error(path, "spec-conflict", f"no table under `inherits:` has a column `{name}`", "type:")
+        message = f"no table under `inherits:` has a column `{name}`"
+        context.error(path, "spec-conflict", message, "give it a `type:`, without `inherited:`")
+        fields["type"] = "text"
     # Without a type it is filled in from the referenced column, or reported, once all tables are known.
     return Column(name=name, **{"type": "", **fields})
 

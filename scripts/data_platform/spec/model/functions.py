@@ -50,7 +50,9 @@ def _read(context: Context, key: str, spec: Mapping[str, Any], path: Path_) -> F
         returns = None if spec.get("procedure") else spec.get("returns")
         texts.signature(spec.get("arguments", ""), returns, spec.get("procedure", False))
     except NotSql as problem:
-        context.error(path, "spec-sql", f"{problem}", "arguments: as between the parentheses of CREATE FUNCTION")
+        context.error(
+            path, "spec-sql", f"{problem}", "arguments: as between the parentheses of CREATE FUNCTION"
+        )
         return None
     given = [part for part in _BODIES if part in spec]
     if len(given) != 1:

@@ -25,7 +25,13 @@ PRIVILEGES: Mapping[str, tuple[str, ...]] = {
 """What ALL means for each kind of object; MAINTAIN on tables came with PostgreSQL 17."""
 
 _OF_COLUMNS = ("INSERT", "REFERENCES", "SELECT", "UPDATE")
-_PLURALS = {"tables": "table", "sequences": "sequence", "functions": "function", "types": "type", "schemas": "schema"}
+_PLURALS = {
+    "tables": "table",
+    "sequences": "sequence",
+    "functions": "function",
+    "types": "type",
+    "schemas": "schema",
+}
 _LARGE_OBJECTS = ("SELECT", "UPDATE")
 _KINDS: tuple[str, ...] = get_args(get_type_hints(Grant)["kind"])
 _DEFAULT_KINDS: tuple[str, ...] = get_args(get_type_hints(DefaultPrivilege)["kind"])
@@ -34,7 +40,9 @@ _DEFAULT_KINDS: tuple[str, ...] = get_args(get_type_hints(DefaultPrivilege)["kin
 def read_grant(context: Context, spec: Mapping[str, Any], path: Path_) -> Grant | None:
     """One entry of `grants:`."""
     words = spec["on"].strip()
-    kind = next((kind for kind in sorted(_KINDS, key=len, reverse=True) if words.startswith(f"{kind} ")), None)
+    kind = next(
+        (kind for kind in sorted(_KINDS, key=len, reverse=True) if words.startswith(f"{kind} ")), None
+    )
     if kind is None:
         fix = f"one of {', '.join(_KINDS)}, and a name"
         context.error((*path, "on"), "spec-grant", f"`{words}` does not begin with a kind of object", fix)

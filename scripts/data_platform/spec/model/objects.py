@@ -136,7 +136,9 @@ def check_trigger(context: Context, trigger: Trigger, path: Path_) -> None:
     """What PostgreSQL's grammar does not say about a trigger."""
     context.known_function(trigger.function, (*path, "function"))
     if trigger.update_of and "update" not in trigger.events:
-        context.error((*path, "update_of"), "spec-conflict", "`update_of` without the event update", "remove it")
+        context.error(
+            (*path, "update_of"), "spec-conflict", "`update_of` without the event update", "remove it"
+        )
     if "truncate" in trigger.events and trigger.level == "row":
         message = "TRUNCATE has no rows to call a row trigger for"
         context.error((*path, "events"), "spec-conflict", message, "level: statement")

@@ -79,18 +79,17 @@ def _scope(
         if relation.schema in ("pg_catalog", "information_schema"):
             continue
         schemas = [relation.schema] if relation.schema else [context.default_schema, "public"]
-        found = [
-            tables[Name(schema, relation.name)] for schema in schemas if Name(schema, relation.name) in tables
-        ]
+        names = [Name(schema, relation.name) for schema in schemas]
+        found = [tables[name] for name in names if name in tables]
         if found:
             yield relation.alias, found[0]
-        else:
+        elif not any(name in context.views for name in names):
             shown = f"{relation.schema}.{relation.name}" if relation.schema else relation.name
             context.error(
                 path,
                 "spec-unknown-table",
                 f"no table `{shown}` in this model",
-                near(relation.name, _names(tables)) or "add it under `tables:`",
+                near(relation.name, [*_names(tables), *_names(context.views)]) or "add it under `tables:`",
             )
 
 

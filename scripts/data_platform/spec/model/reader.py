@@ -88,13 +88,9 @@ def _read(document: Document) -> Design:
     )
 
 
-def _scopes(
-    context: Context, data: Mapping[str, Any], found: Mapping[Name, Place]
-) -> dict[Name, TableScope]:
+def _scopes(context: Context, data: Mapping[str, Any], found: Mapping[Name, Place]) -> dict[Name, TableScope]:
     rules = Conventions().override(data.get("conventions", {}))
-    scopes = {
-        name: TableScope(context, name, place, _rules(rules, place)) for name, place in found.items()
-    }
+    scopes = {name: TableScope(context, name, place, _rules(rules, place)) for name, place in found.items()}
     for scope in scopes.values():
         scope.claim_given_names()
     for key, spec in data.get("materialized_views", {}).items():
@@ -147,9 +143,7 @@ def _extensions(data: Mapping[str, Any]) -> list[Extension]:
     ]
 
 
-def _functions(
-    context: Context, tables: Mapping[Name, Table], objects: Objects
-) -> tuple[Function, ...]:
+def _functions(context: Context, tables: Mapping[Name, Table], objects: Objects) -> tuple[Function, ...]:
     """The author's, and that of the house rules where a trigger calls it."""
     own = updated_at_function(context.default_schema)
     called = {trigger.function for table in tables.values() for trigger in table.triggers}

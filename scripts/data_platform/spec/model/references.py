@@ -182,8 +182,8 @@ def _with_inherited_types(
     sources: dict[tuple[Name, str], tuple[Name, str]] = {}
     for name, references in resolved.items():
         for _, key in references:
-            for column, target in zip(key.columns, key.target_columns, strict=True):
-                sources.setdefault((name, column), (key.target, target))
+            for own, target in zip(key.columns, key.target_columns, strict=True):
+                sources.setdefault((name, own), (key.target, target))
     for name, table in tables.items():
         for parent in scopes[name].place.parents:
             for column in table.columns:

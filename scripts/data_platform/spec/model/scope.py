@@ -8,7 +8,7 @@ from typing import Any
 
 from data_platform.model.database import Column, Name
 from data_platform.spec.document import Path_
-from data_platform.spec.model.codec import Object, Reading, parts
+from data_platform.spec.model.codec import Class, Object, Reading, parts
 from data_platform.spec.model.columns import Conventions
 from data_platform.spec.model.context import Context
 from data_platform.spec.model.family import Place
@@ -68,11 +68,17 @@ class TableScope:
         """One expression over the table's columns."""
         return self.context.expression(value, path, self.column_names)
 
-    def fields(self, cls: type[Any], spec: Any, path: Path_) -> dict[str, Any]:
+    def fields(self, cls: Class, spec: Any, path: Path_) -> dict[str, Any]:
         """The fields of `cls` that `spec` gives, but for those that need more than their annotation."""
         if not isinstance(spec, dict):
             return {}
-        plain = {part.name for part in parts(cls)} - {"name", "columns", "target", "target_columns", "elements"}
+        plain = {part.name for part in parts(cls)} - {
+            "name",
+            "columns",
+            "target",
+            "target_columns",
+            "elements",
+        }
         given = {key: value for key, value in spec.items() if key in plain}
         return Object(cls).fields(Reading(self.context, self.column_names), given, path)
 

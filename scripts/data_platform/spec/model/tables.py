@@ -56,8 +56,15 @@ def read_table(scope: TableScope, tables: Mapping[Name, Table], types: Mapping[N
     """The table without its foreign keys; `tables` are those read before, its parents among them."""
     context = scope.context
     scope.columns = _columns(scope, tables, types)
-    if not scope.columns and scope.spec.get("columns") != {} and not scope.place.parents:
-        message, fix = f"the table `{scope.name}` has no columns", "add `columns:`, or `columns: {}` if it is meant"
+    if (
+        not scope.columns
+        and scope.spec.get("columns") != {}
+        and not (scope.place.parents or "of_type" in scope.spec)
+    ):
+        message, fix = (
+            f"the table `{scope.name}` has no columns",
+            "add `columns:`, or `columns: {}` if it is meant",
+        )
         context.error(scope.path, "spec-empty", message, fix)
     _check_generated(scope)
     key = constraints.primary_key(scope)
@@ -150,7 +157,9 @@ def _partition_by(scope: TableScope) -> Partitioning | None:
         scope.context.error(path, "spec-conflict", "expected one of `range`, `list` and `hash`", "keep one")
     (strategy, items), *_ = spec.items()
     reading = Reading(scope.context, scope.column_names)
-    return Partitioning(strategy=strategy, key=Many(codec(IndexElement)).read(reading, items, (*path, strategy)))
+    return Partitioning(
+        strategy=strategy, key=Many(codec(IndexElement)).read(reading, items, (*path, strategy))
+    )
 
 
 def _check_generated(scope: TableScope) -> None:

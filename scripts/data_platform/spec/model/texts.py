@@ -79,7 +79,7 @@ def bound(text: str) -> str:
     text = text.strip()
     if text.upper() == "DEFAULT":
         return "DEFAULT"
-    if not text.upper().startswith("FOR"):
+    if not text.upper().startswith(("FOR", "DEFAULT")):
         text = f"FOR VALUES {text}"
     statements = parse(f"CREATE TABLE a PARTITION OF b {text}").stmts
     made = statements[0].stmt.create_stmt

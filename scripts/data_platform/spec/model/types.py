@@ -96,7 +96,9 @@ def _refuse_foreign_keys(context: Context, kind: str, spec: Mapping[str, Any], p
     others += [("collation", "domains and ranges")] if kind in ("enum", "composite") else []
     for key, where in others:
         if key in spec:
-            context.error((*path, key), "spec-unknown-key", f"`{key}` is for {where} only", f"remove `{key}:`")
+            context.error(
+                (*path, key), "spec-unknown-key", f"`{key}` is for {where} only", f"remove `{key}:`"
+            )
 
 
 def _check_labels(context: Context, labels: list[str], path: Path_) -> None:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from data_platform.model.database import Composite, Database, Domain, Enum, Extension, MaterializedView, Range, Type
+from data_platform.model.database import (
+    Composite,
+    Database,
+    Domain,
+    Enum,
+    Extension,
+    MaterializedView,
+    Range,
+    Type,
+)
 from data_platform.model.design import AccessPattern, Design, Parameter
 from data_platform.spec.emit import Block, emit
 from data_platform.spec.model import functions, grants
@@ -14,7 +23,7 @@ from data_platform.spec.model.indexes import write_index
 from data_platform.spec.model.objects import SECTIONS, schemas_of
 from data_platform.spec.model.reader import DEFAULT_SERVER_VERSION
 from data_platform.spec.model.write_tables import write_tables
-from data_platform.spec.naming import dotted_text, name_text
+from data_platform.spec.naming import name_text
 from data_platform.sql import types as sql_types
 from data_platform.sql.text import tokens_of
 
@@ -62,9 +71,13 @@ def _objects(design: Design, database: Database, schema: str) -> Iterator[tuple[
     yield "functions", functions.write(database.functions, schema)
     yield "tables", write_tables(design)
     yield section("views")
-    yield "materialized_views", {
-        name_text(view.name, schema): _materialized_view(view, schema) for view in database.materialized_views
-    }
+    yield (
+        "materialized_views",
+        {
+            name_text(view.name, schema): _materialized_view(view, schema)
+            for view in database.materialized_views
+        },
+    )
     yield section("servers")
     yield section("event_triggers")
     yield section("publications")
@@ -128,7 +141,9 @@ def _pattern(pattern: AccessPattern, schema: str) -> dict[str, Any]:
     names = [parameter.name for parameter in pattern.parameters]
     spec: dict[str, Any] = {"sql": _name_parameters(pattern.sql, names)}
     if pattern.parameters:
-        spec["parameters"] = {parameter.name: _parameter(parameter, schema) for parameter in pattern.parameters}
+        spec["parameters"] = {
+            parameter.name: _parameter(parameter, schema) for parameter in pattern.parameters
+        }
     if pattern.per_second is not None:
         spec["frequency"] = _frequency(pattern.per_second)
     for key in ("expected_rows", "latency_ms"):

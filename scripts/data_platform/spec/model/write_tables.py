@@ -23,8 +23,8 @@ from data_platform.spec.model.elements import write_element
 from data_platform.spec.model.family import merged_columns, of_parents, of_partition
 from data_platform.spec.model.indexes import write_index
 from data_platform.spec.model.references import served
-from data_platform.spec.model.tables import PLAIN_FIELDS
 from data_platform.spec.model.scalars import natural
+from data_platform.spec.model.tables import PLAIN_FIELDS
 from data_platform.spec.naming import name_text, shorten
 
 _PARTS: Mapping[str, Part] = {part.name: part for part in parts(Table)}
@@ -219,7 +219,9 @@ class _AtColumn:
         if table.partition_of is not None:
             return  # so that its columns may be left out
         key = table.primary_key
-        if key is not None and self._is_plain(PrimaryKey(name=_invented(table, "pkey"), columns=key.columns), key):
+        if key is not None and self._is_plain(
+            PrimaryKey(name=_invented(table, "pkey"), columns=key.columns), key
+        ):
             self._take(key.columns[0], "primary_key", True, key)
         for unique in () if writer._is_soft_deleted(table) else table.uniques:
             plain = Unique(name=_invented(table, *unique.columns, "key"), columns=unique.columns)
@@ -227,7 +229,9 @@ class _AtColumn:
                 self._take(unique.columns[0], "unique", True, unique)
         self._take_checks()
         for reference in table.foreign_keys:
-            if len(reference.columns) == 1 and not (reference.set_columns or reference.match_full or reference.period):
+            if len(reference.columns) == 1 and not (
+                reference.set_columns or reference.match_full or reference.period
+            ):
                 self._take(reference.columns[0], "references", self._reference(reference), reference)
 
     @property
@@ -238,7 +242,9 @@ class _AtColumn:
     def _is_plain(self, plain: PrimaryKey | Unique, key: PrimaryKey | Unique) -> bool:
         return len(key.columns) == 1 and plain == key
 
-    def _take(self, column: str, name: str, value: Any, part: PrimaryKey | Unique | Check | ForeignKey) -> None:
+    def _take(
+        self, column: str, name: str, value: Any, part: PrimaryKey | Unique | Check | ForeignKey
+    ) -> None:
         at = self.keys.setdefault(column, {})
         if name not in at:
             at[name] = value
