@@ -20,6 +20,8 @@ from data_platform.postgres.server import Server
 from data_platform.schema.places import places
 from data_platform.schema.render import script
 
+Source = Design | str | tuple[Script, ...]
+"""A model, the address of a live server, or SQL."""
 Progress = Callable[[str, float], None]
 LIVE = ("postgresql://", "postgres://", "env:", "service:")
 MODELS = (".yaml", ".yml")
@@ -99,6 +101,13 @@ def _as_said(role: Role, loaded: Loaded) -> Role:
 def of_design(server: Server, design: Design, step: Progress) -> Taken:
     """What the model's DDL makes."""
     return of_scripts(server, [Script(f"the DDL of {design.file}", script(design, ""))], step)
+
+
+def of_any(server: Server, source: Source, step: Progress) -> Database:
+    """The database that a source names."""
+    if isinstance(source, Design):
+        return of_design(server, source, step).database
+    return of_live(source).database if isinstance(source, str) else of_scripts(server, source, step).database
 
 
 def of_live(dsn: str) -> Taken:

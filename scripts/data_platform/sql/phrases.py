@@ -15,6 +15,7 @@ import postgast
 from postgast import pg_query_pb2 as pb
 
 from data_platform.sql.text import (
+    SPACE,
     NotSql,
     Sql,
     TooDeep,
@@ -39,7 +40,7 @@ def anything_or_deep(text: str) -> Sql:
     try:
         return expression(text)
     except TooDeep:  # raised after the brackets were counted, so it cannot leave those of the caller
-        return Sql(shown(text).strip())
+        return Sql(shown(text).strip(SPACE))
 
 
 @lru_cache(maxsize=65536)
@@ -48,7 +49,7 @@ def default(text: str) -> Sql:
     try:
         return default_clause(text)
     except TooDeep:
-        return Sql(f"({shown(text).strip()})")
+        return Sql(f"({shown(text).strip(SPACE)})")
 
 
 @lru_cache(maxsize=65536)
@@ -58,10 +59,10 @@ def condition(text: str) -> Sql:
     try:
         tree = expression_tree(text)
     except TooDeep:
-        return Sql(text.strip())
+        return Sql(text.strip(SPACE))
     if next(postgast.find_nodes(tree, pb.ParamRef), None) is not None:
         raise NotSql("a parameter is not allowed here")
-    return Sql(text.strip())
+    return Sql(text.strip(SPACE))
 
 
 @lru_cache(maxsize=4096)
@@ -98,7 +99,7 @@ def script(text: str) -> Sql:
         count = len(postgast.split(text))
     if not count:
         raise NotSql("expected one statement or more")
-    return Sql(text.strip()) if words[-1] == ";" else Sql(f"{closed(text)};")
+    return Sql(text.strip(SPACE)) if words[-1] == ";" else Sql(f"{closed(text)};")
 
 
 def _reads_on(copy: pb.CopyStmt) -> bool:
@@ -120,7 +121,7 @@ def closed(text: str) -> Sql:
     """`text` so that what follows it on its line is not in a comment of it."""
     raw, tokens = tokens_of(text)
     in_comment = bool(tokens) and raw[tokens[-1].start :].startswith(b"--")
-    return Sql(text.strip() + ("\n" if in_comment else ""))
+    return Sql(text.strip(SPACE) + ("\n" if in_comment else ""))
 
 
 def collation(text: str) -> Sql:
@@ -192,7 +193,7 @@ def granted(kind: str, text: str) -> Sql:
         or len(list(words_of(text))) != len(tokens_of(text)[1])
     ):
         raise NotSql("expected one object")
-    return Sql(text.strip())
+    return Sql(text.strip(SPACE))
 
 
 def role(name: str) -> Sql:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import postgast
 
 from data_platform.sql.phrases import closed, words_of
-from data_platform.sql.text import NotSql, Sql, TooDeep, identifier, literal, parse, tokens_of
+from data_platform.sql.text import SPACE, NotSql, Sql, TooDeep, identifier, literal, parse, tokens_of
 
 _OPENING = ("(", "[")
 _CLOSING = (")", "]")
@@ -17,7 +17,7 @@ _CLOSING = (")", "]")
 @lru_cache(maxsize=4096)
 def arguments(text: str) -> Sql:
     """What stands between the parentheses of CREATE FUNCTION."""
-    if not text.strip():
+    if not text.strip(SPACE):
         return Sql("")
     closed_text = closed(text)
     _one_function(f"CREATE PROCEDURE f({closed_text}) LANGUAGE sql")
@@ -41,7 +41,7 @@ def _without_defaults(text: str) -> Iterator[str]:
             continue
         depth += (word in _OPENING) - (word in _CLOSING)
         if depth == 0 and word == ",":
-            yield "".join(kept).strip()
+            yield "".join(kept).strip(SPACE)
             kept, skipping = [], False
         elif depth == 0 and (word == "=" or word.upper() == "DEFAULT"):
             skipping = True
@@ -49,7 +49,7 @@ def _without_defaults(text: str) -> Iterator[str]:
             kept.append((" " if token.start > end else "") + word)
         end = token.end
     if kept:
-        yield "".join(kept).strip()
+        yield "".join(kept).strip(SPACE)
 
 
 @lru_cache(maxsize=4096)
@@ -92,8 +92,8 @@ def body_as_text(text: str) -> str:
     raw, tokens = tokens_of(text)
     first = raw[tokens[0].start : tokens[0].end].lower()
     if first == b"return":
-        return "SELECT" + raw[tokens[0].end :].decode().rstrip()
-    return raw[tokens[1].end : tokens[-1].start].decode().strip()
+        return "SELECT" + raw[tokens[0].end :].decode().rstrip(SPACE)
+    return raw[tokens[1].end : tokens[-1].start].decode().strip(SPACE)
 
 
 _LISTS = frozenset(
@@ -125,7 +125,7 @@ def _listed(value: str) -> list[str]:
             names.append("")
         else:
             names[-1] += character
-    return [_unquoted(name.strip()) for name in names]
+    return [_unquoted(name.strip(SPACE)) for name in names]
 
 
 def _unquoted(name: str) -> str:

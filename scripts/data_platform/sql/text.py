@@ -26,7 +26,7 @@ _BARE = (postgast.pg_query_pb2.NO_KEYWORD, postgast.pg_query_pb2.UNRESERVED_KEYW
 _WORDS = re.compile(r"[A-Za-z]+( [A-Za-z]+)*\Z")
 _NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 _OPENING = {"(": ")", "[": "]"}
-_SPACE = " \t\n\r\f\v"
+SPACE = " \t\n\r\f\v"
 """What the server's lexer skips; to it a no-break space is a letter."""
 
 _CONTROLS = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
@@ -197,7 +197,7 @@ def type_name(text: str) -> Sql:
         modifier.HasField("a_const") or modifier.HasField("column_ref") for modifier in cast.type_name.typmods
     ):
         raise NotSql("the modifiers of a type are constants")
-    return Sql(text.strip(_SPACE))
+    return Sql(text.strip(SPACE))
 
 
 @lru_cache(maxsize=65536)
@@ -211,7 +211,7 @@ def expression(text: str) -> Sql:
     for kind, what in _NOT_ALONE.items():
         if next(postgast.find_nodes(target, kind), None) is not None:
             raise NotSql(f"{what} is not allowed here")
-    return Sql(text.strip(_SPACE))
+    return Sql(text.strip(SPACE))
 
 
 _NOT_ALONE = {
@@ -262,12 +262,12 @@ def operator(text: str) -> Sql:
     ]
     if not whole or sides != [["a"], ["b"]]:
         raise NotSql("not an operator")
-    return Sql(text.strip(_SPACE))
+    return Sql(text.strip(SPACE))
 
 
 def _visible(text: str) -> str:
     """`text` if a reader sees all that is in it; what the callers strip at its ends does not count."""
-    found = _HIDDEN.search(text.rstrip(_SPACE), len(text) - len(text.lstrip(_SPACE)))
+    found = _HIDDEN.search(text.rstrip(SPACE), len(text) - len(text.lstrip(SPACE)))
     if found is not None and found[0] != "\0":
         name = f"U+{ord(found[0]):04X}"
         raise NotSql(

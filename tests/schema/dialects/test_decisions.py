@@ -224,6 +224,12 @@ def test_spark_has_no_keys() -> None:
         assert said(made, f"public.t.{name}") == {("error", "dialect-unsupported")}
 
 
+def test_spark_does_not_enforce_not_null() -> None:
+    made = render(plain(), "spark", "dpe")
+    assert ("error", "dialect-unsupported") in said(made, "public.t.id")
+    assert said(made, "public.t.v") == set()
+
+
 def serial(default: str) -> Design:
     name, owner = Name("public", "x"), (Name("public", "x"), "id")
     column = model.Column(name="id", type="integer", default=default)

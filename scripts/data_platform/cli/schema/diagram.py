@@ -16,7 +16,9 @@ def _declare(parser: ArgumentParser) -> None:
     declare_model(parser)
     with_output(parser)
     parser.add_argument(
-        "--html", metavar="FILE", help="write a page to search, zoom and follow instead, readable at 300 tables"
+        "--html",
+        metavar="FILE",
+        help="write a page to search, zoom and follow instead, readable at 300 tables",
     )
 
 

@@ -10,10 +10,9 @@ from data_platform.errors import UsageProblem
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Callable
 
-    from data_platform.model.database import Database
-    from data_platform.postgres.server import Server
+    from data_platform.model.differences import Differences
+    from data_platform.schema.sources import Source
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -27,43 +26,54 @@ def _declare(parser: ArgumentParser) -> None:
 
 
 def _diff(invocation: Invocation) -> Outcome:
-    from data_platform.cli.progress import progress  # noqa: PLC0415
-    from data_platform.model.differences import differences  # noqa: PLC0415
-    from data_platform.postgres.server import open_server  # noqa: PLC0415
     from data_platform.schema import diff_report  # noqa: PLC0415
     from data_platform.schema.imported import difference_result  # noqa: PLC0415
     from data_platform.schema.sources import shown  # noqa: PLC0415
 
     arguments = invocation.arguments
-    with progress("starting PostgreSQL") as step, open_server(None) as server:
-        before = _database(invocation, arguments.before, server, step)
-        after = _database(invocation, arguments.after, server, step)
-    found = differences(before, after)
+    found = _found(invocation)
     names = [shown(source) for source in (arguments.before, arguments.after)]
+    store = ["--store", arguments.store] if arguments.store else []
+    repeat = again(DIFF, invocation, *names, *store)
     return Outcome(
-        text=diff_report.report(found, names[0], names[1], again(DIFF, invocation, *names)),
+        text=diff_report.report(found, names[0], names[1], repeat),
         result=difference_result(found),
         exit_code=0 if found.equal else 1,
     )
 
 
-def _database(
-    invocation: Invocation, source: str, server: Server, step: Callable[[str, float], None]
-) -> Database:
+def _found(invocation: Invocation) -> Differences:
+    from data_platform.cli.progress import progress  # noqa: PLC0415
+    from data_platform.model.design import Design  # noqa: PLC0415
+    from data_platform.model.differences import differences  # noqa: PLC0415
+    from data_platform.postgres.server import open_server  # noqa: PLC0415
+    from data_platform.schema import compare, sources  # noqa: PLC0415
+
+    arguments = invocation.arguments
+    before, after = (_source(invocation, source) for source in (arguments.before, arguments.after))
+    if isinstance(before, Design) and isinstance(after, Design) and before.database == after.database:
+        return differences(before.database, after.database)
+    with progress("starting PostgreSQL") as step, open_server(None) as server:
+        if isinstance(before, Design) and isinstance(after, Design):
+            return compare.compare(server, before, after, step)
+        databases = compare.both(
+            lambda: sources.of_any(server, before, step), lambda: sources.of_any(server, after, step)
+        )
+        return differences(*databases)
+
+
+def _source(invocation: Invocation, source: str) -> Source:
+    """What the argument names, read as far as no server is needed."""
     from data_platform.schema import sources  # noqa: PLC0415
 
-    step(f"reading {sources.shown(source)}", 0.0)
     if sources.is_model(source):
-        design, _ = read_design(invocation, source)
-        return sources.of_design(server, design, step).database
+        return read_design(invocation, source)[0]
     if invocation.arguments.store is None:
         raise UsageProblem(
             f"whose database is {sources.shown(source)}?",
             expected="--store NAME, a store that the project's scope owns",
         )
-    if sources.is_live(source):
-        return sources.of_live(source).database
-    return sources.of_scripts(server, sources.scripts([source]), step).database
+    return source if sources.is_live(source) else sources.scripts([source])
 
 
 DIFF = Command(

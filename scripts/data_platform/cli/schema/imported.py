@@ -43,7 +43,9 @@ def _import(invocation: Invocation) -> Outcome:
 
     arguments = invocation.arguments
     if arguments.store is None:
-        raise UsageProblem("whose database is this?", expected="--store NAME, a store that the project's scope owns")
+        raise UsageProblem(
+            "whose database is this?", expected="--store NAME, a store that the project's scope owns"
+        )
     if arguments.output is None:
         raise UsageProblem("where shall the model go?", expected="--output MODEL.yaml")
     refuse_existing([arguments.output], arguments.force)

@@ -123,6 +123,8 @@ def _typed_column(work: Work, table: Table, column: Column, sizes: KeySizes) -> 
     if work.target.name == "bigquery" and mapped.text.startswith("ARRAY"):
         work.ledger.differs(place, "an array column is never NULL in BigQuery: NULL becomes an empty array")
         nullable = True
+    if not nullable and not work.target.not_null and column.generated is None:
+        work.ledger.lacks(place, "NOT NULL is written, and the target does not enforce it", integrity=True)
     return Planned(column=column, mapped=mapped, node=work.names.node(column.name), nullable=nullable)
 
 

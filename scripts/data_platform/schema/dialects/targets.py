@@ -26,6 +26,8 @@ class Target:
     uniques: Keys = "enforced"
     foreign_keys: Keys = "enforced"
     checks: bool = True
+    not_null: bool = True
+    """NOT NULL holds; in Spark's file tables it is taken down and not enforced (tried on 4.x with Parquet)."""
     actions: frozenset[Action] = frozenset({"no action", "restrict"})
     deferrable_keys: bool = False
     late_keys: bool = True
@@ -134,6 +136,7 @@ TARGETS: dict[Dialect, Target] = {
             uniques="none",
             foreign_keys="none",
             checks=False,
+            not_null=False,
             indexes=False,
             defaults="constants",
         ),

@@ -13,28 +13,29 @@ from typing import Any
 
 import psycopg
 
+from data_platform.model.database import Name
 from data_platform.schema.prove.result import Aside
 
 _SWITCHES = """
 WITH relation AS (
-    SELECT c.oid, c.relforcerowsecurity FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    SELECT c.oid, n.nspname, c.relname, c.relforcerowsecurity FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-SELECT 'triggers' AS kind,
+SELECT 'triggers' AS kind, r.nspname, r.relname, t.tgname,
        format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', r.oid::regclass, t.tgname) AS off,
        format('ALTER TABLE ONLY %s ENABLE %s TRIGGER %I', r.oid::regclass,
               CASE t.tgenabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, t.tgname) AS on
   FROM pg_trigger AS t JOIN relation AS r ON r.oid = t.tgrelid
  WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
  UNION ALL
-SELECT 'rules', format('ALTER TABLE %s DISABLE RULE %I', r.oid::regclass, w.rulename),
+SELECT 'rules', r.nspname, r.relname, w.rulename, format('ALTER TABLE %s DISABLE RULE %I', r.oid::regclass, w.rulename),
        format('ALTER TABLE %s ENABLE %s RULE %I', r.oid::regclass,
               CASE w.ev_enabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, w.rulename)
   FROM pg_rewrite AS w JOIN relation AS r ON r.oid = w.ev_class WHERE w.ev_enabled <> 'D'
  UNION ALL
-SELECT 'forced', format('ALTER TABLE ONLY %s NO FORCE ROW LEVEL SECURITY', r.oid::regclass),
+SELECT 'forced', r.nspname, r.relname, '', format('ALTER TABLE ONLY %s NO FORCE ROW LEVEL SECURITY', r.oid::regclass),
        format('ALTER TABLE ONLY %s FORCE ROW LEVEL SECURITY', r.oid::regclass)
   FROM relation AS r WHERE r.relforcerowsecurity
- ORDER BY 1, 2
+ ORDER BY 1, 2, 3, 4
 """
 
 
@@ -43,13 +44,18 @@ class Switch:
     """One thing that can be switched off and on again; the statements are the server's own wording."""
 
     kind: str
+    table: Name
+    name: str
     off: str
     on: str
 
 
 def switches(connection: psycopg.Connection[Any]) -> tuple[Switch, ...]:
     """Everything that is switched on now, in all tables of the database."""
-    return tuple(Switch(*row) for row in connection.execute(_SWITCHES))
+    return tuple(
+        Switch(kind, Name(schema, table), name, off, on)
+        for kind, schema, table, name, off, on in connection.execute(_SWITCHES)
+    )
 
 
 def switch_off(connection: psycopg.Connection[Any], found: Sequence[Switch]) -> None:

@@ -13,7 +13,9 @@ MAX_CALLS = 3
 """Of one function, with different arguments."""
 
 _ROUTINES = """
-SELECT n.nspname, p.proname, p.oid::regprocedure::text, p.prokind = 'p', p.prosecdef, p.provolatile = 'v',
+SELECT n.nspname, p.proname,
+       format('%s.%s(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
+       p.prokind = 'p', p.prosecdef, p.provolatile = 'v',
        pg_get_userbyid(p.proowner), p.prorettype::regtype::text,
        coalesce(p.proargnames, '{}'), coalesce(p.proargmodes::text[], '{}'),
        ARRAY(SELECT format_type(a.type, NULL)

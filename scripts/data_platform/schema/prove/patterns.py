@@ -83,6 +83,7 @@ def measure(bench: Bench, pattern: AccessPattern) -> Measured:
         rows=statistics.median(rows),
         scans=_distinct_scans(plans),
         plan=plans[0].text,
+        reads=plans[0].reads,
         usable_indexes=usable,
     )
 
@@ -174,6 +175,7 @@ def _run_once(connection: Connection, values: Values) -> tuple[float, int]:
 class _Plan:
     text: str
     scans: tuple[Scan, ...]
+    reads: tuple[str, ...]
 
 
 def _explained(connection: Connection, values: Values) -> _Plan:
@@ -182,7 +184,7 @@ def _explained(connection: Connection, values: Values) -> _Plan:
         row = connection.execute(call).fetchone()
     assert row is not None
     plan = row[0][0]["Plan"]
-    return _Plan(_outline(plan), tuple(_scans(plan)))
+    return _Plan(_outline(plan), tuple(_scans(plan)), tuple(dict.fromkeys(_read(plan))))
 
 
 def _usable_indexes(connection: Connection, sets: list[Values]) -> tuple[tuple[str, str], ...]:
@@ -221,6 +223,14 @@ def _scans(node: Mapping[str, Any]) -> Iterator[Scan]:
         yield Scan(node="Conflict Arbiter", relation="", index=conflict_index, rows=0, removed=0)
     for child in node.get("Plans", ()):
         yield from _scans(child)
+
+
+def _read(node: Mapping[str, Any]) -> Iterator[str]:
+    """The relations that were really read: the executor may pass partitions by."""
+    if "Relation Name" in node and node.get("Actual Loops"):
+        yield node["Relation Name"]
+    for child in node.get("Plans", ()):
+        yield from _read(child)
 
 
 def _distinct_scans(plans: list[_Plan]) -> tuple[Scan, ...]:

@@ -118,6 +118,8 @@ class Measured:
     scans: tuple[Scan, ...] = ()
     plan: str = ""
     """EXPLAIN (ANALYZE, BUFFERS) of the first execution."""
+    reads: tuple[str, ...] = ()
+    """Relations that the first execution read."""
     usable_indexes: tuple[tuple[str, str], ...] = ()
     """(table, index) for the indexes that the planner searches when sequential scans are off."""
 

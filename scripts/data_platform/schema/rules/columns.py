@@ -16,6 +16,8 @@ _FLOATS = frozenset({"float4", "float8"})
 _MONEY = words(
     """amount balance budget cost discount fee payment price refund revenue salary subtotal total"""
 )
+_OTHER_THINGS = words("amount subtotal total")
+"""Of these, words for a dose or a count too."""
 _MEASURES = words(
     """bytes count days distance duration hours kb kg km kwh lat lon mb minutes ms number percent
     percentage pct quantity rank rate ratio score seconds share size weight"""
@@ -44,7 +46,7 @@ def _of_type(
         for table, column in subject.columns:
             if subject.type_of(column).name == type_:
                 remedy = retype(subject, table, column, new, using) + note
-                yield on_column(table, column.name, f"`{column.name}` is {column.type}", fix, remedy)
+                yield on_column(table, column.name, f"`{column.name}` is `{column.type}`", fix, remedy)
 
     return rule(name, "warning", reason)(find)
 
@@ -98,13 +100,15 @@ char_type = _of_type(
 def varchar_limit(subject: Subject) -> Iterator[Hit]:
     for table, column in subject.columns:
         found = subject.type_of(column)
-        if found.name == "varchar" and found.modifiers:
+        # A domain is one place to change it, and has a name.
+        named = subject.is_database and subject.is_domain(column)
+        if found.name == "varchar" and found.modifiers and not named:
             fix = f'type: text, check: "length({column.name}) <= {found.modifiers[0]}"'
             remedy = retype(subject, table, column, "text")
             if remedy.startswith("ALTER TABLE") and not found.array:
                 limit = f"ADD CHECK (length({identifier(column.name)}) <= {found.modifiers[0]});"
                 remedy = f"{remedy.removesuffix(';')}, {limit}"
-            yield on_column(table, column.name, f"`{column.name}` is {column.type}", fix, remedy)
+            yield on_column(table, column.name, f"`{column.name}` is `{column.type}`", fix, remedy)
 
 
 @rule("float-money", "warning", "Binary floats cannot hold 0.10: sums drift by cents.")
@@ -112,9 +116,11 @@ def float_money(subject: Subject) -> Iterator[Hit]:
     for table, column in subject.columns:
         parts = set(column.name.lower().split("_"))
         if subject.type_of(column).name in _FLOATS and parts & _MONEY and not parts & _MEASURES:
-            message = f"`{column.name}` sounds like money and is {column.type}"
+            message = f"`{column.name}` sounds like money and is `{column.type}`"
             remedy = retype(subject, table, column, "numeric(12, 2)")
-            yield on_column(table, column.name, message, "type: numeric(12, 2)", remedy)
+            hit = on_column(table, column.name, message, "type: numeric(12, 2)", remedy)
+            unsure = subject.is_database and parts & _MONEY <= _OTHER_THINGS
+            yield replace(hit, severity="info") if unsure else hit
 
 
 @rule(
@@ -127,7 +133,7 @@ def uuid_as_text(subject: Subject) -> Iterator[Hit]:
     for table, column in subject.columns:
         if subject.type_name(column) in _TEXTS and column.name.lower().rpartition("_")[2] in ("uuid", "guid"):
             remedy = retype(subject, table, column, "uuid")
-            yield on_column(table, column.name, f"`{column.name}` is {column.type}", "type: uuid", remedy)
+            yield on_column(table, column.name, f"`{column.name}` is `{column.type}`", "type: uuid", remedy)
 
 
 @rule("nullable-boolean", "info", "A boolean that may be NULL has three states, and NOT finds one of them.")
@@ -152,7 +158,7 @@ def secret_in_plain_text(subject: Subject) -> Iterator[Hit]:
     for table, column in subject.columns:
         if subject.type_name(column) in _TEXTS and _is_secret(column):
             message = f"`{column.name}` sounds like a secret in plain text"
-            fix = f"{column.name}_hash if it is only compared; else encrypted as bytea, or kept elsewhere"
+            fix = f"`{column.name}_hash` if it is only compared; else encrypted as bytea, or kept elsewhere"
             hit = on_column(table, column.name, message, fix)
             # In a database that is there it may well be a hash: only the name is known.
             yield replace(hit, severity="info") if subject.is_database else hit

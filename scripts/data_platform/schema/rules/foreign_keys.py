@@ -12,6 +12,7 @@ from data_platform.schema.rules.rule import Hit, Subject, on_column, on_key, rul
 
 _ON_DELETE = "Foreign keys with appropriate ON DELETE"
 _TEXTS = frozenset({"text", "varchar"})
+_INTEGERS = ("int2", "int4", "int8")
 
 
 @rule(
@@ -29,7 +30,7 @@ def foreign_key_without_index(subject: Subject) -> Iterator[Hit]:
                 continue
             listed = ", ".join(key.columns)
             why = next((text for index in indexes if (text := _why_not(index, key))), "there is none")
-            message = f"no index finds the rows of `{table.name}` by ({listed}): {why}"
+            message = f"no index finds the rows of `{table.name}` by `({listed})`: {why}"
             fix = f"remove `index: false`, or add `indexes: [[{listed}]]`"
             yield on_key(table, key, message, fix, create_index(table, key.columns))
 
@@ -91,10 +92,15 @@ def foreign_key_type(subject: Subject) -> Iterator[Hit]:
             for name, other in zip(key.columns, key.target_columns, strict=True):
                 own, its = table.column(name), target.column(other)
                 names = {subject.type_name(own), subject.type_name(its)}
-                if len(names) > 1 and not names <= _TEXTS:
-                    message = f"`{name}` is {own.type}, but `{key.target}.{other}` is {its.type}"
+                if len(names) > 1 and not names <= _TEXTS and not _is_roomier(names, subject.type_name(own)):
+                    message = f"`{name}` is `{own.type}`, but `{key.target}.{other}` is `{its.type}`"
                     fix = "one type in both; without `type:` a column takes its target's"
                     yield on_column(table, name, message, fix, retype(subject, table, own, its.type))
+
+
+def _is_roomier(names: set[str], own: str) -> bool:
+    """Whether both are integers, and the referring column is the wider one: it holds every key, and needs no cast."""
+    return names <= set(_INTEGERS) and own == max(names, key=_INTEGERS.index)
 
 
 @rule(

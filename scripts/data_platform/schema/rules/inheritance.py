@@ -23,7 +23,8 @@ def inheritance_instead_of_partitions(subject: Subject) -> Iterator[Hit]:
         if divided:
             listed = ", ".join(f"`{name}`" for name in sorted(divided))
             message = f"{len(children)} children divide `{table.name}` by checks on {listed}"
-            fix = f"a new table with PARTITION BY RANGE ({identifiers(sorted(divided))}), and its children attached"
+            keys = identifiers(sorted(divided))
+            fix = f"a new table, PARTITION BY LIST or RANGE `({keys})`, and the children attached to it"
             yield on_table(table, message, fix)
 
 
@@ -50,7 +51,7 @@ def inherited_without_key(subject: Subject) -> Iterator[Hit]:
         if parent is not None and parent.primary_key is not None and table.primary_key is None:
             listed = identifiers(parent.primary_key.columns)
             message = (
-                f"`{table.name}` has its columns from `{parent.name}`, but not its primary key ({listed})"
+                f"`{table.name}` has its columns from `{parent.name}`, but not its primary key `({listed})`"
             )
             remedy = alter(table, f"ADD PRIMARY KEY ({listed})")
             yield on_table(table, message, f"primary_key: [{listed}]", remedy=remedy)

@@ -39,10 +39,10 @@ def table_without_primary_key(subject: Subject) -> Iterator[Hit]:
     for table in subject.tables:
         if table.primary_key is None and not _is_excused(subject, table):
             candidate = identifying(table)
-            rest = f", though ({', '.join(candidate)}) is unique and required" if candidate else ""
+            rest = f", though `({', '.join(candidate)})` is unique and required" if candidate else ""
             message = f"`{table.name}` has no primary key{rest}"
             hit = on_table(table, message, fix, remedy=add_primary_key(subject, table))
-            yield replace(hit, severity="warning") if candidate else hit
+            yield replace(hit, severity="info") if candidate else hit
 
 
 def _is_excused(subject: Subject, table: Table) -> bool:
@@ -66,7 +66,7 @@ def integer_primary_key(subject: Subject) -> Iterator[Hit]:
         counted = _is_counted(subject, column)
         roomy = subject.design.rows.get(table.name, largest) * _YEARS <= largest
         if largest and counted and not roomy:
-            message = f"the key `{column.name}` is {column.type}: it ends at {largest:,}"
+            message = f"the key `{column.name}` is `{column.type}`: it ends at {largest:,}"
             remedy = _widen(subject, table, column)
             yield on_column(table, column.name, message, "type: bigint, identity: always", remedy)
 
@@ -129,8 +129,15 @@ def _is_referred_to(subject: Subject, table: Table, index: Index) -> bool:
 
 
 def _leaves_out_null(index: Index, column: str) -> bool:
-    conditions = conditions_of(index.where)
-    return any(text.endswith("IS NOT NULL") and columns == {column} for text, columns in conditions)
+    """Whether the predicate holds for no row with NULL in the column: it says so, or compares the column."""
+    return any(
+        columns == {column} and (text.endswith("IS NOT NULL") or text.startswith(_compared(column)))
+        for text, columns in conditions_of(index.where)
+    )
+
+
+def _compared(column: str) -> tuple[str, ...]:
+    return tuple(f"{identifier(column)} {operator} " for operator in ("=", "<>", "<", ">", "<=", ">=", "IN"))
 
 
 @rule(

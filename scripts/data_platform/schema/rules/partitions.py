@@ -88,7 +88,7 @@ def _gap(table: Table, gap: Gap, number: int) -> Hit:
     if gap.start is None or gap.end is None:
         message = f"the partitions of `{table.name}` leave a gap between two of them"
         return on_table(table, message, "partitions: one for the rows between them")
-    message = f"no partition of `{table.name}` takes rows from {gap.start} to {gap.end}"
+    message = f"no partition of `{table.name}` takes rows from `{gap.start}` to `{gap.end}`"
     bound = f"FOR VALUES FROM ({gap.start}) TO ({gap.end})"
     remedy = _made(table, f"gap{number}", bound)
     return on_table(table, message, f"partitions: one with bound {bound}", remedy=remedy)

@@ -53,7 +53,7 @@ def rule_instead_of_trigger(subject: Subject) -> Iterator[Hit]:
         for found in table.rules:
             message = f"the rule `{found.name}` rewrites statements on `{table.name}`"
             dropped = f"DROP RULE {identifier(found.name)} ON {qualified_name(table.name)};"
-            remedy = f"a trigger that does the same, then {dropped}"
+            remedy = f"a trigger that does the same, then `{dropped}`"
             yield on_table(table, message, "a trigger", "rules", found.name, remedy=remedy)
 
 
@@ -68,7 +68,11 @@ def materialized_view_without_unique_index(subject: Subject) -> Iterator[Hit]:
             columns = _grouped_by(view)
             message = f"`{view.name}` has no unique index over its columns and all its rows"
             listed = ", ".join(columns) or "the columns that name a row"
-            remedy = str(unique_index(view, columns)) if columns else f"CREATE UNIQUE INDEX over {listed}"
+            remedy = (
+                str(unique_index(view, columns))
+                if columns
+                else "a unique index over the columns that name a row"
+            )
             fix = f"indexes: [{{columns: [{listed}], unique: true}}]"
             yield on_object("materialized_views", view.name, message, fix, remedy)
 

@@ -35,13 +35,13 @@ def retype(subject: Subject, table: Table, column: Column, type_: str, using: st
     """
     whole = type_name(type_ + "[]" * subject.type_of(column).array)
     if table.of_type is not None:
-        return f"{whole} in the type `{table.of_type}`"
+        return f"`{whole}` in the type `{table.of_type}`"
     if subject.is_domain(column):
-        return f"a domain over {whole} in place of `{column.type}`"
+        return f"a domain over `{whole}` in place of `{column.type}`"
     if column.name in partition_keys(table):
-        return f"a new table with {whole}: a column that rows are divided by keeps its type"
+        return f"a new table with `{whole}`: a column that rows are divided by keeps its type"
     if whole in _NOT_FROM_TEXT and _is_in_foreign_key(subject, table, column.name):
-        return f"{whole} in the columns at both ends of the foreign key"
+        return f"`{whole}` in the columns at both ends of the foreign key"
     return alter_column(table, column.name, *_retyping(subject, column, whole, using))
 
 

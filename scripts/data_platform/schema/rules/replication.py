@@ -52,7 +52,7 @@ def publication_for_all_tables(subject: Subject) -> Iterator[Hit]:
             message = f"`{publication.name}` publishes all tables"
             name = identifier(publication.name)
             fix = "tables: or schemas: what the subscribers need"
-            remedy = f"CREATE PUBLICATION of the tables that subscribers need, then DROP PUBLICATION {name};"
+            remedy = f"a publication of the tables that subscribers need, then `DROP PUBLICATION {name};`"
             yield on_object("publications", publication.name, message, fix, remedy)
 
 

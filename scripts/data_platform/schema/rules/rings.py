@@ -33,7 +33,7 @@ def foreign_key_cycle(subject: Subject) -> Iterator[Hit]:
         if ring and table.name == min(ring):
             shown = " → ".join(str(name) for name in (*ring, table.name))
             message = (
-                f"required foreign keys form a ring, so no INSERT into one table can be the first: {shown}"
+                f"required foreign keys form a ring, so no INSERT into one table can be the first: `{shown}`"
             )
             fix = "nullable: true or deferral: initially deferred on one of these keys"
             (key, *_) = (k for k in table.foreign_keys if k.target == ring[1] and _is_required(table, k))
@@ -72,11 +72,13 @@ def required_self_reference(subject: Subject) -> Iterator[Hit]:
         for key in table.foreign_keys:
             if key.target == table.name and key.columns != key.target_columns and _is_required(table, key):
                 message = (
-                    f"({', '.join(key.columns)}) must refer to a row of the same table: no tree has a root"
+                    f"`({', '.join(key.columns)})` must refer to a row of the same table: no tree has a root"
                 )
                 loose = next(n for n in key.columns if len(key.columns) == 1 or n not in key.target_columns)
                 remedy = alter_column(table, loose, "DROP NOT NULL")
-                yield on_key(table, key, message, "nullable: true", remedy)
+                hit = on_key(table, key, message, "nullable: true", remedy)
+                # Where rows are there, the roots refer to themselves.
+                yield replace(hit, severity="info") if subject.is_database else hit
 
 
 @rule(
@@ -97,7 +99,7 @@ def long_cascade(subject: Subject) -> Iterator[Hit]:
         chain = chains[table.name] if table.name not in below else ()
         if len(chain) - 1 > _LONGEST_CASCADE:
             shown = " → ".join(str(name) for name in chain)
-            message = f"one DELETE here cascades through {len(chain) - 1} tables: {shown}"
+            message = f"one DELETE here cascades through {len(chain) - 1} tables: `{shown}`"
             remedy = "ON DELETE RESTRICT on one of the foreign keys in the chain"
             yield on_table(table, message, "on_delete: restrict somewhere in the chain", remedy=remedy)
 

@@ -44,7 +44,7 @@ def row_security_without_policy(subject: Subject) -> Iterator[Hit]:
             who = "everybody" if table.row_security == "forced" else "everybody but its owner"
             kind = "policy that lets rows through" if table.policies else "policy"
             message = f"`{table.name}` has row security and no {kind}: it is empty to {who}"
-            remedy = f"CREATE POLICY on {qualified_name(table.name)} for whoever reads and writes it"
+            remedy = "a policy for each role that reads or writes it"
             hit = on_table(
                 table, message, "policies: one for each who reads or writes", "row_security", remedy=remedy
             )

@@ -19,6 +19,20 @@ _SMALL = 1000
 """Rows that fit into a few pages: reading all of them is as fast as an index."""
 
 
+def words(text: str) -> frozenset[str]:
+    """A set of words."""
+    return frozenset(text.split())
+
+
+_OF_TOOLS = words(
+    """__diesel_schema_migrations __efmigrationshistory _prisma_migrations alembic_version ar_internal_metadata
+    databasechangelog databasechangeloglock django_migrations flyway_schema_history goose_db_version
+    knex_migrations knex_migrations_lock schema_migrations sequelizemeta"""
+)
+"""Tables in which tools for migrations keep what they have done."""
+_SCHEMAS_OF_TOOLS = words("cron partman")
+
+
 @dataclass(frozen=True)
 class Subject:
     """A design as the rules see it: its queries are read once."""
@@ -32,9 +46,13 @@ class Subject:
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
-        """The tables that answer for themselves: what is right for a partition is its parent's matter, and
-        for a foreign table the other server's."""
-        return tuple(table for table in self.design.database.tables if table.holds_rows)
+        """The tables that answer for themselves: what is right for a partition is its parent's matter, and for
+        a foreign table the other server's. Of a database, those that a tool made for itself are left out."""
+        return tuple(table for table in self.design.database.tables if self._answers(table))
+
+    def _answers(self, table: Table) -> bool:
+        of_tool = table.name.name.lower() in _OF_TOOLS or table.name.schema in _SCHEMAS_OF_TOOLS
+        return table.holds_rows and not (self.is_database and of_tool)
 
     @cached_property
     def by_name(self) -> Mapping[Name, Table]:
@@ -182,11 +200,6 @@ class Rule:
 def rule(name: str, severity: Severity, reason: str, practice: str | None = None) -> Callable[[Find], Rule]:
     """Makes a rule of the function below it."""
     return lambda find: Rule(name, severity, reason, practice, find)
-
-
-def words(text: str) -> frozenset[str]:
-    """A set of words."""
-    return frozenset(text.split())
 
 
 def on_table(table: Table, message: str, fix: str, *path: str, remedy: str | None = None) -> Hit:

@@ -70,6 +70,8 @@ def sequence_smaller_than_column(subject: Subject) -> Iterator[Hit]:
         last = sequence.sequence.maximum or _LARGEST[sequence.type]
         counts_up = (sequence.sequence.increment or 1) > 0
         if last < _LARGEST[type_] and counts_up and not sequence.sequence.cycle:
-            message = f"`{sequence.name}` ends at {last:,}, and `{table.name}.{column.name}` is {column.type}"
+            message = (
+                f"`{sequence.name}` ends at {last:,}, and `{table.name}.{column.name}` is `{column.type}`"
+            )
             remedy = f"ALTER SEQUENCE {qualified_name(sequence.name)} AS {type_} NO MAXVALUE;"
             yield on_object("sequences", sequence.name, message, f"type: {type_}", remedy)

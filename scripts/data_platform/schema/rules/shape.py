@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from data_platform.model.database import Column, Table
+from data_platform.model.database import Column, Table, Trigger
 from data_platform.schema.rules.remedies import alter, alter_column, validate
 from data_platform.schema.rules.rule import Hit, Subject, on_column, on_table, rule, words
 from data_platform.sql.naming import default_name
@@ -43,11 +43,12 @@ def repeated_columns(subject: Subject) -> Iterator[Hit]:
             # The lines of a postal address are one text, not a list.
             if not base.endswith(_ADDRESS):
                 message = f"{', '.join(f'`{name}`' for name in names)} repeat one thing"
-                fix = f"a table with a row for each {base}, or an array if it is never searched"
+                fix = f"a table with a row for each `{base}`, or an array if it is never searched"
                 hit = on_column(table, names[0], message, fix)
-                # Two of a kind in a database that is there are often two things.
+                # Two of a kind in a database that is there are often two things, or two ends.
                 pair = subject.is_database and len(names) == 2
-                yield replace(hit, severity="info") if pair else hit
+                if not (pair and all(_refers(table, table.column(name)) for name in names)):
+                    yield replace(hit, severity="info") if pair else hit
 
 
 def _numbered(table: Table) -> Iterator[tuple[str, list[str]]]:
@@ -112,6 +113,8 @@ def _kind_beside(subject: Subject, table: Table, column: Column) -> str | None:
     kind = next((other for other in table.columns if other.name == name), None)
     if kind is None or not column.name.endswith("_id") or _refers(table, column):
         return None
+    if subject.is_database and subject.type_name(column) not in _IDS:
+        return None  # media_id and media_type: a text and its kind
     return name if subject.type_name(kind) in _TEXTS or subject.is_enum(kind) else None
 
 
@@ -122,6 +125,8 @@ def _kind_beside(subject: Subject, table: Table, column: Column) -> str | None:
     "Foreign keys with appropriate ON DELETE",
 )
 def id_without_foreign_key(subject: Subject) -> Iterator[Hit]:
+    if subject.is_database and not any(table.foreign_keys for table in subject.design.database.tables):
+        return  # it does without on purpose
     for table, column in subject.columns:
         base = column.name.removesuffix("_id")
         if (
@@ -155,8 +160,14 @@ def _can_refer(subject: Subject, table: Table, column: Column, target: Table) ->
     """Whether a foreign key could be made, and would be wanted: records of the past outlive what they name."""
     key = target.primary_key.columns if target.primary_key else ()
     past = not _PAST.isdisjoint(table.name.name.lower().split("_"))
+    is_itself = target.name == table.name
     same_type = len(key) == 1 and subject.type_name(target.column(key[0])) == subject.type_name(column)
-    return same_type and not past and not target.partition_of and table.of_type is None
+    return same_type and not past and not is_itself and not _is_in_partitions(subject, table, column)
+
+
+def _is_in_partitions(subject: Subject, table: Table, column: Column) -> bool:
+    """Whether the foreign key is on partitions, one by one."""
+    return any(_refers(partition, column) for partition in subject.partitions.get(table.name, ()))
 
 
 def _reference(table: Table, column: Column, target: Table) -> str:
@@ -214,21 +225,28 @@ def _is_part(table: Table) -> bool:
 )
 def updated_at_without_trigger(subject: Subject) -> Iterator[Hit]:
     timed = [table for table in subject.tables if any(c.name == "updated_at" for c in table.columns)]
-    kept = [table for table in timed if any("update" in trigger.events for trigger in table.triggers)]
+    kept = [table for table in timed if any(_sets_it(subject, trigger) for trigger in table.triggers)]
     if subject.is_database and not kept:
         return  # its applications set it
     for table in timed:
         if table not in kept:
             message = "nothing sets `updated_at` when a row changes"
             yield on_column(
-                table, "updated_at", message, "conventions: {timestamps: true}", _like(table, kept)
+                table, "updated_at", message, "conventions: {timestamps: true}", _like(subject, table, kept)
             )
 
 
-def _like(table: Table, kept: Sequence[Table]) -> str | None:
+def _sets_it(subject: Subject, trigger: Trigger) -> bool:
+    if "update" not in trigger.events or not subject.is_database:
+        return "update" in trigger.events
+    bodies = [f.body or "" for f in subject.design.database.functions if f.name == trigger.function]
+    return trigger.function.name == "moddatetime" or any("updated_at" in body.lower() for body in bodies)
+
+
+def _like(subject: Subject, table: Table, kept: Sequence[Table]) -> str | None:
     """The trigger that most of the others have, for this table."""
-    rows = (t for other in kept for t in other.triggers if t.level == "row" and t.timing == "before")
-    functions = Counter(t.function for t in rows if "update" in t.events and not t.arguments)
+    setting = (t for other in kept for t in other.triggers if _sets_it(subject, t) and not t.arguments)
+    functions = Counter(t.function for t in setting if t.level == "row" and t.timing == "before")
     if not functions:
         return None
     function = qualified_name(functions.most_common(1)[0][0])
@@ -260,7 +278,7 @@ def _quoted_in(table: Table) -> Iterator[Hit]:
     """One hit for all the names of a table: whoever has one such name has many."""
     columns = [c.name for c in table.columns if not c.inherited and _needs_quotes(c.name)]
     is_own = _needs_quotes(table.name.name)
-    names = [_in_quotes(name) for name in [*([table.name.name] if is_own else []), *columns]]
+    names = [f"`{_in_quotes(name)}`" for name in [*([table.name.name] if is_own else []), *columns]]
     if names:
         more = f" and {len(names) - _SHOWN} more names here" if len(names) > _SHOWN else ""
         message = f"must be written with quotes: {', '.join(names[:_SHOWN])}{more}"

@@ -61,11 +61,11 @@ def cross_tenant_reference(subject: Subject) -> Iterator[Hit]:
             if own is not None and its is not None and not _holds(key, own, its):
                 listed = ", ".join([own, *key.columns])
                 message = (
-                    f"({', '.join(key.columns)}) can refer to a row of `{key.target}` with another `{its}`"
+                    f"`({', '.join(key.columns)})` can refer to a row of `{key.target}` with another `{its}`"
                 )
                 target = f"({its}, {', '.join(key.target_columns)})"
-                fix = f"foreign_keys: ({listed}) to {target}, which is unique there"
-                remedy = f"UNIQUE {target} on `{key.target}`, and FOREIGN KEY ({listed}) to it"
+                fix = f"foreign_keys: `({listed})` to `{target}`, which is unique there"
+                remedy = f"`UNIQUE {target}` on `{key.target}`, and `FOREIGN KEY ({listed})` to it"
                 yield on_key(table, key, message, fix, remedy)
 
 

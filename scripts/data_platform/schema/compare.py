@@ -1,0 +1,116 @@
+"""How two models differ, with as little loaded as their spelling needs.
+
+Names, keys and options differ or do not; only expressions, types and queries have more than one spelling, and only the
+server knows which are the same. So tables that differ as they are written are loaded, from both sides, and nothing
+else; everything is loaded when what differs hangs on more than its table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields, replace
+
+from data_platform.errors import UsageProblem
+from data_platform.model.database import Database, Name, Table
+from data_platform.model.design import Design
+from data_platform.model.differences import Differences, differences
+from data_platform.postgres.server import Server
+from data_platform.schema.sources import Progress, of_design
+
+
+def compare(server: Server, before: Design, after: Design, step: Progress) -> Differences:
+    """From `before` to `after`, both as the server spells them. Raises UsageProblem for what it refuses."""
+    old, new = before.database, after.database
+    if old == new:
+        return differences(old, new)
+    tables = _differing(old, new)
+    if _only_tables_differ(old, new, tables):
+        try:
+            return differences(
+                *both(
+                    lambda: _spelled(server, before, tables, step),
+                    lambda: _spelled(server, after, tables, step),
+                )
+            )
+        except UsageProblem:
+            step("loading everything", 0.1)  # a table needs more than was loaded with it
+    return differences(
+        *both(
+            lambda: of_design(server, before, step).database, lambda: of_design(server, after, step).database
+        )
+    )
+
+
+def both(first: Callable[[], Database], second: Callable[[], Database]) -> tuple[Database, Database]:
+    """Two databases read at the same time: the server does most of the work."""
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.submit(first), pool.submit(second)
+        return one.result(), other.result()
+
+
+def _differing(old: Database, new: Database) -> frozenset[Name]:
+    """Tables of both that are not written alike."""
+    tables = {table.name: table for table in old.tables}
+    return frozenset(table.name for table in new.tables if tables.get(table.name, table) != table)
+
+
+def _only_tables_differ(old: Database, new: Database, tables: frozenset[Name]) -> bool:
+    mine = {table.name: table for table in old.tables}
+    theirs = {table.name: table for table in new.tables}
+    others = [field.name for field in fields(Database) if field.name != "tables"]
+    return all(getattr(old, name) == getattr(new, name) for name in others) and all(
+        getattr(mine[name], part) == getattr(theirs[name], part)
+        for name in tables
+        for part in ("triggers", "policies", "rules")
+    )
+
+
+def _spelled(server: Server, design: Design, tables: frozenset[Name], step: Progress) -> Database:
+    """The design's database with these tables as the server spells them."""
+    database = design.database
+    alone = replace(
+        database,
+        tables=tuple(map(_alone, _with_parents(database, tables))),
+        views=(),
+        materialized_views=(),
+        grants=(),
+        default_privileges=(),
+        publications=(),
+        event_triggers=(),
+    )
+    loaded = of_design(server, replace(design, database=alone), step).database
+    found = {table.name: table for table in loaded.tables}
+    return replace(
+        database,
+        tables=tuple(
+            _joined(found[table.name], table) if table.name in tables else table for table in database.tables
+        ),
+    )
+
+
+def _with_parents(database: Database, names: frozenset[Name]) -> list[Table]:
+    """The tables, and those that they are partitions or children of, in the database's order."""
+    tables = {table.name: table for table in database.tables}
+    wanted, waiting = set[Name](), set(names)
+    while waiting:
+        table = tables[waiting.pop()]
+        wanted.add(table.name)
+        parents = {*table.inherits, *([table.partition_of.table] if table.partition_of else [])}
+        waiting |= parents - wanted
+    return [table for table in database.tables if table.name in wanted]
+
+
+def _alone(table: Table) -> Table:
+    """The table without what names other tables or functions."""
+    return replace(table, triggers=(), policies=(), rules=(), foreign_keys=())
+
+
+def _joined(spelled: Table, written: Table) -> Table:
+    return replace(
+        spelled,
+        triggers=written.triggers,
+        policies=written.policies,
+        rules=written.rules,
+        foreign_keys=written.foreign_keys,
+    )
