@@ -1,13 +1,16 @@
 """Each rule where it must fire and, one step away, where it must not: `lint_cases/<rule>.yaml`.
 
-A case is a model without `kind` and `store`; `objects` are those of the findings that the rule must have.
+A case is a model without `kind` and `store`; `objects` are those of the findings that the rule must have. With
+`database: true` it is taken as if it had been read from one.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import postgast
 import pytest
 import yaml
 from hypothesis import HealthCheck, assume, given, settings
@@ -20,6 +23,7 @@ from data_platform.spec.document import SpecProblem
 from data_platform.spec.model import read_model
 from strategies import models
 
+STATEMENTS = ("ALTER ", "BEGIN;", "COMMENT ", "CREATE ", "DROP ", "GRANT ", "REVOKE ", "UPDATE ")
 CASES = Path(__file__).parent / "lint_cases"
 HEAD = {"kind": "model", "store": "Test DB"}
 
@@ -30,8 +34,9 @@ def _design(text: str) -> Design:
     return read_model(read)
 
 
-def _lint(model: dict[str, Any]) -> tuple[Finding, ...]:
-    return lint(_design(yaml.safe_dump({**HEAD, **model}, sort_keys=False, allow_unicode=True)))
+def _lint(model: dict[str, Any], *, database: bool = False) -> tuple[Finding, ...]:
+    design = _design(yaml.safe_dump({**HEAD, **model}, sort_keys=False, allow_unicode=True))
+    return lint(replace(design, sha256="") if database else design)
 
 
 def _cases(outcome: str) -> list[Any]:
@@ -46,15 +51,16 @@ def _cases(outcome: str) -> list[Any]:
 @pytest.mark.parametrize(("rule", "case"), _cases("fires"))
 def test_fires(rule: str, case: dict[str, Any]) -> None:
     expected = case.pop("objects")
-    severity = case.pop("severity", None)
-    found = [finding for finding in _lint(case) if finding.rule == rule]
+    severity, database = case.pop("severity", None), case.pop("database", False)
+    found = [finding for finding in _lint(case, database=database) if finding.rule == rule]
     assert [finding.object for finding in found] == expected
     assert severity is None or {finding.severity for finding in found} == {severity}
 
 
 @pytest.mark.parametrize(("rule", "case"), _cases("quiet"))
 def test_stays_quiet(rule: str, case: dict[str, Any]) -> None:
-    assert [finding for finding in _lint(case) if finding.rule == rule] == []
+    database = case.pop("database", False)
+    assert [finding for finding in _lint(case, database=database) if finding.rule == rule] == []
 
 
 def test_every_rule_has_both_cases() -> None:
@@ -186,10 +192,13 @@ def test_the_remedy_for_a_filtered_search_fits_its_filter(method: str, condition
 @given(models())
 def test_random_models_are_read(spec: dict[str, Any]) -> None:
     try:
-        findings = _lint(spec)
+        findings, of_database = _lint(spec), _lint(spec, database=True)
     except SpecProblem:
         assume(False)
     assert all(finding.line for finding in findings)
+    for fix in (finding.fix or "" for finding in of_database):
+        if fix.startswith(STATEMENTS):
+            postgast.parse(fix)
 
 
 def test_hostile_names_are_no_trouble() -> None:
@@ -207,5 +216,6 @@ def test_hostile_names_are_no_trouble() -> None:
     where = """ "s""t"."a.b" = :p AND lower("ünï"::text) LIKE '%a' """
     sql = f'SELECT * FROM {quoted} AS "s""t" WHERE {where} OFFSET 3'
     model = {"extensions": ["vector"], "tables": {'"' + name.replace('"', '""') + '"': table}}
-    findings = _lint({**model, "access_patterns": {"p\n": {"sql": sql, "parameters": {"p": "int[]"}}}})
+    model["access_patterns"] = {"p\n": {"sql": sql, "parameters": {"p": "int[]"}}}
+    findings = _lint(model)
     assert {"vector-opclass", "select-star", "offset-pagination"} <= {finding.rule for finding in findings}

@@ -142,7 +142,13 @@ triggers = built(
     enabled=enabled,
     comment=comments,
 )
-rules = built(Rule, name=identifiers, sql=scripts, enabled=enabled, comment=comments)
+rules = built(
+    Rule,
+    name=identifiers,
+    sql=st.just("CREATE RULE r AS ON DELETE TO t DO NOTHING;"),
+    enabled=enabled,
+    comment=comments,
+)
 policies = built(
     Policy,
     name=identifiers,

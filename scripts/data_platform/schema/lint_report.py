@@ -35,12 +35,8 @@ def report(design: Design, findings: Sequence[Finding], again: str) -> Report:
     counts = {level: sum(finding.severity == level for finding in findings) for level in SEVERITIES}
     errors = counts["error"]
     pieces: list[Piece] = []
-    rows = list(_rows(findings))
-    if rows:
-        shown = rows[:MAX_ROWS]
-        if len(rows) > MAX_ROWS:
-            shown.append((f"… {len(rows) - MAX_ROWS} more rows, in the JSON", "", "", "", "", ""))
-        pieces.append(Table(("severity", "rule", "where", "object", "finding", "fix"), tuple(shown)))
+    if findings:
+        pieces.append(findings_table(findings))
     pieces += [
         Heading("How this was checked"),
         Paragraph(words(_how(design))),
@@ -56,6 +52,15 @@ def report(design: Design, findings: Sequence[Finding], again: str) -> Report:
     )
 
 
+def findings_table(findings: Sequence[Finding]) -> Table:
+    """The findings, the most severe first, as many as a person reads."""
+    rows = _fitting(findings)
+    shown = rows[:MAX_ROWS]
+    if len(rows) > MAX_ROWS:
+        shown.append((f"… {len(rows) - MAX_ROWS} more rows, in the JSON", "", "", "", "", ""))
+    return Table(("severity", "rule", "where", "object", "finding", "fix"), tuple(shown))
+
+
 def _how(design: Design) -> str:
     if design.sha256:
         return "From the model alone, without a server: `dpe schema prove` runs it and measures."
@@ -66,15 +71,24 @@ def _how(design: Design) -> str:
     )
 
 
-def _rows(findings: Sequence[Finding]) -> Iterator[tuple[Inline, ...]]:
-    """A row for each finding, and one for all those of a rule that fired often."""
+def _fitting(findings: Sequence[Finding]) -> list[tuple[Inline, ...]]:
+    """The rows; where they are too many, rules that fired a few times are told once too."""
+    for most in (MANY, MANY // 3, 1):
+        rows = list(_rows(findings, most))
+        if len(rows) <= MAX_ROWS:
+            break
+    return rows
+
+
+def _rows(findings: Sequence[Finding], most: int) -> Iterator[tuple[Inline, ...]]:
+    """A row for each finding, and one for all those of a rule that has more than `most`."""
 
     def rank(finding: Finding) -> tuple[int, str]:
         return SEVERITIES.index(finding.severity), finding.rule
 
     for _, group in groupby(sorted(findings, key=rank), key=rank):
         alike = list(group)
-        if len(alike) > MANY:
+        if len(alike) > most:
             yield _together(alike)
         else:
             yield from map(_row, alike)
@@ -107,6 +121,6 @@ def _together(findings: Sequence[Finding]) -> tuple[Inline, ...]:
         first.rule,
         Code(first.place) if first.place else "",
         (*listed, more),
-        words(f"{len(findings)} times. {_REASONS.get(first.rule, '')}"),
+        words(f"{len(findings)} times. {_REASONS.get(first.rule, '')}".strip()),
         ("of the first: ", *spans(_fix(first.fix))) if first.fix else "",
     )

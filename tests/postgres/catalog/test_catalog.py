@@ -262,3 +262,15 @@ def shared(server: Server) -> Iterator[psycopg.Connection[Any]]:
 )
 def test_usual_options_are_left_out(given: SequenceOptions, kept: SequenceOptions | None) -> None:
     assert usual_options(given, "bigint") == kept
+
+
+def test_a_range_with_a_canonical_function_is_no_raw_type(database: Database) -> None:
+    with connect(database.admin_conninfo, read_only=False) as admin:
+        admin.execute("CREATE TYPE whole; CREATE TYPE bare")
+        admin.execute(
+            "CREATE FUNCTION tidy(whole) RETURNS whole LANGUAGE internal IMMUTABLE AS 'int4range_canonical'"
+        )
+        admin.execute("CREATE TYPE whole AS RANGE (subtype = int, canonical = tidy)")
+        found = read(admin)
+    assert [type_.name.name for type_ in found.types] == ["whole"]
+    assert [(part.kind, part.name) for part in found.raw] == [("type", "public.bare")]

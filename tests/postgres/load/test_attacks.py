@@ -253,3 +253,32 @@ def test_a_message_made_up_by_a_file_makes_a_role_without_rights_at_most(run: Lo
     with pytest.raises(UsageProblem, match="a_fake"):
         run(text)
     assert ask("SELECT rolsuper OR rolcanlogin FROM pg_roles WHERE rolname = 'a_fake'") is False
+
+
+class TestFunctionsInC:
+    def test_an_extensions_own_under_another_name_is_made(self, run: Load, ask: Ask) -> None:
+        loaded = run(
+            "CREATE EXTENSION unaccent;"
+            "CREATE FUNCTION immutable_unaccent(regdictionary, text) RETURNS text"
+            " LANGUAGE c IMMUTABLE PARALLEL SAFE STRICT AS '$libdir/unaccent', 'unaccent_dict';"
+            "CREATE TABLE t (a text); CREATE INDEX ON t (immutable_unaccent('unaccent', a));"
+        )
+        assert loaded.skipped == ()
+        assert ask("SELECT immutable_unaccent('unaccent', 'été')") == "ete"
+
+    @pytest.mark.parametrize(
+        "function",
+        [
+            "f(bigint, text) RETURNS text LANGUAGE c STRICT AS '$libdir/unaccent', 'unaccent_dict'",
+            "f(regdictionary, text) RETURNS bigint LANGUAGE c STRICT AS '$libdir/unaccent', 'unaccent_dict'",
+            "f(regdictionary, text) RETURNS text LANGUAGE c AS '$libdir/unaccent', 'unaccent_dict'",
+            "f(regdictionary, text) RETURNS text LANGUAGE c STRICT AS '$libdir/../lib/unaccent', 'unaccent_dict'",
+            "f(text) RETURNS int LANGUAGE c STRICT AS 'libc.so.6', 'system'",
+            "f(text) RETURNS text LANGUAGE c STRICT AS '$libdir/dblink', 'dblink_connect'",
+            "f(text) RETURNS text LANGUAGE internal STRICT AS 'pg_read_file'",
+            "f(a regdictionary, b text = evil()) RETURNS text LANGUAGE c STRICT AS '$libdir/unaccent', 'unaccent_dict'",
+        ],
+    )
+    def test_nothing_else_is(self, run: Load, ask: Ask, function: str) -> None:
+        run(f"CREATE EXTENSION unaccent; {OPEN} CREATE FUNCTION {function};")
+        assert ask("SELECT count(*) FROM pg_proc WHERE proname = 'f'") == 0

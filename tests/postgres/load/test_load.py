@@ -340,3 +340,20 @@ class TestSubstitutes:
     def test_a_way_to_compress_that_is_not_there(self, run: Load) -> None:
         loaded = run("CREATE TABLE t (a text);\nALTER TABLE ONLY t ALTER a SET COMPRESSION lz4;")
         assert [(note.line, note.why) for note in loaded.skipped] == [(2, "this server cannot compress so")]
+
+
+class TestRolesOfDoBlocks:
+    def test_what_they_say_is_kept_and_not_given(self, run: Load, ask: Ask) -> None:
+        block = (
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'db_app')"
+            " THEN CREATE ROLE db_app LOGIN CREATEDB BYPASSRLS PASSWORD 'hidden'; END IF; END $$;"
+        )
+        for _ in range(2):  # the second time the role is there
+            loaded = run(block)
+            assert dict(loaded.role_attributes) == {"db_app": frozenset({"LOGIN", "CREATEDB"})}
+        assert not ask("SELECT rolcanlogin OR rolcreatedb FROM pg_roles WHERE rolname = 'db_app'")
+        assert ask("SELECT rolbypassrls FROM pg_roles WHERE rolname = 'db_app'")
+
+    def test_one_without_a_condition(self, run: Load) -> None:
+        loaded = run("DO $$ BEGIN CREATE ROLE db_bare LOGIN; END $$;")
+        assert [note.why for note in loaded.skipped] == ["without LOGIN", "its roles are there"]

@@ -3,8 +3,8 @@
 `total>=0` and `CHECK ((total >= (0)::numeric))` are the same constraint in two spellings, and only the server knows
 the second. Each type, default, check, index key, predicate and query is therefore given to the server alone, on a bare
 copy of its table, in a transaction that is rolled back; the texts that come back replace the author's. Structure is
-never taken from the server: what the catalog must equal is still what the design says. Only what is one statement to
-the author (rules and raw objects) is taken as the server prints it, if it is there.
+never taken from the server: what the catalog must equal is still what the design says. Only what is a statement to the
+author (rules and raw objects) is taken as the server prints it, if it is there.
 
 pieces   the statements that make the copies
 spelled  the design's parts with the texts that came back
@@ -13,9 +13,10 @@ access   grants and privileges, one by one, with objects named as the server doe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
-from data_platform.model.database import Database, Extension, MaterializedView, View
+from data_platform.model.database import Database, Extension, MaterializedView, Table, View
 from data_platform.model.design import Design
 from data_platform.postgres.canonical import access, pieces, spelled
 from data_platform.postgres.catalog import Connection, read
@@ -38,7 +39,7 @@ def canonical(connection: Connection, design: Design, found: Database) -> Databa
         extensions=tuple(_extension(extension, found) for extension in database.extensions),
         grants=access.each(access.named(connection, database.grants)),
         default_privileges=access.each_default(database.default_privileges),
-        raw=tuple(spelled.same_raw(part, found) for part in database.raw),
+        raw=found.raw if database.raw else (),
     )
 
 
@@ -71,13 +72,28 @@ def _copied(connection: Connection, design: Design) -> Database:
         for number, table in enumerate(database.tables):
             for sql in pieces.table_pieces(number, table):
                 connection.execute(sql.encode())
+        for sql in _partitions(database.tables):
+            connection.execute(sql.encode())
         views: tuple[View | MaterializedView, ...] = (*database.views, *database.materialized_views)
         for number, view in enumerate(views):
             for sql in pieces.view_pieces(number, view):
                 connection.execute(sql.encode())
         for number, function in enumerate(database.functions):
-            connection.execute(pieces.function_piece(number, function).encode())
+            if function.language not in ("c", "internal"):
+                connection.execute(pieces.function_piece(number, function).encode())
         return read(connection)
+
+
+def _partitions(tables: tuple[Table, ...]) -> Iterator[str]:
+    """Partitioned tables, then what is a partition of them."""
+    numbers = {table.name: number for number, table in enumerate(tables)}
+    for number, table in enumerate(tables):
+        made = pieces.partitioned_piece(number, table)
+        if made is not None:
+            yield made
+    for number, table in enumerate(tables):
+        if table.partition_of is not None and table.partition_of.table in numbers:
+            yield pieces.bound_piece(number, numbers[table.partition_of.table], table.partition_of.bound)
 
 
 def _extension(extension: Extension, found: Database) -> Extension:

@@ -22,9 +22,14 @@ from data_platform.model.database import (
     View,
 )
 from data_platform.sql import phrases, routines
-from data_platform.sql.text import dotted, identifier, keyword, qualified, type_name
+from data_platform.sql.text import Sql, dotted, identifier, keyword, qualified, type_name
 
 SCHEMA = "dpe canonical"
+
+
+def table_schema(number: int) -> str:
+    """The schema of the bare copy of table `number`. The copy has the table's own name, which its policies may say."""
+    return f"dpe canonical {number}"
 
 
 def generated_name(position: int) -> str:
@@ -53,7 +58,8 @@ def type_pieces(number: int, type_: Type) -> Iterator[str]:
             )
             yield f"CREATE TYPE {name} AS ({fields})"
         case Range():
-            yield f"CREATE TYPE {name} AS RANGE (subtype = {type_name(type_.subtype)})"
+            opclass = f", subtype_opclass = {dotted(type_.opclass)}" if type_.opclass else ""
+            yield f"CREATE TYPE {name} AS RANGE (subtype = {type_name(type_.subtype)}{opclass})"
         case Domain():
             yield f"CREATE DOMAIN {name} AS {type_name(type_.base)}" + _collation(type_.collation)
             if type_.default is not None:
@@ -63,16 +69,28 @@ def type_pieces(number: int, type_: Type) -> Iterator[str]:
                 yield f"ALTER DOMAIN {name} ADD CONSTRAINT c{position} CHECK ({text})"
 
 
+def partitioned_piece(number: int, table: Table) -> str | None:
+    """The partitioned table `p{number}` that spells the partitioning of a table that has one."""
+    if table.partition_by is None:
+        return None
+    return f"CREATE TABLE {qualified(SCHEMA, f'p{number}')} ({_columns(table)}) {_partition_by(table.partition_by)}"
+
+
+def bound_piece(number: int, parent: int, bound: str) -> str:
+    """The table `b{number}` that spells the bound of a partition of the table `parent`."""
+    name, of = qualified(SCHEMA, f"b{number}"), qualified(SCHEMA, f"p{parent}")
+    return f"CREATE TABLE {name} PARTITION OF {of} {phrases.bound(bound)}"
+
+
 def table_pieces(number: int, table: Table) -> Iterator[str]:
-    """Of the table that becomes `t{number}`, its partitioning `p{number}`."""
+    """Of the bare copy of a table, in a schema of its own."""
     relation = f"t{number}"
-    name = qualified(SCHEMA, relation)
-    columns = ", ".join(
-        f"{identifier(c.name)} {type_name(c.type)}{_collation(c.collation)}" for c in table.columns
-    )
-    yield f"CREATE TABLE {name} ({columns})"
-    if table.partition_by is not None:
-        yield f"CREATE TABLE {qualified(SCHEMA, f'p{number}')} ({columns}) {_partition_by(table.partition_by)}"
+    name = qualified(table_schema(number), table.name.name)
+    yield f"CREATE SCHEMA {identifier(table_schema(number))}"
+    yield f"CREATE TABLE {name} ({_columns(table)})"
+    for column in table.columns:
+        if column.storage is not None:
+            yield f"ALTER TABLE {name} ALTER {identifier(column.name)} SET STORAGE {keyword(column.storage)}"
     for position, column in enumerate(table.columns):
         if column.default is not None:
             text = phrases.anything_or_deep(column.default)
@@ -88,12 +106,17 @@ def table_pieces(number: int, table: Table) -> Iterator[str]:
         (part.method, tuple(item.element for item in part.elements), part.where) for part in table.exclusions
     ]
     for position, (method, elements, where) in enumerate(keys):
-        yield _index(relation, position, method, elements, where)
-    yield from _hanging_pieces(relation, table)
+        yield _index(relation, name, position, method, elements, where)
+    yield from _hanging_pieces(relation, name, table)
 
 
-def _hanging_pieces(relation: str, table: Table) -> Iterator[str]:
-    name = qualified(SCHEMA, relation)
+def _columns(table: Table) -> str:
+    return ", ".join(
+        f"{identifier(c.name)} {type_name(c.type)}{_collation(c.collation)}" for c in table.columns
+    )
+
+
+def _hanging_pieces(relation: str, name: Sql, table: Table) -> Iterator[str]:
     for position, policy in enumerate(table.policies):
         using = f" USING ({phrases.condition(policy.using)})" if policy.using is not None else ""
         with_check = (
@@ -111,7 +134,7 @@ def _hanging_pieces(relation: str, table: Table) -> Iterator[str]:
             yield f"CREATE STATISTICS {qualified(SCHEMA, statistics_name(relation, position))} ON {listed} FROM {name}"
 
 
-def _trigger(name: str, position: int, trigger: Trigger) -> str:
+def _trigger(name: Sql, position: int, trigger: Trigger) -> str:
     events = " OR ".join(str(keyword(event)) for event in trigger.events)
     timing = "AFTER" if trigger.timing == "after" else "BEFORE"
     function = qualified(trigger.function.schema, trigger.function.name)
@@ -129,7 +152,9 @@ def view_pieces(number: int, view: View | MaterializedView) -> Iterator[str]:
     if indexes:
         yield f"CREATE TABLE {qualified(SCHEMA, f'w{number}')} AS {phrases.query(view.query)} WITH NO DATA"
     for position, index in enumerate(indexes):
-        yield _index(f"w{number}", position, index.method, index.elements, index.where)
+        relation = f"w{number}"
+        name = qualified(SCHEMA, relation)
+        yield _index(relation, name, position, index.method, index.elements, index.where)
 
 
 def function_piece(number: int, function: Function) -> str:
@@ -137,20 +162,24 @@ def function_piece(number: int, function: Function) -> str:
     kind = "PROCEDURE" if function.procedure else "FUNCTION"
     returns = f" RETURNS {routines.returned(function.returns)}" if function.returns is not None else ""
     body = routines.sql_body(function.sql_body) if function.sql_body is not None else "AS ''"
-    language = function.language if function.language not in ("c", "internal") else "sql"
     head = (
         f"CREATE {kind} {qualified(SCHEMA, f'f{number}')}({routines.arguments(function.arguments)}){returns}"
     )
-    return f"{head} LANGUAGE {identifier(language)} {body}"
+    return f"{head} LANGUAGE {identifier(function.language)} {body}"
 
 
 def _index(
-    relation: str, position: int, method: str, elements: tuple[IndexElement, ...], where: str | None
+    relation: str,
+    table: Sql,
+    position: int,
+    method: str,
+    elements: tuple[IndexElement, ...],
+    where: str | None,
 ) -> str:
     listed = ", ".join(_element(element) for element in elements)
     predicate = f" WHERE {phrases.anything_or_deep(where)}" if where is not None else ""
     index = identifier(index_name(relation, position))
-    return f"CREATE INDEX {index} ON {qualified(SCHEMA, relation)} USING {identifier(method)} ({listed}){predicate}"
+    return f"CREATE INDEX {index} ON {table} USING {identifier(method)} ({listed}){predicate}"
 
 
 def _partition_by(partitioning: Partitioning) -> str:

@@ -24,7 +24,6 @@ from data_platform.model.database import (
     Policy,
     Publication,
     Range,
-    Raw,
     Role,
     Rule,
     Sequence,
@@ -49,7 +48,8 @@ class Copies:
     def __init__(self, found: Database) -> None:
         schema = pieces.SCHEMA
         self.types = {type_.name.name: type_ for type_ in found.types if type_.name.schema == schema}
-        self.tables = {table.name.name: table for table in found.tables if table.name.schema == schema}
+        self.relations = {table.name.name: table for table in found.tables if table.name.schema == schema}
+        self.tables = {table.name.schema: table for table in found.tables}
         self.views = {view.name.name: view for view in found.views if view.name.schema == schema}
         self.functions = {f.name.name: f for f in found.functions if f.name.schema == schema}
 
@@ -58,17 +58,19 @@ def spelled(database: Database, copies: Copies, found: Database) -> Database:
     """All but extensions, grants and raw objects."""
     types = sorted(database.types, key=lambda type_: type_.name)
     first_materialized = len(database.views)
+    tables = {table.name: table for table in database.tables}
     rules = {table.name: table.rules for table in found.tables}
     rules |= {view.name: view.rules for view in found.views}
     return replace(
         database,
         types=tuple(_type(type_, copies.types.get(f"y{n}")) for n, type_ in enumerate(types)),
         functions=tuple(
-            _function(function, copies.functions[f"f{n}"], _same_name(function, found))
+            _function(function, copies.functions.get(f"f{n}"), _same_name(function, found))
             for n, function in enumerate(database.functions)
         ),
         tables=tuple(
-            _table(table, n, copies, rules.get(table.name, ())) for n, table in enumerate(database.tables)
+            _table(_settled(table, tables), n, copies, rules.get(table.name, ()))
+            for n, table in enumerate(database.tables)
         ),
         views=tuple(
             replace(
@@ -86,7 +88,7 @@ def spelled(database: Database, copies: Copies, found: Database) -> Database:
         sequences=tuple(map(_sequence, database.sequences)),
         roles=tuple(_role(role, found.roles) for role in database.roles),
         collations=tuple(_collation(part, found.collations) for part in database.collations),
-        publications=tuple(_publication(part, found.publications) for part in database.publications),
+        publications=tuple(_publication(part, found.publications, tables) for part in database.publications),
         event_triggers=tuple(
             replace(part, tags=tuple(sorted(part.tags))) for part in database.event_triggers
         ),
@@ -109,11 +111,6 @@ def _named(parts: tuple[_Part, ...], listed: tuple[_Part, ...]) -> tuple[_Part, 
     return tuple(part for part in parts if part.name in names)
 
 
-def same_raw(part: Raw, found: Database) -> Raw:
-    """The same object as the catalog prints it."""
-    return next((other for other in found.raw if (other.kind, other.name) == (part.kind, part.name)), part)
-
-
 def _type(type_: Type, copy: Type | None) -> Type:
     match type_, copy:
         case Domain(), Domain():
@@ -125,8 +122,13 @@ def _type(type_: Type, copy: Type | None) -> Type:
                 default=copy.default,
                 collation=copy.collation,
                 checks=tuple(
-                    replace(check, expression=checks[f"c{position}"])
-                    for position, check in enumerate(type_.checks)
+                    sorted(
+                        (
+                            replace(check, expression=checks[f"c{position}"])
+                            for position, check in enumerate(type_.checks)
+                        ),
+                        key=lambda check: check.name,
+                    )
                 ),
                 comment=type_.comment or None,
             )
@@ -137,20 +139,22 @@ def _type(type_: Type, copy: Type | None) -> Type:
             )
             return replace(type_, attributes=attributes, comment=type_.comment or None)
         case Range(), Range():
-            return replace(type_, subtype=copy.subtype, comment=type_.comment or None)
+            return replace(type_, subtype=copy.subtype, opclass=copy.opclass, comment=type_.comment or None)
         case Enum(), _:
             return replace(type_, comment=type_.comment or None)
         case _:
             return type_
 
 
-def _function(function: Function, copy: Function, applied: Function | None) -> Function:
+def _function(function: Function, copy: Function | None, applied: Function | None) -> Function:
+    """A function in C has no copy; of one that is there the server's text is taken."""
+    spelled_by = copy or applied or function
     settings = applied.settings if applied and applied.settings and function.settings else function.settings
     return replace(
         function,
-        arguments=copy.arguments,
-        returns=copy.returns,
-        sql_body=copy.sql_body,
+        arguments=spelled_by.arguments,
+        returns=spelled_by.returns,
+        sql_body=spelled_by.sql_body,
         settings=settings,
         comment=function.comment or None,
     )
@@ -162,8 +166,27 @@ def _same_name(function: Function, found: Database) -> Function | None:
     return same[0] if len(same) == 1 else None
 
 
+def _settled(table: Table, tables: Mapping[Name, Table]) -> Table:
+    """The table with what PostgreSQL does to its columns by itself: keys and identities are NOT NULL, and a partition
+    has its parent's identities."""
+    parent = tables.get(table.partition_of.table) if table.partition_of else None
+    identities = {column.name: column.identity for column in parent.columns} if parent else {}
+    keys = table.primary_key.columns if table.primary_key else ()
+    columns = (
+        replace(column, identity=column.identity or identities.get(column.name)) for column in table.columns
+    )
+    return replace(
+        table,
+        columns=tuple(
+            replace(column, nullable=column.nullable and not column.identity and column.name not in keys)
+            for column in columns
+        ),
+        access_method=None if table.access_method == "heap" else table.access_method,
+    )
+
+
 def _table(table: Table, number: int, copies: Copies, rules: tuple[Rule, ...]) -> Table:
-    copy, relation = copies.tables[f"t{number}"], f"t{number}"
+    copy, relation = copies.tables[pieces.table_schema(number)], f"t{number}"
     checks = {check.name: check.expression for check in copy.checks}
     indexes = {index.name: index for index in copy.indexes}
     triggers = {trigger.name: trigger for trigger in copy.triggers}
@@ -172,7 +195,10 @@ def _table(table: Table, number: int, copies: Copies, rules: tuple[Rule, ...]) -
     def index_at(position: int) -> Index:
         return indexes[pieces.index_name(relation, position)]
 
-    partitioned = copies.tables.get(f"p{number}")
+    partitioned, partition = copies.relations.get(f"p{number}"), copies.relations.get(f"b{number}")
+    partition_of = table.partition_of
+    if partition_of and partition and partition.partition_of:
+        partition_of = replace(partition_of, bound=partition.partition_of.bound)
     return replace(
         table,
         columns=tuple(_column(column, position, copy) for position, column in enumerate(table.columns)),
@@ -193,6 +219,10 @@ def _table(table: Table, number: int, copies: Copies, rules: tuple[Rule, ...]) -
         ),
         rules=_rules(table.rules, rules),
         partition_by=partitioned.partition_by if partitioned else table.partition_by,
+        partition_of=partition_of,
+        foreign_keys=tuple(
+            replace(key, validated=key.validated or not key.enforced) for key in table.foreign_keys
+        ),
         comment=table.comment or None,
     )
 
@@ -207,6 +237,7 @@ def _column(column: Column, position: int, copy: Table) -> Column:
     return replace(
         column,
         type=piece.type,
+        storage=piece.storage,
         default=_text(column.default, piece.default),
         generated=generated,
         collation=piece.collation,
@@ -251,7 +282,8 @@ def _element(element: IndexElement, copy: IndexElement) -> IndexElement:
         column=copy.column,
         expression=copy.expression,
         collation=copy.collation,
-        opclass=copy.opclass,
+        # One with parameters must be named.
+        opclass=copy.opclass or (element.opclass if element.opclass_options else None),
     )
 
 
@@ -290,11 +322,12 @@ def _rules(rules: tuple[Rule, ...], found: tuple[Rule, ...]) -> tuple[Rule, ...]
 
 
 def _materialized(view: MaterializedView, number: int, copies: Copies) -> MaterializedView:
-    copy = copies.tables.get(f"w{number}")
+    copy = copies.relations.get(f"w{number}")
     texts = {index.name: index for index in copy.indexes} if copy else {}
     return replace(
         view,
         query=copies.views[f"v{number}"].query,
+        access_method=None if view.access_method == "heap" else view.access_method,
         indexes=tuple(
             _index(index, texts[pieces.index_name(f"w{number}", position)])
             for position, index in enumerate(view.indexes)
@@ -322,17 +355,27 @@ def _collation(part: CollationObject, found: Iterable[CollationObject]) -> Colla
     return replace(part, options=other.options)
 
 
-def _publication(part: Publication, found: Iterable[Publication]) -> Publication:
-    """The row filters as the server prints them."""
+def _publication(
+    part: Publication, found: Iterable[Publication], tables: Mapping[Name, Table]
+) -> Publication:
+    """The row filters as the server prints them, columns in the order of their table."""
     texts: Mapping[Name, str | None] = {
         table.table: table.where for other in found if other.name == part.name for table in other.tables
     }
-    tables = sorted(part.tables, key=lambda table: table.table)
-    return replace(
-        part,
-        tables=tuple(replace(table, where=_text(table.where, texts.get(table.table))) for table in tables),
-        schemas=tuple(sorted(part.schemas)),
+    published = (
+        replace(
+            table,
+            where=_text(table.where, texts.get(table.table)),
+            columns=_in_order(table.columns, tables.get(table.table)),
+        )
+        for table in sorted(part.tables, key=lambda table: table.table)
     )
+    return replace(part, tables=tuple(published), schemas=tuple(sorted(part.schemas)))
+
+
+def _in_order(columns: tuple[str, ...], table: Table | None) -> tuple[str, ...]:
+    order = [column.name for column in table.columns] if table else list(columns)
+    return tuple(sorted(columns, key=lambda name: order.index(name) if name in order else len(order)))
 
 
 def _text(author: str | None, server: str | None) -> str | None:

@@ -52,7 +52,8 @@ def read(connection: Connection, *, anonymous: Collection[str] = (), roles: Coll
         found = _read(rows, owners, version, roles)
         comments = tuple(index_comments(rows("constraint_comments")))
         has_raw = rows("without_form")[0]["found"]
-    made = raw_objects(connection, owners) if has_raw else ()
+    types_ = [type_.name for type_ in found["types"]]
+    made = raw_objects(connection, owners, types_) if has_raw else ()
     return Database(**found, raw=(*made, *comments))
 
 

@@ -17,7 +17,7 @@ import postgast
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from data_platform.errors import EnvironmentProblem
-from data_platform.model.database import Raw
+from data_platform.model.database import Name, Raw
 from data_platform.postgres.binaries import find_programs, server_account
 from data_platform.postgres.catalog.rows import Connection, Owners, Row
 from data_platform.sql.text import identifier, literal, qualified
@@ -48,8 +48,10 @@ _HEADER = re.compile(
 )
 
 
-def raw_objects(connection: Connection, owners: Owners) -> tuple[Raw, ...]:
+def raw_objects(connection: Connection, owners: Owners, types: Iterable[Name]) -> tuple[Raw, ...]:
     """The statements of all objects of those kinds, in an order in which they can be made.
+
+    `types` have a form of their own.
 
     Raises EnvironmentProblem when pg_dump is not there or is refused.
     """
@@ -65,7 +67,7 @@ def raw_objects(connection: Connection, owners: Owners) -> tuple[Raw, ...]:
         conninfo, environment = _without_password(connection)
         _run([programs / "pg_dump", *dump, f"--file={archive}", f"--dbname={conninfo}"], environment)
         listed = _run([programs / "pg_restore", "--list", archive], {})
-        entries = _wanted(listed)
+        entries = _wanted(listed, {f"{name.schema} {name.name} " for name in types})
         if not entries:
             return ()
         wanted.write_text("\n".join(entries), encoding="utf-8")
@@ -98,16 +100,16 @@ def _run(command: list[str | Path], environment: Mapping[str, str]) -> str:
     return done.stdout
 
 
-def _wanted(listing: str) -> list[str]:
+def _wanted(listing: str, typed: set[str]) -> list[str]:
     """The lines of pg_restore's list whose entries we keep, comments on them included."""
     described = [(line, found[1]) for line in listing.splitlines() if (found := _ENTRY.match(line))]
-    base_types = {text.removeprefix("SHELL ") for _, text in described if text.startswith("SHELL TYPE ")}
-    return [line for line, text in described if _is_wanted(text, base_types)]
+    return [line for line, text in described if _is_wanted(text, tuple(typed))]
 
 
-def _is_wanted(text: str, base_types: set[str]) -> bool:
-    if text.startswith("TYPE "):
-        return text in base_types
+def _is_wanted(text: str, typed: tuple[str, ...]) -> bool:
+    for kind in ("TYPE ", "SHELL TYPE "):
+        if text.startswith(kind):
+            return not text.removeprefix(kind).startswith(typed)
     if text.startswith("COMMENT "):
         # COMMENT schema KIND name owner
         _, _, rest = text.removeprefix("COMMENT ").partition(" ")

@@ -76,4 +76,6 @@ def _runner(database: Database, user: User, admin: Admin) -> Runner:
     if stubs:  # from 16 on that is no way to anything but roles without privileges
         admin.connection.execute(f"ALTER ROLE {identifier(owner)} CREATEROLE".encode())
     roles = Roles(admin, owner, may_make=stubs is not None)
+    if stubs:
+        roles.adopt()
     return Runner(user, admin, roles, stubs, event_triggers_rest=admin.event_triggers_rest())

@@ -14,6 +14,7 @@ from data_platform.sql.script import Piece
 
 INSUFFICIENT_PRIVILEGE = "42501"
 DUPLICATE_SCHEMA = "42P06"
+DUPLICATE_OBJECT = "42710"
 UNDEFINED_OBJECT = "42704"
 
 _MISSING = re.compile(
@@ -34,7 +35,7 @@ FOR_SUPERUSERS = (
     *("comment_stmt", "grant_stmt", "drop_stmt", "alter_object_schema_stmt", "alter_type_stmt"),
     "alter_default_privileges_stmt",
 )
-SAY_MORE = ("comment_stmt", "grant_stmt", "alter_owner_stmt")
+SAY_MORE = ("comment_stmt", "grant_stmt", "alter_owner_stmt", "rename_stmt", "alter_object_schema_stmt")
 """What is said of an object that may have been left out."""
 KEEP_SEARCH_PATH = (
     *("create_stmt", "index_stmt", "alter_table_stmt", "comment_stmt", "view_stmt", "create_seq_stmt"),

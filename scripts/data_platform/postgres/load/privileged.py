@@ -14,6 +14,7 @@ from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
+from data_platform.postgres.extensions import PROVABLE_EXTENSIONS
 from data_platform.postgres.load.decide import kind_of, new_owner
 from data_platform.sql.text import Sql, identifier, joined, literal, qualified
 
@@ -129,6 +130,35 @@ def _drop(stmt: Any) -> Privileged | None:
     return Privileged() if stmt.remove_type in _DROPPED else None
 
 
+_UNKNOWN_C_FUNCTION = """
+SELECT FROM pg_proc made
+ WHERE made.xmin = pg_current_xact_id()::xid
+   AND NOT EXISTS (SELECT FROM pg_proc known
+                     JOIN pg_depend member ON member.classid = 'pg_proc'::regclass AND member.objid = known.oid
+                                          AND member.deptype = 'e'
+                    WHERE (known.probin, known.prosrc) = (made.probin, made.prosrc)
+                      AND known.proargtypes::oid[] = made.proargtypes::oid[] AND known.prorettype = made.prorettype
+                      AND known.prolang = made.prolang AND made.proisstrict >= known.proisstrict)
+"""
+"""A function in C is its symbol with the types that it was written for; others would be read as what they are not."""
+
+
+def _c_function(stmt: Any) -> Privileged | None:
+    """The same function as an extension's under another name, as people make immutable ones of unaccent().
+
+    The server loads the library as it looks, so that must be one of those that extensions of the list come with.
+    """
+    options = {option.def_elem.defname: option.def_elem.arg for option in stmt.options}
+    if "as" not in options or "language" not in options or options["language"].string.sval.lower() != "c":
+        return None
+    library = options["as"].list.items[0].string.sval
+    known = library.removeprefix("$libdir/") in PROVABLE_EXTENSIONS and library.startswith("$libdir/")
+    plain = not stmt.replace and all(
+        not item.function_parameter.HasField("defexpr") for item in stmt.parameters
+    )
+    return Privileged(violations=_UNKNOWN_C_FUNCTION) if known and plain else None
+
+
 def _extension_schema(stmt: Any) -> Privileged | None:
     return Privileged() if stmt.object_type == pb.OBJECT_EXTENSION else None
 
@@ -195,6 +225,7 @@ def _name(parts: Iterable[pb.Node]) -> Sql:
 _EVENT_TRIGGERS = ("create_event_trig_stmt", "alter_event_trig_stmt")
 
 _ALLOWED: dict[str, Callable[[Any], Privileged | None]] = {
+    "create_function_stmt": _c_function,
     "alter_owner_stmt": _owner,
     "alter_table_stmt": _alter_table,
     "grant_stmt": _grant,

@@ -13,7 +13,7 @@ import psycopg
 from postgast import pg_query_pb2 as pb
 
 from data_platform.postgres.load.sessions import Admin
-from data_platform.sql.text import Sql, identifier, literal
+from data_platform.sql.text import Sql, identifier, identifiers, literal
 
 _KEPT = {
     "inherit": ("INHERIT", "NOINHERIT"),
@@ -36,10 +36,13 @@ _HARMLESS_PREDEFINED = frozenset(
 )
 """Those that stay within the database. pg_read_server_files and the like leave it."""
 
-_OF_A_FILE = """
-SELECT FROM pg_roles
- WHERE rolname = %s AND NOT rolsuper AND oid >= 16384 AND NOT starts_with(rolname::text, 'dpe_')
+_ALL_OF_FILES = """
+SELECT rolname FROM pg_catalog.pg_roles
+ WHERE NOT rolsuper AND oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+   AND NOT pg_catalog.starts_with(rolname::pg_catalog.text, 'dpe_')
 """
+_OF_A_FILE = f"{_ALL_OF_FILES} AND rolname = %s"
+_MEMBER = "WITH ADMIN TRUE, INHERIT TRUE, SET TRUE"
 _EXISTS = "SELECT FROM pg_roles WHERE rolname = %s"
 
 
@@ -55,6 +58,13 @@ class Roles:
         self.attributes: dict[str, frozenset[str]] = {}
         """What the files say that a role may do, and here it may not: LOGIN, CREATEDB …"""
 
+    def adopt(self) -> None:
+        """Make the owner a member of the roles that other loads in this cluster left, which a DO block may grant."""
+        found = [row[0] for row in self._admin.connection.execute(_ALL_OF_FILES.encode()).fetchall()]
+        if found:
+            self._run(f"GRANT {identifiers(found)} TO {identifier(self._owner)} {_MEMBER}")
+        self._usable.update(found)
+
     def ensure(self, name: str) -> bool:
         """Whether objects may be given to the role; makes it when it is not there."""
         if name in self._usable:
@@ -66,8 +76,7 @@ class Roles:
         if name != "pg_database_owner" and not self._found(_OF_A_FILE, name):
             return False
         if name != "pg_database_owner":
-            how = "WITH ADMIN TRUE, INHERIT TRUE, SET TRUE"
-            self._run(f"GRANT {identifier(name)} TO {identifier(self._owner)} {how}")
+            self._run(f"GRANT {identifier(name)} TO {identifier(self._owner)} {_MEMBER}")
         self._usable.add(name)
         return True
 

@@ -16,8 +16,10 @@ from postgast import pg_query_pb2 as pb
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.postgres.extensions import PROVABLE_EXTENSIONS
+from data_platform.postgres.load.blocks import makes_roles, role_statements
 from data_platform.postgres.load.cases import (
     BEFORE_OWNERS,
+    DUPLICATE_OBJECT,
     DUPLICATE_SCHEMA,
     FOR_SUPERUSERS,
     INSUFFICIENT_PRIVILEGE,
@@ -32,6 +34,7 @@ from data_platform.postgres.load.cases import (
     only_switches_triggers,
     said,
 )
+from data_platform.postgres.load.decide import kind_of
 from data_platform.postgres.load.messages import UNDEFINED, Note, first_line, problem
 from data_platform.postgres.load.privileged import Privileged, privileged
 from data_platform.postgres.load.roles import Roles, make_tablespace
@@ -83,6 +86,8 @@ class Runner:
         """Run an ordinary statement, soon."""
         if statement.kind in NAME_ROLES:
             self._ensure_roles(statement.node)
+        if statement.kind == "do_stmt" and makes_roles(statement.piece.text):
+            self._roles_of_block(statement)
         if needs_its_own_transaction(statement.node):
             self.flush()
             self._one(statement)
@@ -244,6 +249,8 @@ class Runner:
             self._instead(statement, instead)
         elif kind == "variable_set_stmt":
             self.note(statement, said(error))
+        elif error.sqlstate == DUPLICATE_OBJECT and kind == "do_stmt" and makes_roles(statement.piece.text):
+            self.note(statement, "its roles are there")
         elif error.sqlstate == INSUFFICIENT_PRIVILEGE and (
             kind in FOR_SUPERUSERS or only_switches_triggers(statement)
         ):
@@ -256,6 +263,14 @@ class Runner:
             self.note(statement, said(error))
         else:
             raise self._problem(error, statement)
+
+    def _roles_of_block(self, statement: Statement) -> None:
+        """Make the roles of a DO block beforehand, without what they may not do here."""
+        self.flush()
+        for node in role_statements(statement.piece.text):
+            left_out = self.roles.create(getattr(node, kind_of(node)))
+            if left_out:
+                self.note(statement, left_out)
 
     def _instead(self, statement: Statement, instead: Substitute) -> None:
         try:

@@ -15,7 +15,7 @@ SELECT i.indrelid AS table_oid, i.indexrelid AS oid, r.relname AS name, m.amname
                    'expression', CASE WHEN i.indkey[n - 1] = 0 THEN pg_get_indexdef(i.indexrelid, n, false) END,
                    'collation', CASE WHEN i.indcollation[n - 1] <> coalesce(a.attcollation, i.indcollation[n - 1]) THEN c.spelled END,
                    'expression_collation', CASE WHEN i.indkey[n - 1] = 0 THEN c.spelled END,
-                   'opclass', CASE WHEN NOT o.opcdefault THEN
+                   'opclass', CASE WHEN NOT o.opcdefault OR own.attoptions IS NOT NULL THEN
                                   CASE WHEN o.opcnamespace IN ('pg_catalog'::regnamespace, 'public'::regnamespace) THEN o.opcname::text
                                        ELSE format('%%s.%%s', o.opcnamespace::regnamespace, o.opcname) END END,
                    'opclass_options', own.attoptions,

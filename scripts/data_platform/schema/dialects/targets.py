@@ -27,7 +27,7 @@ class Target:
     foreign_keys: Keys = "enforced"
     checks: bool = True
     not_null: bool = True
-    """NOT NULL holds; in Spark's file tables it is taken down and not enforced (tried on 4.x with Parquet)."""
+    """NOT NULL holds; in Spark's file tables it is taken down and not enforced (tried on Spark 4.3 with Parquet)."""
     actions: frozenset[Action] = frozenset({"no action", "restrict"})
     deferrable_keys: bool = False
     late_keys: bool = True

@@ -1,15 +1,26 @@
 """The proof of a schema on a real server.
 
-prove        the order of things, and the verdict
-patterns     access patterns planned and run
-attempts     rows inserted on trial and taken back
-breaking     values that break a check
-constraints  each constraint tried with a row that breaks it
-deletes      each ON DELETE tried
-indexes      why each index is there
-checklist    the Quality Checklist, item by item
-findings     what the run has against the design
-verdict      what it amounts to
-result       what was found, as data
-report       the same for a person, and as JSON
+prove          the order of things, and the verdict
+apply          the DDL, by whoever may
+comparison     the catalog against the model
+aside          triggers and row-level security switched off, and on again
+filling        rows for every table that holds some
+patterns       access patterns planned and run
+attempts       rows inserted on trial and taken back
+breaking       values that break a check
+constraints    each constraint tried with a row that breaks it
+deletes        each ON DELETE tried
+indexes        why each index is there
+partitions     where rows go, and which partitions are read
+isolation      tables tried as another tenant: by what policies say (tenancy), as whom (subjects)
+interference   views and functions asked with and without another tenant's rows (callable)
+refresh        materialized views refreshed under a reader
+triggers       each trigger made to fire
+grants         privileges tried as each role
+ground         what these stages stand on; sessions: one statement as a role, taken back
+checklist      the Quality Checklist, item by item
+findings       what the run has against the design
+verdict        what it amounts to
+result         what was found, as data
+report         the same for a person, and as JSON; claims_report: of the later stages
 """

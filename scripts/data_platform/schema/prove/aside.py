@@ -18,7 +18,8 @@ from data_platform.schema.prove.result import Aside
 
 _SWITCHES = """
 WITH relation AS (
-    SELECT c.oid, n.nspname, c.relname, c.relforcerowsecurity FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    SELECT c.oid, n.nspname, c.relname, c.relforcerowsecurity
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
      WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
 SELECT 'triggers' AS kind, r.nspname, r.relname, t.tgname,
        format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', r.oid::regclass, t.tgname) AS off,

@@ -14,7 +14,7 @@ MAX_CALLS = 3
 
 _ROUTINES = """
 SELECT n.nspname, p.proname,
-       format('%s.%s(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)),
+       format('%s.%s(%s)', n.nspname, p.proname, pg_get_function_identity_arguments(p.oid)), p.oid::regprocedure::text,
        p.prokind = 'p', p.prosecdef, p.provolatile = 'v',
        pg_get_userbyid(p.proowner), p.prorettype::regtype::text,
        coalesce(p.proargnames, '{}'), coalesce(p.proargmodes::text[], '{}'),
@@ -59,6 +59,8 @@ class Routine:
     schema: str
     name: str
     signature: str
+    key: str
+    """How the server names it."""
     procedure: bool
     definer: bool
     volatile: bool
@@ -76,7 +78,9 @@ class Routine:
         for number in range(min(MAX_CALLS, max((len(values) for values in options), default=1))):
             values = [values[min(number, len(values) - 1)] for values in options]
             pairs = zip(values, self.arguments, strict=True)
-            yield self._call(", ".join(f"{literal(value)}::{type_name(type_)}" for value, (_, type_) in pairs))
+            yield self._call(
+                ", ".join(f"{literal(value)}::{type_name(type_)}" for value, (_, type_) in pairs)
+            )
 
     def _call(self, listed: str) -> str:
         call = f"{qualified(self.schema, self.name)}({listed})"
@@ -101,16 +105,27 @@ def digest(source: str) -> str:
 
 def routines(connection: Connection) -> tuple[Routine, ...]:
     """All that can be called by name; trigger functions cannot."""
-    return tuple(_routine(row) for row in connection.execute(_ROUTINES) if row[7] not in _NOT_CALLED)
+    with connection.transaction(force_rollback=True):
+        connection.execute("SET LOCAL search_path TO ''")
+        return tuple(_routine(row) for row in connection.execute(_ROUTINES) if row[8] not in _NOT_CALLED)
 
 
 def _routine(row: tuple[Any, ...]) -> Routine:
-    schema, name, signature, procedure, definer, volatile, owner, _, names, modes, types = row
+    schema, name, signature, key, procedure, definer, volatile, owner, _, names, modes, types = row
     given = [n for n, mode in zip(names, modes, strict=True) if mode in ("i", "b", "v")] if modes else names
     padded = [*given, *("" for _ in types)]
     arguments = tuple(zip(padded, types, strict=False))
     return Routine(
-        schema, name, signature, procedure, definer, volatile, owner, arguments, _why_not(procedure, modes, types)
+        schema,
+        name,
+        signature,
+        key,
+        procedure,
+        definer,
+        volatile,
+        owner,
+        arguments,
+        _why_not(procedure, modes, types),
     )
 
 

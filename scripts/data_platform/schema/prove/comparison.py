@@ -22,7 +22,9 @@ def compared(said: Database, found: Database, left_out: Sequence[LeftOut]) -> Di
         added=tuple(name for name in all_.added if not excuse.covers(name)),
         removed=tuple(name for name in all_.removed if not excuse.covers(name)),
         changed=tuple(
-            change for change in all_.changed if not (change.property == "owner" and excuse.owns(change.before))
+            change
+            for change in all_.changed
+            if not (change.property == "owner" and excuse.owns(change.before))
         ),
     )
 

@@ -87,13 +87,19 @@ class _Prober:
             for key in keys:
                 yield self._key(table, key, valid)
             for check in table.checks:
-                yield self._check(table, check, valid) if check.enforced else _unenforced("check", table, check.name)
+                yield (
+                    self._check(table, check, valid)
+                    if check.enforced
+                    else _unenforced("check", table, check.name)
+                )
             for exclusion in table.exclusions:
                 yield self._exclusion(table, exclusion, valid)
             for key_ in table.foreign_keys:
                 enforced = key_.enforced
                 yield (
-                    self._foreign_key(table, key_, valid) if enforced else _unenforced("foreign key", table, key_.name)
+                    self._foreign_key(table, key_, valid)
+                    if enforced
+                    else _unenforced("foreign key", table, key_.name)
                 )
 
     def _complete(self, table: Table, row: Row | None) -> Row | None:

@@ -30,7 +30,9 @@ def fillable(connection: Connection, database: Database) -> Database:
     for table in database.tables:
         if table.holds_rows:
             bounds = _bounds(connection, table, children) if table.partition_by else None
-            checks = (*table.checks, Check(name=WITHIN_PARTITIONS, expression=bounds)) if bounds else table.checks
+            checks = (
+                (*table.checks, Check(name=WITHIN_PARTITIONS, expression=bounds)) if bounds else table.checks
+            )
             keys = tuple(key for key in table.foreign_keys if key.target in held)
             tables.append(replace(table, checks=checks, foreign_keys=keys, triggers=()))
     return replace(database, tables=tuple(tables))
@@ -76,7 +78,7 @@ def takes_rest(table: Table) -> bool:
 def partition_constraint(connection: Connection, partition: Name) -> str:
     """What holds for every row of a partition, as the server says it."""
     relation = relation_literal(partition)
-    with connection.transaction():
+    with connection.transaction(force_rollback=True):
         connection.execute("SET LOCAL search_path TO ''")
         query = f"SELECT pg_get_partition_constraintdef({relation}::regclass)"
         row = connection.execute(query.encode()).fetchone()
@@ -121,7 +123,9 @@ SELECT n.nspname, c.relname
 
 def materialized_in_order(connection: Connection) -> tuple[Name, ...]:
     """The materialized views, each after those that it reads."""
-    return tuple(Name(*row) for row in connection.execute(_MATERIALIZED, [["pg_catalog", "information_schema"]]))
+    return tuple(
+        Name(*row) for row in connection.execute(_MATERIALIZED, [["pg_catalog", "information_schema"]])
+    )
 
 
 def refresh_all(connection: Connection, views: tuple[Name, ...]) -> None:

@@ -9,10 +9,17 @@ from typing import Any
 from data_platform.model.design import Design, Mark
 from data_platform.report.finding import Finding
 from data_platform.schema.prove.checklist import wasteful_scans
-from data_platform.schema.prove.result import DEFAULT, IndexUse, Measured, Proof
+from data_platform.schema.prove.result import DEFAULT, Claim, IndexUse, Measured, Proof
 
 RULES = {DEFAULT: "default-fails"}
 """By the kind of probe; all others are constraints."""
+STAGE_RULES = {
+    "partitions": ("partition-fails", "partition-advice"),
+    "isolation": ("isolation-broken", "isolation-gap"),
+    "triggers": ("trigger-fails", "trigger-advice"),
+    "grants": ("privilege-differs", "privilege-advice"),
+}
+"""For what a stage claims: the rule where it is broken, and that of a warning."""
 
 
 def findings(design: Design, proof: Proof) -> Iterator[Finding]:
@@ -22,6 +29,7 @@ def findings(design: Design, proof: Proof) -> Iterator[Finding]:
     for measured in proof.patterns:
         yield from _pattern_findings(design, measured)
     yield from _probe_findings(design, proof)
+    yield from _claim_findings(design, proof)
     yield from _data_findings(design, proof)
 
 
@@ -54,6 +62,41 @@ def _probe_findings(design: Design, proof: Proof) -> Iterator[Finding]:
             rule = "on-delete-fails" if probe.kind.startswith("on delete") else rule
             finding = _finding(design, rule, "error", probe.detail, f"{probe.table}.{probe.constraint}")
             yield _placed(finding, design.mark(probe.table))
+
+
+def _claim_findings(design: Design, proof: Proof) -> Iterator[Finding]:
+    for stage, claims in proof.claims.items():
+        broken, doubtful = STAGE_RULES[stage]
+        for claim in claims:
+            mark = _claim_mark(design, claim)
+            who = f" (as {claim.role})" if claim.role else ""
+            if claim.state == "failed":
+                message = f"{claim.claim}{who}: {claim.detail}"
+                yield _placed(_finding(design, broken, "error", message, claim.object), mark)
+            if claim.warning:
+                yield _placed(_finding(design, doubtful, "warning", claim.warning, claim.object), mark)
+    for refresh in proof.refreshes:
+        name = str(refresh.view)
+        if refresh.state == "failed":
+            yield _finding(design, "refresh-fails", "error", refresh.detail, name)
+        if refresh.warning:
+            fix = "a unique index over plain columns"
+            yield _finding(design, "refresh-blocks-readers", "warning", refresh.warning, name, fix)
+    for part in proof.left_out:
+        yield _finding(design, "not-run-here", "info", part.why, part.object)
+
+
+def _claim_mark(design: Design, claim: Claim) -> Mark | None:
+    """Where the object stands in the spec."""
+    if claim.table:
+        return design.mark(claim.table)
+    section = {"view": "views", "function": "functions", "procedure": "functions"}.get(claim.kind)
+    section = "materialized_views" if claim.kind == "materialized view" else section
+    name = claim.object.partition("(")[0]
+    keys = (name, name.rpartition(".")[2])
+    return next(
+        (design.marks[section, key] for key in keys if section and (section, key) in design.marks), None
+    )
 
 
 def _data_findings(design: Design, proof: Proof) -> Iterator[Finding]:

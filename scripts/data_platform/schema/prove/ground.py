@@ -24,8 +24,11 @@ class Ground:
 
     @cached_property
     def roles(self) -> Mapping[str, Role]:
-        """The roles of the design that are there."""
-        return {role.name: role for role in self.database.roles}
+        """The roles of the design that a session can take here."""
+        query = "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s) AND pg_has_role(current_user, oid, 'MEMBER')"
+        names = [role.name for role in self.database.roles]
+        there = {name for (name,) in self.connection.execute(query, [names])} if names else set()
+        return {role.name: role for role in self.database.roles if role.name in there}
 
     @cached_property
     def partitions(self) -> Mapping[Name, tuple[Table, ...]]:
@@ -55,7 +58,7 @@ class Ground:
             if name in reached:
                 continue
             reached.add(name)
-            known = self.roles.get(name)
+            known = next((role for role in self.database.roles if role.name == name), None)
             if known is not None and known.inherit:
                 waiting += known.member_of
         return frozenset(reached)

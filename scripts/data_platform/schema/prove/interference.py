@@ -67,7 +67,9 @@ def without_setting(ground: Ground, read: Tenancy, subjects: Sequence[Subject]) 
         after = {subject: ask(identity) for subject, identity in identities.items()}
     for subject, identity in identities.items():
         again = partial(ask, identity)
-        yield from _judged(asked, subject, NOTHING, before[subject], after[subject], _Again(again), silent_errors=True)
+        yield from _judged(
+            asked, subject, NOTHING, before[subject], after[subject], _Again(again), silent_errors=True
+        )
 
 
 def noninterference(ground: Ground, read: Tenancy, subject: Subject, tenants: Tenants) -> Iterator[Claim]:
@@ -93,7 +95,12 @@ def noninterference(ground: Ground, read: Tenancy, subject: Subject, tenants: Te
 def _all(ground: Ground, read: Tenancy, tenants: Tenants | None) -> tuple[_Asked, ...]:
     database = ground.database
     views = [
-        _Asked("view", str(view.name), (digest(qualified_name(view.name)),), _view_reason(view.options, view.owner))
+        _Asked(
+            "view",
+            str(view.name),
+            (digest(qualified_name(view.name)),),
+            _view_reason(view.options, view.owner),
+        )
         for view in database.views
     ]
     told = "it holds the rows of all tenants, and no policy holds for a materialized view"
@@ -152,7 +159,9 @@ def _row_of(ground: Ground, read: Tenancy, guard: Guarded, tenants: Tenants | No
 
 
 def _answers(ground: Ground, asked: Sequence[_Asked], identity: Identity) -> list[tuple[Outcome, ...]]:
-    return [tuple(tried(ground.connection, identity, question) for question in one.questions) for one in asked]
+    return [
+        tuple(tried(ground.connection, identity, question) for question in one.questions) for one in asked
+    ]
 
 
 # --- changing what is there ---
@@ -280,7 +289,12 @@ def _claim(one: _Asked, claim: str, subject: Subject) -> Claim:
 
 
 def _changes(
-    ground: Ground, read: Tenancy, asked: Sequence[_Asked], subject: Subject, identity: Identity, tenants: Tenants
+    ground: Ground,
+    read: Tenancy,
+    asked: Sequence[_Asked],
+    subject: Subject,
+    identity: Identity,
+    tenants: Tenants,
 ) -> Iterator[Claim]:
     """Functions that may write: another tenant's rows must be the same after the call."""
     look = (*ground.unforced, _content(read, tenants.b))
@@ -311,5 +325,3 @@ def _content(read: Tenancy, tenant: str) -> str:
                 f" WHERE t.{identifier(first.column)}::text = {literal(tenant)})"
             )
     return f"SELECT {', '.join(parts) or '0'}"
-
-

@@ -37,6 +37,15 @@ FOREIGN_KEY, UNIQUE = "23503", "23505"
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A row of A that refers to a row of B; `parent` makes that row where A has namesakes of all that are there."""
+
+    key: ForeignKey
+    row: Row
+    parent: str | None = None
+
+
+@dataclass(frozen=True)
 class Sample:
     """Two tenants of a table: what A would set, what A has, and rows to try with."""
 
@@ -51,8 +60,7 @@ class Sample:
     total: int
     stranger: Row | None
     """A valid row of B, or of somebody who is not A."""
-    references: tuple[tuple[ForeignKey, Row], ...] = ()
-    """Rows of A that refer to a row of B."""
+    references: tuple[Reference, ...] = ()
 
     @property
     def name(self) -> Name:
@@ -113,7 +121,8 @@ class _Prober:
             counts = {guard.table.name: self._counts(guard) for guard in self.read.guarded}
             spread = Counter(value for found in counts.values() for value in found)
             made = {
-                guard.table.name: self._sample(guard, counts[guard.table.name], spread) for guard in self.read.guarded
+                guard.table.name: self._sample(guard, counts[guard.table.name], spread)
+                for guard in self.read.guarded
             }
             samples = {name: sample for name, sample in made.items() if sample is not None}
             return {name: self._with_references(sample, samples) for name, sample in samples.items()}
@@ -161,11 +170,14 @@ class _Prober:
                 f" WHERE {identifier(compared.column)}::text = {literal(a)} LIMIT 1"
             )
             row = self.ground.connection.execute(query.encode()).fetchone() or ()
-            values |= {pair.setting: value for pair, value in zip(columns, row, strict=False) if value is not None}
+            values |= {
+                pair.setting: value for pair, value in zip(columns, row, strict=False) if value is not None
+            }
         yield values
         if self.read.json_keys:
             yield {
-                setting: json.dumps(dict.fromkeys(self.read.json_keys, value)) for setting, value in values.items()
+                setting: json.dumps(dict.fromkeys(self.read.json_keys, value))
+                for setting, value in values.items()
             }
 
     def _with_references(self, sample: Sample, samples: Mapping[Name, Sample]) -> Sample:
@@ -174,33 +186,53 @@ class _Prober:
             target = samples.get(key.target)
             if target is None or key.columns == (sample.compared.column,) or not key.enforced:
                 continue
-            row = self._reference(sample, key, target)
-            if row is not None:
-                found.append((key, row))
+            reference = self._reference(sample, key, target)
+            if reference is not None:
+                found.append(reference)
         return replace(sample, references=tuple(found))
 
-    def _reference(self, sample: Sample, key: ForeignKey, target: Sample) -> Row | None:
-        """A row of A with the key of a row of B that A has no namesake of."""
-        generator, connection = self.ground.generator, self.ground.connection
-        mine = generator.fresh(connection, sample.name, {sample.compared.column: sample.a})
+    def _reference(self, sample: Sample, key: ForeignKey, target: Sample) -> Reference | None:
+        column = sample.compared.column
+        mine = self.ground.generator.fresh(self.ground.connection, sample.name, {column: sample.a})
         others = [name for name in key.target_columns if name != target.compared.column]
         if mine is None or not others:
             return None
+        there, made = self._parent(sample, key, target, others), None
+        if there is None:
+            there = self._new_parent(target, others)
+            made = insert_sql(target.guard.table, there) if there else None
+        if there is None:
+            return None
+        pairs = zip(key.columns, key.target_columns, strict=True)
+        taken = {name: there[referred] for name, referred in pairs if name != column}
+        return Reference(key, {**mine, **taken}, made)
+
+    def _parent(self, sample: Sample, key: ForeignKey, target: Sample, others: list[str]) -> Row | None:
+        """The key of a row of somebody else that A has no namesake of."""
         listed = ", ".join(f"p.{identifier(name)}::text" for name in key.target_columns)
         same = " AND ".join(f"o.{identifier(name)} = p.{identifier(name)}" for name in others)
-        table = qualified_name(target.name)
-        a = literal(sample.a)
+        table, a = qualified_name(target.name), literal(sample.a)
         query = (
             f"SELECT {listed} FROM {table} AS p WHERE p.{target.column} <> {a}"  # noqa: S608 - quoted names
             f" AND NOT EXISTS (SELECT FROM {table} AS o WHERE {same} AND o.{target.column} = {a}) LIMIT 1"
         )
-        parent = connection.execute(query.encode()).fetchone()
-        if parent is None:
+        found = self.ground.connection.execute(query.encode()).fetchone()
+        return dict(zip(key.target_columns, found, strict=True)) if found else None
+
+    def _new_parent(self, target: Sample, others: list[str]) -> Row | None:
+        """A row of B whose numbers are beyond all that are there."""
+        row = self.ground.generator.fresh(
+            self.ground.connection, target.name, {target.compared.column: target.b}
+        )
+        if row is None:
             return None
-        taken = {
-            name: value for name, value in zip(key.columns, parent, strict=True) if name != sample.compared.column
-        }
-        return {**mine, **taken} if taken else None
+        beyond = {}
+        for name in others:
+            if target.guard.table.column(name).type in ("smallint", "integer", "bigint", "numeric"):
+                query = f"SELECT (max({identifier(name)}) + 1000)::text FROM {qualified_name(target.name)}"  # noqa: S608
+                beyond[name] = (self.ground.connection.execute(query.encode()).fetchone() or ("1",))[0]
+        made = {**row, **beyond}
+        return made if all(name in made for name in others) else None
 
     # --- without the setting, and with an empty one ---
 
@@ -233,7 +265,7 @@ class _Prober:
 
     def _settings(self, sample: Sample, subject: Subject) -> Mapping[str, str]:
         """The way of being A under which something is visible."""
-        query = f"SELECT FROM {qualified_name(sample.name)} LIMIT 1"
+        query = f"SELECT 1 FROM {qualified_name(sample.name)} LIMIT 1"
         for settings in sample.settings:
             if tried(self.ground.connection, Identity(subject.role, settings), query).rows:
                 return settings
@@ -247,12 +279,16 @@ class _Prober:
             return _claim(table, text, subject, *judged)
 
         own = claim(OWN, self._own(sample, identity))
-        yield replace(own, warning=self._open_partitions(sample, subject, identity)) if own.state == "proven" else own
+        yield (
+            replace(own, warning=self._open_partitions(sample, subject, identity))
+            if own.state == "proven"
+            else own
+        )
         yield claim(INSERTED, self._inserted(sample, identity))
         yield claim(MOVED, self._moved(sample, identity))
         yield claim(TOUCHED, self._touched(sample, identity))
-        for key, row in sample.references:
-            yield self._referred(sample, subject, identity, key, row)
+        for reference in sample.references:
+            yield self._referred(sample, subject, identity, reference)
 
     def _own(self, sample: Sample, identity: Identity) -> tuple[State, str]:
         query = (
@@ -275,7 +311,7 @@ class _Prober:
         """Policies of a partitioned table do not hold for its partitions when they are read by their own names."""
         for partition in self.ground.below(sample.name):
             query = (
-                f"SELECT FROM {qualified_name(partition.name)}"
+                f"SELECT 1 FROM {qualified_name(partition.name)}"
                 f" WHERE {sample.column} <> {literal(sample.a)} LIMIT 1"
             )
             if tried(self.ground.connection, identity, query).rows:
@@ -308,7 +344,10 @@ class _Prober:
         look = (*self.ground.unforced, self._count(sample, sample.b))
         outcome = tried(self.ground.connection, identity, sql, look=look)
         if outcome.sqlstate is None and outcome.after[0] <= sample.rows_of_b:
-            return "proven", "no row of its own can be changed" if not outcome.count else "the rows stayed its own"
+            return (
+                "proven",
+                "no row of its own can be changed" if not outcome.count else "the rows stayed its own",
+            )
         return self._refused(outcome)
 
     def _touched(self, sample: Sample, identity: Identity) -> tuple[State, str]:
@@ -344,13 +383,13 @@ class _Prober:
                 if key.target == name and table.holds_rows:
                     yield f"ALTER TABLE {qualified_name(table.name)} DROP CONSTRAINT {identifier(key.name)}"
 
-    def _referred(self, sample: Sample, subject: Subject, identity: Identity, key: ForeignKey, row: Row) -> Claim:
-        outcome = tried(
-            self.ground.connection,
-            identity,
-            insert_sql(sample.guard.table, row),
-            look=("SELECT 1",),
-        )
+    def _referred(self, sample: Sample, subject: Subject, identity: Identity, reference: Reference) -> Claim:
+        key, prepare = reference.key, []
+        if reference.parent is not None:
+            forced = [switch for switch in self.ground.switches if switch.kind != "rules"]
+            prepare = [*(s.off for s in forced), reference.parent, *(s.on for s in forced)]
+        sql = insert_sql(sample.guard.table, reference.row)
+        outcome = tried(self.ground.connection, identity, sql, look=("SELECT 1",), prepare=prepare)
         said = f"foreign key `{key.name}`: "
         claim = _claim(sample.guard.table, REFERRED, subject, "proven", "")
         if outcome.sqlstate == FOREIGN_KEY or outcome.denied:
@@ -366,10 +405,13 @@ class _Prober:
         return f"SELECT count(*) FROM {qualified_name(sample.name)} WHERE {sample.column} = {literal(tenant)}"  # noqa: S608
 
     def _refused(self, outcome: Outcome) -> tuple[State, str]:
+        """Policies are looked at before keys and checks: a row that one of these refuses has passed them."""
         if outcome.sqlstate is None:
             return "failed", "accepted"
         if outcome.denied:
             return "proven", f"refused ({outcome.sqlstate})"
+        if outcome.constraint is not None:
+            return "failed", f"let through by the policies, and only refused by `{outcome.constraint}`"
         return "not checked", f"refused, but by `{outcome.message}`"
 
     # --- tables that look the tenant up elsewhere, and those that do not at all ---
@@ -405,7 +447,9 @@ class _Prober:
                     for statement in self.ground.unforced:
                         self.ground.connection.execute(statement.encode())
                     values = [row[0] for row in self.ground.connection.execute(query.encode())]
-                return [{sample.compared.setting: value} for value in dict.fromkeys((sample.a, sample.b, *values))]
+                return [
+                    {sample.compared.setting: value} for value in dict.fromkeys((sample.a, sample.b, *values))
+                ]
         return []
 
     def _seen(self, guard: Guarded, subject: Subject, settings: Mapping[str, str]) -> frozenset[Any]:
@@ -427,16 +471,22 @@ class _Prober:
             prepare=tuple(self._without_references(guard.table.name)),
         )
         if deleted.sqlstate is None and deleted.after[0] < before.rows[0][0] - own:
-            return _claim(guard.table, TOUCHED, subject, "failed", "DELETE without WHERE reaches rows of other tenants")
+            return _claim(
+                guard.table, TOUCHED, subject, "failed", "DELETE without WHERE reaches rows of other tenants"
+            )
         if deleted.sqlstate is not None and not deleted.denied:
-            return _claim(guard.table, TOUCHED, subject, "not checked", f"refused, but by `{deleted.message}`")
+            return _claim(
+                guard.table, TOUCHED, subject, "not checked", f"refused, but by `{deleted.message}`"
+            )
         return _claim(guard.table, TOUCHED, subject, "proven", "DELETE without WHERE left them as they were")
 
     def _forgotten(self, everybody: Sequence[Subject]) -> Iterator[Claim]:
         roles = [subject.role for subject in everybody if not subject.made and not subject.is_owner]
         for table in self.read.forgotten(self.ground.database):
-            query = f"SELECT FROM {qualified_name(table.name)} LIMIT 1"
-            readers = [role for role in roles if not tried(self.ground.connection, Identity(role), query).denied]
+            query = f"SELECT 1 FROM {qualified_name(table.name)} LIMIT 1"
+            readers = [
+                role for role in roles if not tried(self.ground.connection, Identity(role), query).denied
+            ]
             if roles and not readers:
                 told = "it has no row-level security, and no role that tenants use may read it"
                 yield _claim(table, GUARDED, Subject(roles[0]), "proven", told)

@@ -114,7 +114,9 @@ class _Prober:
 
     def _row_within(self, leaf: Table) -> Row | None:
         database = fillable(self.ground.connection, self.ground.database)
-        bounds = Check(name="dpe within bounds", expression=partition_constraint(self.ground.connection, leaf.name))
+        bounds = Check(
+            name="dpe within bounds", expression=partition_constraint(self.ground.connection, leaf.name)
+        )
         tables = tuple(
             replace(table, checks=(*self.root.checks, bounds)) if table.name == self.root.name else table
             for table in database.tables
@@ -160,7 +162,7 @@ class _Prober:
     def _ahead(self) -> Claim | None:
         """Of a table by time: whether rows of the next period will be taken, as wide as its last partition."""
         column = self._time()
-        limits = [limit for child in self.ground.partitions[self.root.name] if (limit := _range(child))]
+        limits = [limit for child in self.children if (limit := _range(child))]
         if column is None or not limits:
             return None
         type_ = type_name(column.type)
@@ -178,7 +180,8 @@ class _Prober:
             return self._claim(AHEAD, "proven", f"the last one ends at `{last}`")
         told = f"the last one ends at `{last}`"
         if any(takes_rest(leaf) for leaf in self.leaves):
-            return self._claim(AHEAD, "proven", f"{told}; later rows go to DEFAULT", warning=f"{told}: add the next ones")
+            warning = f"{told}: add the next ones"
+            return self._claim(AHEAD, "proven", f"{told}; later rows go to DEFAULT", warning=warning)
         return self._claim(AHEAD, "failed", f"{told}, and there is no DEFAULT: later rows are refused")
 
     def _time(self) -> Column | None:
@@ -201,24 +204,33 @@ class _Prober:
         pairs = zip(listed, found[0][::2], found[0][1::2], strict=True)
         where = " AND ".join(f"{key} = {literal(value)}::{type_}" for key, value, type_ in pairs)
         read = self._leaves_read(where)
-        if len(read) > 1:
+        if sum(not read.isdisjoint(self._family(child)) for child in self.children) > 1:
             told = f"an equality on the key reads {len(read)} of {len(self.leaves)} partitions"
             return self._claim(PRUNED, "failed", told)
-        return self._pruned_range() or self._claim(PRUNED, "proven", f"an equality reads 1 of {len(self.leaves)}")
+        told = f"an equality reads {len(read)} of {len(self.leaves)}"
+        return self._pruned_range() or self._claim(PRUNED, "proven", told)
+
+    @property
+    def children(self) -> tuple[Table, ...]:
+        return self.ground.partitions[self.root.name]
+
+    def _family(self, child: Table) -> set[Name]:
+        return {child.name, *(table.name for table in self.ground.below(child.name))}
 
     def _pruned_range(self) -> Claim | None:
         assert self.root.partition_by is not None
         if self.root.partition_by.strategy != "range" or len(self.keys) > 1:
             return None
-        children = [(child, limit) for child in self.ground.partitions[self.root.name] if (limit := _range(child))]
+        children = [
+            (child, limit) for child in self.children if (limit := _range(child))
+        ]
         finite = [(child, limit) for child, limit in children if not any("infinity" in end for end in limit)]
         if not finite:
             return None
         child, (low, high) = finite[len(finite) // 2]
         key = _text(self.keys[0])
         read = self._leaves_read(f"{key} >= {literal(low)} AND {key} < {literal(high)}")
-        own = {child.name, *(t.name for t in self.ground.below(child.name))}
-        others = read - own
+        others = read - self._family(child)
         told = f"an equality reads 1, the range of `{child.name}` reads {len(read)} of {len(self.leaves)}"
         return self._claim(PRUNED, "failed" if others else "proven", told)
 
@@ -248,7 +260,9 @@ class _Prober:
         total = len(self.root.uniques) + (self.root.primary_key is not None)
         total += sum(index.unique for index in self.root.indexes)
         told = f"{total} of the table" if total else "it has none"
-        warning = f"unique within one partition only: {', '.join(f'`{name}`' for name in alone)}" if alone else None
+        warning = (
+            f"unique within one partition only: {', '.join(f'`{name}`' for name in alone)}" if alone else None
+        )
         return self._claim(KEYS, "proven", told, warning=warning)
 
     def _unique_alone(self, leaf: Table) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from data_platform.model.database import Database, Name
+from data_platform.model.database import Database, Name, Table, View
 from data_platform.model.design import Design
 from data_platform.postgres.canonical import canonical, comparable
 from data_platform.postgres.catalog import read
@@ -33,11 +33,15 @@ from data_platform.schema.prove.filling import (
     materialized_in_order,
     refresh_all,
 )
+from data_platform.schema.prove.grants import grants
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.indexes import index_uses
 from data_platform.schema.prove.isolation import isolation
+from data_platform.schema.prove.partitions import partitions
 from data_platform.schema.prove.patterns import Bench, baseline_ms, measure
+from data_platform.schema.prove.refresh import refreshes
 from data_platform.schema.prove.result import Measured, Proof
+from data_platform.schema.prove.triggers import track_calls, triggers, untried
 from data_platform.schema.prove.verdict import judge
 from data_platform.sql.text import identifier, identifiers
 
@@ -133,7 +137,6 @@ class _Trial:
     def trials(self) -> Trials:
         return Trials(self.connection, self.generator, self.found)
 
-
     @contextmanager
     def ground(self) -> Iterator[Ground]:
         """For a stage that needs a session in which nothing has been set yet."""
@@ -226,6 +229,13 @@ def _explained(trial: _Trial, proof: Proof) -> Proof:
     return replace(proof, indexes=tuple(index_uses(trial.connection, trial.found, proof.patterns)))
 
 
+def _routed(trial: _Trial, proof: Proof) -> Proof:
+    if not any(table.partition_by for table in trial.found.tables):
+        return proof
+    with trial.ground() as ground:
+        return replace(proof, partitions=partitions(ground, proof.patterns))
+
+
 def _restored(trial: _Trial, proof: Proof) -> Proof:
     aside.switch_on(trial.connection, trial.switches)
     return proof
@@ -238,6 +248,30 @@ def _isolated(trial: _Trial, proof: Proof) -> Proof:
         return replace(proof, isolation=isolation(ground))
 
 
+def _refreshed(trial: _Trial, proof: Proof) -> Proof:
+    if not trial.found.materialized_views:
+        return proof
+    with trial.ground() as ground:
+        return replace(proof, refreshes=refreshes(ground, trial.scratch.conninfo))
+
+
+def _fired(trial: _Trial, proof: Proof) -> Proof:
+    owners: tuple[Table | View, ...] = (*trial.found.tables, *trial.found.views)
+    if not any(owner.triggers for owner in owners):
+        return proof
+    counts = track_calls(trial.scratch, trial.connection.info.user)
+    with trial.ground() as ground:
+        return replace(proof, triggers=triggers(ground) if counts else untried(ground))
+
+
+def _granted(trial: _Trial, proof: Proof) -> Proof:
+    if not trial.found.roles:
+        return proof
+    with trial.ground() as ground:
+        wanted = trial.design.database
+        return replace(proof, grants=grants(ground, wanted.grants, wanted.default_privileges))
+
+
 _STAGES: tuple[tuple[str, float, Callable[[_Trial, Proof], Proof]], ...] = (
     ("applying the DDL", 0.0, _applied),
     ("comparing the catalog", 0.05, _compared),
@@ -247,8 +281,12 @@ _STAGES: tuple[tuple[str, float, Callable[[_Trial, Proof], Proof]], ...] = (
     ("trying the constraints", 0.75, _constrained),
     ("trying the deletes", 0.8, _deleted),
     ("looking at the indexes", 0.85, _explained),
-    ("restoring the triggers", 0.85, _restored),
-    ("trying to read another tenant's rows", 0.86, _isolated),
+    ("looking at the partitions", 0.85, _routed),
+    ("restoring the triggers", 0.87, _restored),
+    ("trying to read another tenant's rows", 0.88, _isolated),
+    ("refreshing the materialized views", 0.92, _refreshed),
+    ("firing the triggers", 0.94, _fired),
+    ("trying the privileges", 0.97, _granted),
 )
 
 

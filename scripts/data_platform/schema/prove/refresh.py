@@ -1,4 +1,4 @@
-"""Materialized views refreshed while somebody reads them: how long the reader waits, and whether they are right then."""
+"""Materialized views refreshed while somebody reads them: how long the reader waits, and what they hold then."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ def _has_key(view: MaterializedView) -> bool:
 def _judged(ground: Ground, view: MaterializedView, made: Refresh, before: int) -> Refresh:
     same = _holds_its_query(ground, view)
     if before and not made.rows:
-        told = f"it is empty after it, and had {before:,} rows without row-level security: its owner sees none"
+        told = (
+            f"it is empty after it, and had {before:,} rows without row-level security: its owner sees none"
+        )
         return replace(made, state="failed", detail=told)
     if same is False:
         return replace(made, state="failed", detail="its rows are not those of its query")
@@ -79,7 +81,9 @@ def _judged(ground: Ground, view: MaterializedView, made: Refresh, before: int) 
     told = f"{made.rows:,} rows, those of its query" if same else "its query never answers the same twice"
     if made.concurrently:
         return replace(made, state="proven" if same else "not checked", detail=told)
-    warning = "readers wait while it is refreshed: no unique index over all its rows, which CONCURRENTLY needs"
+    warning = (
+        "readers wait while it is refreshed: no unique index over all its rows, which CONCURRENTLY needs"
+    )
     return replace(made, state="proven" if same else "not checked", detail=told, warning=warning)
 
 
@@ -113,20 +117,20 @@ class _Reader:
     connection: Connection
     sql: bytes
     reads: list[tuple[float, float]] = field(default_factory=list)
-    _first: threading.Event = field(default_factory=threading.Event)
-    _stop: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
-        while not self._stop.is_set():
+        while not self.done.is_set():
             started = time.perf_counter()
             try:
                 self.connection.execute(self.sql)
             except psycopg.Error:
                 break
             self.reads.append((started, time.perf_counter()))
-            self._first.set()
-            self._stop.wait(0.001)
-        self._first.set()
+            self.begun.set()
+            self.done.wait(0.001)
+        self.begun.set()
 
     def longest(self, started: float, ended: float) -> float:
         """Milliseconds of the longest read that ran in that time."""
@@ -139,9 +143,9 @@ def _reading(connection: Connection, view: Name) -> Iterator[_Reader]:
     reader = _Reader(connection, f"SELECT FROM {qualified_name(view)} LIMIT 1".encode())
     thread = threading.Thread(target=reader.run, daemon=True)
     thread.start()
-    reader._first.wait(10)
+    reader.begun.wait(10)
     try:
         yield reader
     finally:
-        reader._stop.set()
+        reader.done.set()
         thread.join()

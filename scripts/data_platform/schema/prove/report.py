@@ -25,6 +25,7 @@ from data_platform.report.document import (
     spans,
     words,
 )
+from data_platform.schema.prove import claims_report
 from data_platform.schema.prove.checklist import wasteful_scans
 from data_platform.schema.prove.findings import found_nothing
 from data_platform.schema.prove.result import DEFAULT, IndexUse, Measured, Probe, Proof
@@ -69,6 +70,7 @@ def result(proof: Proof) -> dict[str, Any]:
             {"table": str(u.table), "index": u.index, "bytes": u.bytes, "reasons": list(u.reasons)}
             for u in proof.indexes
         ],
+        **claims_report.result(proof),
         "checklist": [{"item": c.claim, "state": c.state, "reason": plain(c.reason)} for c in proof.checks],
         "seconds": round(proof.seconds, 3),
     }
@@ -159,6 +161,7 @@ def _summary(design: Design, proof: Proof) -> str:
         (met, len(proof.patterns), "access patterns run and meet their target"),
         (held, len(constraints), "constraints refused a row that breaks them"),
         (did, len(proof.deletes), "ON DELETEs did what they say"),
+        *claims_report.counts(proof),
     )
     told = ", ".join(f"{good} of {total} {what}" for good, total, what in tried if total)
     made = f"{proof.statements} statements, {_catalog_words(proof)}, {rows:,} rows"
@@ -195,6 +198,7 @@ def _pieces(proof: Proof, again: str) -> Iterator[Piece]:
             ("foreign key", "table", "says", "what happened"),
             _cut([(Code(p.constraint), Code(str(p.table)), p.kind, _state(p)) for p in proof.deletes]),
         )
+    yield from claims_report.pieces(proof)
     if proof.indexes:
         yield from _index_pieces(proof)
     if proof.filled:
@@ -334,7 +338,7 @@ def _cut(rows: list[tuple[Inline, ...]]) -> tuple[tuple[Inline, ...], ...]:
 def _method(proof: Proof) -> Inline:
     return (
         f"{proof.server}; a scratch database, dropped afterwards. Rows are synthetic (seed {proof.seed}), loaded "
-        f"by COPY, then VACUUM ANALYZE. "
+        f"by COPY, then VACUUM ANALYZE. {claims_report.set_aside(proof)}"
         f"Each access pattern ran as a prepared statement with up to 20 sets of values from those "
         f"rows, warm cache; an empty round trip takes {proof.baseline_ms:.3f} ms here. Not checked: production data, "
         f"concurrency, cold disks, replicas."

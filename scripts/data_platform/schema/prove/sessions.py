@@ -46,6 +46,8 @@ class Outcome:
     count: int = 0
     after: tuple[Any, ...] = ()
     context: str = ""
+    constraint: str | None = None
+    """The one that refused a row, where it was no code of the database's own that said so."""
 
     @property
     def denied(self) -> bool:
@@ -59,7 +61,12 @@ class Outcome:
 
 
 def tried(
-    connection: Connection, identity: Identity, sql: str, *, look: Sequence[str] = (), prepare: Sequence[str] = ()
+    connection: Connection,
+    identity: Identity,
+    sql: str,
+    *,
+    look: Sequence[str] = (),
+    prepare: Sequence[str] = (),
 ) -> Outcome:
     """Run the statement as `identity` and take it back.
 
@@ -98,7 +105,9 @@ def _run(connection: Connection, identity: Identity, sql: str) -> Outcome:
 def failed(error: psycopg.Error) -> Outcome:
     """An error as an outcome."""
     message = error.diag.message_primary or str(error)
-    return Outcome(error.sqlstate or "?", message, context=error.diag.context or "")
+    context = error.diag.context or ""
+    constraint = None if context else error.diag.constraint_name
+    return Outcome(error.sqlstate or "?", message, context=context, constraint=constraint)
 
 
 @contextmanager

@@ -59,11 +59,16 @@ class Subjects:
 
     def _tenant_roles(self, guard: Guarded) -> Iterator[str]:
         seen: set[frozenset[str]] = set()
-        for role in sorted(self.ground.roles):
+        for role in sorted(self.ground.roles, key=lambda name: (len(self.ground.inherited(name)), name)):
             inherited = self.ground.inherited(role)
             applying = frozenset(p.name for p in guard.table.policies if set(p.roles) & inherited)
             meant = any(policy.name in applying for policy in guard.policies)
-            if not meant or applying in seen or guard.open_to & inherited or not self._reads(role, guard.table):
+            if (
+                not meant
+                or applying in seen
+                or guard.open_to & inherited
+                or not self._reads(role, guard.table)
+            ):
                 continue
             seen.add(applying)
             yield role

@@ -60,7 +60,9 @@ class Tenancy:
     def first(self, guard: Guarded) -> Compared | None:
         """A table's own comparison with the main setting, or whichever it has."""
         main = self.main
-        ordered = sorted(guard.compared, key=lambda c: (c != main, main is None or c.setting != main.setting, c))
+        ordered = sorted(
+            guard.compared, key=lambda c: (c != main, main is None or c.setting != main.setting, c)
+        )
         return ordered[0] if ordered else None
 
     def forgotten(self, database: Database) -> Iterator[Table]:
@@ -189,7 +191,9 @@ def _settings_of(node: pb.Node, functions: Mapping[str, Sequence[Function]]) -> 
     for call in postgast.find_nodes(node, pb.FuncCall):
         name = call.funcname[-1].string.sval
         if name == _READ and call.args and call.args[0].WhichOneof("node") is not None:
-            yield from (part.sval.sval for part in postgast.find_nodes(call.args[0], pb.A_Const) if part.sval.sval)
+            yield from (
+                part.sval.sval for part in postgast.find_nodes(call.args[0], pb.A_Const) if part.sval.sval
+            )
         for function in functions.get(name, ()):
             body = function.body or function.sql_body or ""
             yield from settings_in(body, functions, frozenset({name}))

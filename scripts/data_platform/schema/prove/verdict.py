@@ -76,3 +76,6 @@ def _failures(proof: Proof) -> Iterator[str]:
         for p in proof.deletes
         if p.state == "failed"
     )
+    for claims in proof.claims.values():
+        yield from (f"`{c.object}`: {c.claim}: {c.detail}" for c in claims if c.state == "failed")
+    yield from (f"`{r.view}`: {r.detail}" for r in proof.refreshes if r.state == "failed")

@@ -19,7 +19,7 @@ _MONEY = words(
 _OTHER_THINGS = words("amount subtotal total")
 """Of these, words for a dose or a count too."""
 _MEASURES = words(
-    """bytes count days distance duration hours kb kg km kwh lat lon mb minutes ms number percent
+    """bytes count days distance duration hours intensity kb kg km kwh lat lon mb minutes ms number percent
     percentage pct quantity rank rate ratio score seconds share size weight"""
 )
 """Words of columns that only sound like money: total_seconds, price_ratio."""
@@ -45,10 +45,17 @@ def _of_type(
     def find(subject: Subject) -> Iterator[Hit]:
         for table, column in subject.columns:
             if subject.type_of(column).name == type_:
-                remedy = retype(subject, table, column, new, using) + note
+                remedy = retype(subject, table, column, new + _digits(subject, column), using)
+                remedy += note if remedy.startswith("ALTER") else ""
                 yield on_column(table, column.name, f"`{column.name}` is `{column.type}`", fix, remedy)
 
     return rule(name, "warning", reason)(find)
+
+
+def _digits(subject: Subject, column: Column) -> str:
+    """The precision of a time, which the new type has as well."""
+    found = subject.type_of(column)
+    return f"({found.modifiers[0]})" if found.name in ("timestamp", "timetz") and found.modifiers else ""
 
 
 timestamp_without_time_zone = _of_type(
@@ -106,8 +113,8 @@ def varchar_limit(subject: Subject) -> Iterator[Hit]:
             fix = f'type: text, check: "length({column.name}) <= {found.modifiers[0]}"'
             remedy = retype(subject, table, column, "text")
             if remedy.startswith("ALTER TABLE") and not found.array:
-                limit = f"ADD CHECK (length({identifier(column.name)}) <= {found.modifiers[0]});"
-                remedy = f"{remedy.removesuffix(';')}, {limit}"
+                limit = f", ADD CHECK (length({identifier(column.name)}) <= {found.modifiers[0]});"
+                remedy = remedy.replace(";", limit, 1)
             yield on_column(table, column.name, f"`{column.name}` is `{column.type}`", fix, remedy)
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from data_platform.model.database import Index, IndexElement, PrimaryKey, Table, Unique
 from data_platform.schema.rules.reading import Condition, Use
-from data_platform.schema.rules.trees import conjuncts, plain
+from data_platform.schema.rules.trees import column_of, conjuncts, plain, sides
 from data_platform.sql.statements import column_references
 from data_platform.sql.text import NotSql, expression_tree
 
@@ -93,6 +93,18 @@ def conditions_of(predicate: str | None) -> tuple[tuple[str, frozenset[str]], ..
     except NotSql:
         return ((predicate, frozenset()),)
     return tuple((part, columns_in(part)) for part in parts)
+
+
+@lru_cache(maxsize=4096)
+def required(predicate: str | None) -> frozenset[str]:
+    """The columns that are NULL in no row of a partial index: its predicate says so, or compares them."""
+    try:
+        parts = list(conjuncts(expression_tree(predicate))) if predicate else []
+    except NotSql:
+        return frozenset()
+    kept = [side for part in parts for side in sides(part) if side.kind != "other"]
+    known = [side.key for side in kept if side.operator != "IS NULL"]
+    return frozenset(name for key in known if (name := column_of(key)) is not None)
 
 
 def missing(index: Index, use: Use) -> tuple[str, ...]:

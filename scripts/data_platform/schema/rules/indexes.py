@@ -9,7 +9,7 @@ from data_platform.model.database import Index, IndexElement, Table
 from data_platform.schema.rules.cover import all_indexes, columns_in, key_of, normal, searched
 from data_platform.schema.rules.foreign_keys import supports
 from data_platform.schema.rules.reading import Use
-from data_platform.schema.rules.remedies import drop_index
+from data_platform.schema.rules.remedies import drop_index, referring
 from data_platform.schema.rules.rule import Hit, Subject, on_index, rule
 
 _SPARINGLY = "Index strategically, not excessively"
@@ -23,7 +23,7 @@ def duplicate_index(subject: Subject) -> Iterator[Hit]:
     for table, index, other in _superfluous(subject):
         if _covers(index, other):
             message = f"`{index.name}` is the same as `{other.name}`"
-            remedy = drop_index(table, index.name)
+            remedy = drop_index(table, index.name) + referring(subject, table, index.name)
             yield on_index(table, index, message, f"remove `{index.name}`", remedy)
 
 

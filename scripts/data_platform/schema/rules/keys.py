@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from data_platform.model.database import Column, Index, Table
-from data_platform.schema.rules.cover import all_indexes, conditions_of
+from data_platform.schema.rules.cover import all_indexes, required
 from data_platform.schema.rules.remedies import (
     add_primary_key,
     alter,
@@ -65,7 +65,7 @@ def integer_primary_key(subject: Subject) -> Iterator[Hit]:
         largest = _LARGEST.get(subject.type_name(column), 0)
         counted = _is_counted(subject, column)
         roomy = subject.design.rows.get(table.name, largest) * _YEARS <= largest
-        if largest and counted and not roomy:
+        if largest and counted and not roomy and not subject.is_from_above(table, column):
             message = f"the key `{column.name}` is `{column.type}`: it ends at {largest:,}"
             remedy = _widen(subject, table, column)
             yield on_column(table, column.name, message, "type: bigint, identity: always", remedy)
@@ -80,9 +80,11 @@ def _is_counted(subject: Subject, column: Column) -> bool:
 
 def _widen(subject: Subject, table: Table, column: Column) -> str:
     statement = retype(subject, table, column, "bigint")
+    if not statement.startswith("ALTER TABLE"):
+        return statement
     owned = (s for s in subject.design.database.sequences if s.owned_by == (table.name, column.name))
     sequences = [qualified_name(s.name) for s in owned if s.type != "bigint"]
-    return " ".join([statement, *(f"ALTER SEQUENCE {name} AS bigint;" for name in sequences)])
+    return " ".join([*(f"ALTER SEQUENCE {name} AS bigint;" for name in sequences), statement])
 
 
 @rule(
@@ -129,15 +131,7 @@ def _is_referred_to(subject: Subject, table: Table, index: Index) -> bool:
 
 
 def _leaves_out_null(index: Index, column: str) -> bool:
-    """Whether the predicate holds for no row with NULL in the column: it says so, or compares the column."""
-    return any(
-        columns == {column} and (text.endswith("IS NOT NULL") or text.startswith(_compared(column)))
-        for text, columns in conditions_of(index.where)
-    )
-
-
-def _compared(column: str) -> tuple[str, ...]:
-    return tuple(f"{identifier(column)} {operator} " for operator in ("=", "<>", "<", ">", "<=", ">=", "IN"))
+    return column in required(index.where)
 
 
 @rule(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from data_platform.model.database import (
     Column,
@@ -14,6 +15,8 @@ from data_platform.model.database import (
 )
 from data_platform.schema.render.clauses import constraint_clause, index_sql
 from data_platform.schema.rules.rule import Subject
+from data_platform.schema.rules.uses import users
+from data_platform.sql.naming import default_name
 from data_platform.sql.phrases import anything_or_deep
 from data_platform.sql.text import Sql, identifier, identifiers, qualified_name, type_name
 
@@ -42,7 +45,20 @@ def retype(subject: Subject, table: Table, column: Column, type_: str, using: st
         return f"a new table with `{whole}`: a column that rows are divided by keeps its type"
     if whole in _NOT_FROM_TEXT and _is_in_foreign_key(subject, table, column.name):
         return f"`{whole}` in the columns at both ends of the foreign key"
-    return alter_column(table, column.name, *_retyping(subject, column, whole, using))
+    return alter_column(table, column.name, *_retyping(subject, column, whole, using)) + in_the_way(
+        subject, table, column
+    )
+
+
+def in_the_way(subject: Subject, table: Table, column: Column) -> str:
+    """A remark behind the statement on what uses the column; empty if nothing does."""
+    found = users(table, column.name, subject.readers.get(table.name, ()))
+    if not found:
+        return ""
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return (
+        f" -- refused while {', '.join(found[:_SHOWN])}{more} use it: drop them before, make them again after"
+    )
 
 
 def _retyping(subject: Subject, column: Column, whole: Sql, using: str | None) -> list[str]:
@@ -55,6 +71,7 @@ def _retyping(subject: Subject, column: Column, whole: Sql, using: str | None) -
     return ["DROP DEFAULT", typed, f"SET DEFAULT ({anything_or_deep(column.default)})::{whole}"]
 
 
+_SHOWN = 3
 _NOT_FROM_TEXT = frozenset({"uuid", "uuid[]"})
 """Types that PostgreSQL does not turn a default of type text into by itself."""
 
@@ -87,9 +104,29 @@ def drop_index(table: Table, name: str) -> Sql:
     return Sql(f"DROP INDEX{how} {qualified_name(Name(table.name.schema, name))};")
 
 
+def referring(subject: Subject, table: Table, name: str) -> str:
+    """A remark on the foreign keys that may rest on a unique constraint; empty where none can."""
+    columns = next((set(key.columns) for key in table.uniques if key.name == name), None)
+    keys = (
+        f"{identifier(key.name)} of {qualified_name(other.name)}"
+        for other in subject.tables
+        for key in other.foreign_keys
+        if key.target == table.name and set(key.target_columns) == columns
+    )
+    first = next(keys, None)
+    return (
+        f" -- refused while foreign keys rest on it, as {first} may: make those again after" if first else ""
+    )
+
+
 def replace_index(table: Table, old: Index, new: Index) -> Sql:
-    """The index anew, with other properties."""
-    return Sql(f"{drop_index(table, old.name)} {_on_one_line(index_sql(table.name, new))}")
+    """The index anew, with other properties; the old one serves until then."""
+    name = Name(table.name.schema, default_name(old.name, "", "new"))
+    made = _on_one_line(index_sql(table.name, replace(new, name=name.name)))
+    if not table.partition_by:
+        made = Sql(made.replace(" INDEX ", " INDEX CONCURRENTLY ", 1))
+    renamed = f"ALTER INDEX {qualified_name(name)} RENAME TO {identifier(old.name)};"
+    return Sql(f"{made} {drop_index(table, old.name)} {renamed}")
 
 
 def replace_constraint(table: Table, new: Constraint) -> Sql:

@@ -12,6 +12,7 @@ from data_platform.model.design import AccessPattern, Design, Mark
 from data_platform.report.finding import Finding, Severity
 from data_platform.schema.rules.grants import by_object
 from data_platform.schema.rules.reading import Query, read
+from data_platform.schema.rules.uses import Reader, readers
 from data_platform.sql import types
 from data_platform.sql.text import NotSql
 
@@ -84,6 +85,11 @@ class Subject:
         """The grants on tables, views and functions, by kind and name."""
         return by_object(self.design.database.grants, self.design.default_schema)
 
+    @cached_property
+    def readers(self) -> Mapping[Name, tuple[Reader, ...]]:
+        """The views and rules that read each table."""
+        return readers(self.design.database)
+
     def grantees(self, relation: Name) -> frozenset[str]:
         """The roles that have privileges on a table or view; its owner needs none."""
         grants = self.grants.get(("table", relation), ())
@@ -93,9 +99,10 @@ class Subject:
     def columns(self) -> tuple[tuple[Table, Column], ...]:
         """All columns, each with its table; one that is only inherited is the parent's."""
         pairs = ((table, column) for table in self.tables for column in table.columns)
-        return tuple((table, column) for table, column in pairs if not self._is_from_above(table, column))
+        return tuple((table, column) for table, column in pairs if not self.is_from_above(table, column))
 
-    def _is_from_above(self, table: Table, column: Column) -> bool:
+    def is_from_above(self, table: Table, column: Column) -> bool:
+        """Whether a parent has the column too: what is right for it is decided there."""
         above = (self.by_name.get(parent) for parent in table.inherits)
         return any(parent and column.name in {c.name for c in parent.columns} for parent in above)
 

@@ -93,12 +93,5 @@ def compared_columns(node: Any, functions: Functions) -> Iterator[str]:
             comparison.kind in (pb.AEXPR_OP, pb.AEXPR_OP_ANY) and comparison.name[-1].string.sval == "="
         )
         for one, other in ((comparison.lexpr, comparison.rexpr), (comparison.rexpr, comparison.lexpr)):
-            if is_equality and (name := _bare(one)) is not None and settings_in(other, functions):
+            if is_equality and (name := trees.column_of(one)) is not None and settings_in(other, functions):
                 yield name
-
-
-def _bare(node: Any) -> str | None:
-    while node.HasField("type_cast"):
-        node = node.type_cast.arg
-    fields = node.column_ref.fields if node.HasField("column_ref") else ()
-    return str(fields[-1].string.sval) if fields else None

@@ -111,7 +111,8 @@ def _kind_beside(subject: Subject, table: Table, column: Column) -> str | None:
     """The column that says which table `column` refers to, if there is one."""
     name = column.name.removesuffix("_id") + "_type"
     kind = next((other for other in table.columns if other.name == name), None)
-    if kind is None or not column.name.endswith("_id") or _refers(table, column):
+    own_key = table.primary_key is not None and table.primary_key.columns == (column.name,)
+    if kind is None or not column.name.endswith("_id") or own_key or _refers(table, column):
         return None
     if subject.is_database and subject.type_name(column) not in _IDS:
         return None  # media_id and media_type: a text and its kind
@@ -204,7 +205,7 @@ def table_without_timestamps(subject: Subject) -> Iterator[Hit]:
         return
     for table in entities:
         timed = any(subject.type_of(column).name in ("timestamp", "timestamptz") for column in table.columns)
-        if not timed and not subject.is_small(table):
+        if not timed and not subject.is_small(table) and table.of_type is None:
             message = f"`{table.name}` has no created_at, as {len(dated)} other tables have"
             # Old rows stay without: now() would be wrong of them.
             added = alter(table, "ADD COLUMN created_at timestamptz")

@@ -148,6 +148,14 @@ def _sides_of_operator(node: Any) -> Iterator[Side]:
         yield Side(left, right, "other", operator)
 
 
+def column_of(node: Any) -> str | None:
+    """The column that an expression is, through casts; None if it is something else."""
+    while node.HasField("type_cast"):
+        node = node.type_cast.arg
+    fields = node.column_ref.fields if node.HasField("column_ref") else ()
+    return str(fields[-1].string.sval) if fields and fields[-1].HasField("string") else None
+
+
 def is_constant(node: Any) -> bool:
     """Whether the planner knows the value: no parameter, column or subquery in it."""
     return not any(isinstance(part, (pb.ParamRef, pb.ColumnRef, *STATEMENTS)) for part in below(node))

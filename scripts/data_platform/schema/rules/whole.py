@@ -34,7 +34,7 @@ def no_access_patterns(subject: Subject) -> Iterator[Hit]:
 def tables_without_comment(subject: Subject) -> Iterator[Hit]:
     bare = [table.name for table in subject.tables if not table.comment]
     if bare:
-        shown = ", ".join(str(name) for name in bare[:_SHOWN]) + (", …" if len(bare) > _SHOWN else "")
+        shown = ", ".join(f"`{name}`" for name in bare[:_SHOWN]) + (", …" if len(bare) > _SHOWN else "")
         message = f"{len(bare)} of {len(subject.tables)} tables have no comment: {shown}"
         remedy = f"COMMENT ON TABLE {qualified_name(bare[0])} IS 'what one row is';"
         yield Hit(message=message, fix="comment: what one row is", remedy=remedy, path=("tables",))

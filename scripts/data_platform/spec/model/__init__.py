@@ -1,7 +1,8 @@
 """Kind `model`: from a checked document to a `Design`, and from a `Design` to the text of one.
 
 context    what all readers share: the document, the errors so far, name resolution
-codec      objects from and to plain data, by the fields of their dataclasses
+codec      objects from and to plain data, by the fields of their dataclasses; values: single ones
+conventions one line each, written out as ordinary objects before anything is read
 texts      queries, scripts, signatures, bounds; scalars: numbers that stand for texts
 types      enums, domains, composites, ranges
 family     partitions, inheritance: which tables have columns from which

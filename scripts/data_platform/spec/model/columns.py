@@ -9,9 +9,10 @@ from typing import Any, Literal
 from data_platform.model.database import Column, Function, Name, Trigger
 from data_platform.model.design import DataHint
 from data_platform.spec.document import Path_
-from data_platform.spec.model.codec import Object, Reading
+from data_platform.spec.model.codec import Object
 from data_platform.spec.model.context import Context
 from data_platform.spec.model.family import merged_columns
+from data_platform.spec.model.values import Reading
 
 SET_UPDATED_AT = """
 BEGIN
@@ -32,7 +33,8 @@ class Conventions:
 
     def override(self, spec: Mapping[str, Any]) -> Conventions:
         """These rules with what `spec` says instead."""
-        return Conventions(**{**self.__dict__, **spec})
+        own = {key: value for key, value in spec.items() if key in self.__dict__}
+        return replace(self, **own)
 
 
 def read_columns(

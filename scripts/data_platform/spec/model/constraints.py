@@ -16,9 +16,10 @@ from data_platform.model.database import (
     Unique,
 )
 from data_platform.spec.document import Path_
-from data_platform.spec.model.codec import Object, Reading
+from data_platform.spec.model.codec import Object
 from data_platform.spec.model.elements import read_element
 from data_platform.spec.model.scope import TableScope
+from data_platform.spec.model.values import Reading
 from data_platform.sql.text import NotSql, operator
 
 NOT_DELETED = "deleted_at IS NULL"

@@ -14,10 +14,11 @@ from data_platform.model.design import Mark
 from data_platform.report.finding import Finding
 from data_platform.spec.document import MAX_FINDINGS, Document, Path_, SpecProblem
 from data_platform.spec.model import texts
+from data_platform.spec.model.extensions import KNOWN_EXTENSIONS
 from data_platform.spec.model.scalars import as_sql
 from data_platform.spec.naming import Namer, parse_name
-from data_platform.sql import statements, types
-from data_platform.sql.text import NotSql, check_identifier, expression, expression_tree, identifier
+from data_platform.sql import phrases, statements, types
+from data_platform.sql.text import SPACE, NotSql, check_identifier, expression, expression_tree, identifier
 
 
 @dataclass
@@ -87,24 +88,27 @@ class Context:
     def expression(self, value: Any, path: Path_, columns: Collection[str] | None) -> str:
         """`value` as one SQL expression over `columns` (None: not checked); the text stays as written."""
         text = as_sql(value)
-        fix = "write one PostgreSQL expression; a text constant needs its own quotes: \"'new'\""
-        if (
-            self._attempt(lambda: expression(text), path, "spec-expression", fix) is not _FAILED
-            and columns is not None
-        ):
-            for parts in statements.column_references(expression_tree(text)):
+        for parts in self._columns_of(text, path):
+            if columns is not None:
                 self.known_column(parts[-1], columns, path)
-        return text.strip()
+        return text.strip(SPACE)
 
     def constant(self, value: Any, path: Path_) -> str:
         """`value` as the expression of a default: it cannot refer to columns."""
         text = as_sql(value)
+        for parts in self._columns_of(text, path):
+            message = f"`{'.'.join(parts)}` would be a column, and a default cannot refer to one"
+            self.error(path, "spec-default-column", message, f"\"'{parts[-1]}'\" if it is meant as text")
+        return text.strip(SPACE)
+
+    def _columns_of(self, text: str, path: Path_) -> list[tuple[str, ...]]:
+        """The columns that an expression refers to; notes an error if `text` is none."""
         fix = "write one PostgreSQL expression; a text constant needs its own quotes: \"'new'\""
-        if self._attempt(lambda: expression(text), path, "spec-expression", fix) is not _FAILED:
-            for parts in statements.column_references(expression_tree(text)):
-                message = f"`{'.'.join(parts)}` would be a column, and a default cannot refer to one"
-                self.error(path, "spec-default-column", message, f"\"'{parts[-1]}'\" if it is meant as text")
-        return text.strip()
+        check = phrases.anything_or_deep if self.imported else expression
+        if self._attempt(lambda: check(text), path, "spec-expression", fix) is _FAILED:
+            return []
+        tree = parse_tree(text)
+        return list(statements.column_references(tree)) if tree is not None else []
 
     def text(self, kind: str, value: Any, path: Path_, columns: Collection[str] | None) -> str:
         """`value` as a text of the kind that a field's annotation names."""
@@ -259,6 +263,7 @@ _FAILED = object()
 _CHECKS: Mapping[str, Callable[[str], str]] = {
     "query": texts.query,
     "script": texts.script,
+    "rule": texts.rule,
     "condition": texts.condition,
     "bound": texts.bound,
     "sql body": texts.sql_body,
@@ -266,51 +271,6 @@ _CHECKS: Mapping[str, Callable[[str], str]] = {
 """What a kind of text must be, for kinds that need nothing but the text."""
 
 _COMMON_NAMES = ("integer", "bigint", "smallint", "boolean", "varchar", "decimal", "double precision", "real")
-
-KNOWN_EXTENSIONS = frozenset(
-    [
-        "amcheck",
-        "bloom",
-        "btree_gin",
-        "btree_gist",
-        "citext",
-        "cube",
-        "dblink",
-        "dict_int",
-        "dict_xsyn",
-        "earthdistance",
-        "file_fdw",
-        "fuzzystrmatch",
-        "hstore",
-        "intarray",
-        "isn",
-        "lo",
-        "ltree",
-        "pageinspect",
-        "pg_buffercache",
-        "pg_freespacemap",
-        "pg_prewarm",
-        "pg_stat_statements",
-        "pg_trgm",
-        "pg_visibility",
-        "pg_walinspect",
-        "pgcrypto",
-        "pgrowlocks",
-        "pgstattuple",
-        "postgis",
-        "postgres_fdw",
-        "seg",
-        "tablefunc",
-        "tcn",
-        "tsm_system_rows",
-        "tsm_system_time",
-        "unaccent",
-        "uuid-ossp",
-        "vector",
-        "xml2",
-    ]
-)
-"""Extensions whose types we know (most have none): with only these, an unknown type is a mistake."""
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
@@ -331,7 +291,7 @@ def _collation_text(name: Name) -> str:
 
 
 def parse_tree(text: str) -> postgast.pg_query_pb2.Node | None:
-    """The tree of an expression, or None if it has been reported as wrong already."""
+    """The tree of an expression, or None if it is too deep to look into, or has been reported as wrong already."""
     try:
         return expression_tree(text)
     except NotSql:

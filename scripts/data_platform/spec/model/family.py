@@ -9,8 +9,9 @@ from typing import Any
 
 from data_platform.model.database import Column, Name, PartitionOf, Table
 from data_platform.spec.document import Path_
-from data_platform.spec.model.codec import Object, Reading
+from data_platform.spec.model.codec import Object
 from data_platform.spec.model.context import Context, near
+from data_platform.spec.model.values import Reading
 
 
 @dataclass(frozen=True)

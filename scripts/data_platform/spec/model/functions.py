@@ -9,8 +9,9 @@ from typing import Any
 from data_platform.model.database import Function, Name
 from data_platform.spec.document import Path_
 from data_platform.spec.model import texts
-from data_platform.spec.model.codec import Object, Reading
+from data_platform.spec.model.codec import Object
 from data_platform.spec.model.context import Context
+from data_platform.spec.model.values import Reading
 from data_platform.sql.text import NotSql
 
 _BODIES = ("body", "sql_body", "link_symbol")
@@ -47,8 +48,7 @@ def write(functions: Iterable[Function], default_schema: str) -> dict[str, Any]:
 def _read(context: Context, key: str, spec: Mapping[str, Any], path: Path_) -> Function | None:
     try:
         name = context.name(_without_arguments(key), path)
-        returns = None if spec.get("procedure") else spec.get("returns")
-        texts.signature(spec.get("arguments", ""), returns, spec.get("procedure", False))
+        texts.signature(spec.get("arguments", ""), spec.get("returns"))
     except NotSql as problem:
         context.error(
             path, "spec-sql", f"{problem}", "arguments: as between the parentheses of CREATE FUNCTION"
@@ -59,6 +59,8 @@ def _read(context: Context, key: str, spec: Mapping[str, Any], path: Path_) -> F
         message = "expected exactly one of `body`, `sql_body` and `link_symbol`"
         context.error(path, "spec-conflict", message, "keep one")
         return None
+    if spec.get("procedure") and "returns" in spec:
+        context.error((*path, "returns"), "spec-conflict", "a procedure returns nothing", "remove `returns:`")
     fields = Object(Function).fields(Reading(context), spec, path)
     fields.setdefault("language", "sql" if "sql_body" in spec else "plpgsql")
     return None if name is None else Function(name=name, **fields)

@@ -8,7 +8,8 @@ from typing import Any, get_args, get_type_hints
 from data_platform.model.database import DefaultPrivilege, Grant
 from data_platform.spec.document import Path_
 from data_platform.spec.model.context import Context, near
-from data_platform.sql.text import NotSql, parse
+from data_platform.sql import phrases
+from data_platform.sql.text import NotSql
 
 PRIVILEGES: Mapping[str, tuple[str, ...]] = {
     "table": ("DELETE", "INSERT", "REFERENCES", "SELECT", "TRIGGER", "TRUNCATE", "UPDATE"),
@@ -143,11 +144,10 @@ def _known_privileges(kind: str, columns: bool, server_version: int) -> tuple[st
 def _is_object(kind: str, text: str) -> bool:
     """Whether GRANT reads `text` as one object of that kind, and nothing behind it."""
     try:
-        (statement,) = parse(f"GRANT ALL ON {kind} {text} TO x").stmts
-    except (NotSql, ValueError):
+        phrases.granted(kind, text)
+    except NotSql:
         return False
-    grant = statement.stmt.grant_stmt
-    return len(grant.objects) == 1 and len(grant.grantees) == 1 and not grant.grant_option
+    return True
 
 
 def kinds() -> Iterable[str]:

@@ -26,9 +26,10 @@ from data_platform.model.database import (
 )
 from data_platform.spec.document import Path_
 from data_platform.spec.model import functions, grants
-from data_platform.spec.model.codec import ByName, Object, Reading
+from data_platform.spec.model.codec import ByName, Object
 from data_platform.spec.model.context import Context
 from data_platform.spec.model.indexes import read_indexes
+from data_platform.spec.model.values import Reading
 
 SECTIONS: Mapping[str, type[Any]] = {
     "roles": Role,

@@ -12,6 +12,7 @@ from data_platform.model.design import DataHint, Design
 from data_platform.spec.document import Document
 from data_platform.spec.model.columns import Conventions, read_hint, updated_at_function
 from data_platform.spec.model.context import Context
+from data_platform.spec.model.conventions import expanded
 from data_platform.spec.model.family import Place, places
 from data_platform.spec.model.functions import order as function_order
 from data_platform.spec.model.indexes import claim_index_names
@@ -38,6 +39,7 @@ def read_model(document: Document) -> Design:
 
 
 def _read(document: Document) -> Design:
+    document, problems = expanded(document)
     data: Mapping[str, Any] = document.data
     extensions = _extensions(data)
     context = Context(
@@ -47,6 +49,8 @@ def _read(document: Document) -> Design:
         extensions={extension.name: extension.schema for extension in extensions},
         imported=data.get("imported", False),
     )
+    for problem in problems:
+        context.error(problem.path, "spec-convention", problem.message, problem.fix)
     context.identifier(context.default_schema, ("schema",))
     seen = Namer()
     for number, extension in enumerate(extensions):
@@ -61,7 +65,8 @@ def _read(document: Document) -> Design:
     scopes = _scopes(context, data, found)
     tables = _tables(context, scopes, {type_.name: type_ for type_ in types})
     objects = read_objects(context, data)
-    if not (data["tables"] or types or any(objects.fields.values()) or objects.functions):
+    others = (extensions, types, objects.functions, objects.schemas, *objects.fields.values())
+    if not data["tables"] and not any(others):
         context.error(("tables",), "spec-empty", "`tables` is empty", "give it a value")
     patterns = tuple(read_patterns(context, data.get("access_patterns", {}), tables))
     hints = _hints(context, scopes)

@@ -114,7 +114,7 @@ def _resolve(
                 columns=reference.columns,
                 target=target,
                 target_columns=target_columns,
-                match_full=reference.spec.get("match") == "full" and len(reference.columns) > 1,
+                match_full=reference.spec.get("match") == "full",
                 **scope.fields(ForeignKey, reference.spec, reference.path),
             ),
         )

@@ -8,10 +8,11 @@ from typing import Any
 
 from data_platform.model.database import Column, Name
 from data_platform.spec.document import Path_
-from data_platform.spec.model.codec import Class, Object, Reading, parts
+from data_platform.spec.model.codec import Object, parts
 from data_platform.spec.model.columns import Conventions
 from data_platform.spec.model.context import Context
 from data_platform.spec.model.family import Place
+from data_platform.spec.model.values import Class, Reading
 from data_platform.spec.naming import Namer
 
 

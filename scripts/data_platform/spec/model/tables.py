@@ -22,13 +22,14 @@ from data_platform.model.database import (
     Unique,
 )
 from data_platform.spec.model import constraints
-from data_platform.spec.model.codec import Many, Object, Reading, codec
+from data_platform.spec.model.codec import Object, codec
 from data_platform.spec.model.columns import read_columns, updated_at_trigger
 from data_platform.spec.model.context import parse_tree
 from data_platform.spec.model.family import of_parents, of_partition
 from data_platform.spec.model.indexes import read_indexes
 from data_platform.spec.model.objects import check_trigger
 from data_platform.spec.model.scope import TableScope
+from data_platform.spec.model.values import Many, Reading
 from data_platform.sql.statements import column_references
 
 _Named = TypeVar("_Named", Unique, Check, Exclusion, Index, Trigger)

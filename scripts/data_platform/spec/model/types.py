@@ -8,8 +8,9 @@ from typing import Any
 
 from data_platform.model.database import Attribute, Check, Composite, Domain, Enum, Name, Range, Type
 from data_platform.spec.document import Path_
-from data_platform.spec.model.codec import ByName, Object, Reading
+from data_platform.spec.model.codec import ByName, Object
 from data_platform.spec.model.context import Context
+from data_platform.spec.model.values import Reading
 from data_platform.spec.naming import Namer
 from data_platform.sql import types as sql_types
 from data_platform.sql.text import NotSql

@@ -13,6 +13,7 @@ from data_platform.model.database import (
     Extension,
     MaterializedView,
     Range,
+    Table,
     Type,
 )
 from data_platform.model.design import AccessPattern, Design, Parameter
@@ -25,8 +26,10 @@ from data_platform.spec.model.reader import DEFAULT_SERVER_VERSION
 from data_platform.spec.model.write_tables import write_tables
 from data_platform.spec.naming import name_text
 from data_platform.sql import types as sql_types
-from data_platform.sql.text import tokens_of
+from data_platform.sql.text import NotSql, TooDeep, expression_tree, tokens_of
 
+_SHALLOW = 80
+"""No expression of fewer characters is nested too deeply."""
 _PER_SECOND = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("day", 86400.0))
 
 
@@ -134,7 +137,32 @@ def _holds_the_unwise(database: Database) -> bool:
         keys = [key.columns for key in (table.primary_key, *table.uniques) if key]
         if len(keys) != len(set(keys)):
             return True
+        if any(_is_deep(text) for text in _expressions(table)):
+            return True
     return any(type_.name.name in sql_types.BUILT_IN for type_ in database.types)
+
+
+def _expressions(table: Table) -> Iterator[str]:
+    for column in table.columns:
+        yield column.default or ""
+        yield column.generated.expression if column.generated else ""
+    yield from (check.expression for check in table.checks)
+    for index in table.indexes:
+        yield index.where or ""
+        yield from (element.expression or "" for element in index.elements)
+
+
+def _is_deep(text: str) -> bool:
+    """Whether an expression is nested too deeply for us to look into."""
+    if len(text) < _SHALLOW:
+        return False
+    try:
+        expression_tree(text)
+    except TooDeep:
+        return True
+    except NotSql:
+        return False
+    return False
 
 
 def _pattern(pattern: AccessPattern, schema: str) -> dict[str, Any]:

@@ -18,13 +18,14 @@ from data_platform.model.database import (
 )
 from data_platform.model.design import DataHint, Design
 from data_platform.spec.emit import Block
-from data_platform.spec.model.codec import Object, Part, Text, parts
+from data_platform.spec.model.codec import Object, Part, parts
 from data_platform.spec.model.elements import write_element
 from data_platform.spec.model.family import merged_columns, of_parents, of_partition
 from data_platform.spec.model.indexes import write_index
 from data_platform.spec.model.references import served
 from data_platform.spec.model.scalars import natural
 from data_platform.spec.model.tables import PLAIN_FIELDS
+from data_platform.spec.model.values import Text
 from data_platform.spec.naming import name_text, shorten
 
 _PARTS: Mapping[str, Part] = {part.name: part for part in parts(Table)}

@@ -5,14 +5,13 @@ What the author declares stands: a convention adds a table, column, function or 
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from data_platform.model.database import Name
 from data_platform.spec.document import Document, Path_
-from data_platform.spec.naming import dotted_text, name_text, parse_name
+from data_platform.spec.naming import name_text, parse_name
 from data_platform.sql.templates import render
 from data_platform.sql.text import NotSql, Sql, qualified
 
@@ -81,7 +80,7 @@ class Draft:
         """A table of the spec, to be changed."""
         tables = self.section("tables")
         if ("tables", key) not in self._own:
-            tables[key] = copy.deepcopy(tables[key] or {})
+            tables[key] = _copied(tables[key] or {})
             tables[key].setdefault("columns", {})
             self._own.add(("tables", key))
         found: dict[str, Any] = tables[key]
@@ -128,21 +127,24 @@ class Draft:
         found = self.section(section)
         if any(self.name(known) == self.name(key) for known in found):
             return False
-        found[key] = spec
+        found[key] = _copied(spec)
         self._own.add((section, key))
         self.origins[section, key] = origin
         return True
 
     def add_table(self, key: str, spec: dict[str, Any], origin: Path_) -> bool:
         """Add a table that says all it has itself."""
-        return self.add("tables", key, {**spec, "conventions": {**BARE, **spec.get("conventions", {})}}, origin)
+        return self.add(
+            "tables", key, {**spec, "conventions": {**BARE, **spec.get("conventions", {})}}, origin
+        )
 
     def add_column(self, key: str, name: str, spec: Any, origin: Path_, *, first: bool = False) -> bool:
         """Add a column, behind the author's or before them."""
         table = self.table(key)
         if name in table["columns"]:
             return False
-        table["columns"] = {name: spec, **table["columns"]} if first else {**table["columns"], name: spec}
+        added = {name: _copied(spec)}
+        table["columns"] = {**added, **table["columns"]} if first else {**table["columns"], **added}
         self.origins["tables", key, "columns", name] = origin
         return True
 
@@ -150,19 +152,23 @@ class Draft:
         """Add a check, trigger or policy to a table."""
         found = self.table(key).setdefault(part, {})
         if name not in found:
-            found[name] = spec
+            found[name] = _copied(spec)
             self.origins["tables", key, part, name] = origin
 
     def add_listed(self, key: str, part: str, spec: Any, origin: Path_) -> None:
         """Add an index, unique key, exclusion or foreign key to a table."""
         found = self.table(key).setdefault(part, [])
         self.origins["tables", key, part, str(len(found))] = origin
-        found.append(spec)
+        found.append(_copied(spec))
 
-    def add_function(self, key: str, template: str, origin: Path_, *, values: Mapping[str, Any], **spec: Any) -> None:
+    def add_function(
+        self, key: str, template: str, origin: Path_, *, values: Mapping[str, Any], **spec: Any
+    ) -> None:
         """Add a function whose body is `templates/conventions/{template}` with `values`."""
         body = f"\n{render(f'conventions/{template}', **values)}\n"
-        self.add("functions", key, {"language": "plpgsql", "returns": "trigger", **spec, "body": body}, origin)
+        self.add(
+            "functions", key, {"language": "plpgsql", "returns": "trigger", **spec, "body": body}, origin
+        )
 
     def add_trigger(self, key: str, name: str, function: str, origin: Path_, **spec: Any) -> None:
         """Add a row trigger before the change, unless `spec` says otherwise."""
@@ -184,7 +190,9 @@ class Draft:
             given = spec["primary_key"]
             return list(given["columns"] if isinstance(given, dict) else given)
         columns = spec.get("columns", {})
-        marked = [name for name, value in columns.items() if isinstance(value, dict) and value.get("primary_key")]
+        marked = [
+            name for name, value in columns.items() if isinstance(value, dict) and value.get("primary_key")
+        ]
         return marked or (["id"] if self.key_rule(key) != "none" else [])
 
     def key_rule(self, key: str) -> str:
@@ -214,7 +222,9 @@ class Draft:
         other = next((k for k in self.data["tables"] if target and self.name(k) == self.name(target)), None)
         if other is None or other == key:
             return None
-        columns = [spec["references"]["column"]] if "column" in spec["references"] else self.primary_key(other)
+        columns = (
+            [spec["references"]["column"]] if "column" in spec["references"] else self.primary_key(other)
+        )
         return self.type_of(other, columns[0]) if len(columns) == 1 else None
 
     def write_key(self, key: str) -> None:
@@ -244,20 +254,35 @@ def tenant_rule(draft: Draft, key: str) -> Mapping[str, Any] | None:
     own = draft.seen(key).get("conventions", {}).get("tenant")
     if own is False or (own is None and not everywhere):
         return None
-    merged = {**(everywhere if isinstance(everywhere, dict) else {}), **(own if isinstance(own, dict) else {})}
+    merged = {
+        **(everywhere if isinstance(everywhere, dict) else {}),
+        **(own if isinstance(own, dict) else {}),
+    }
     home = merged.get("table")
     return None if home is not None and draft.name(home) == draft.name(key) else merged
 
 
+def _copied(data: Any) -> Any:
+    """A copy that shares nothing with `data`, nor one part of it with another."""
+    if isinstance(data, dict):
+        return {key: _copied(item) for key, item in data.items()}
+    return [_copied(item) for item in data] if isinstance(data, list) else data
+
+
+def listed(value: Any) -> list[Any]:
+    """A list, or the list of one thing."""
+    return value if isinstance(value, list) else [value]
+
+
+_IRREGULAR = {"people": "person", "children": "child"}
+
+
 def singular(word: str) -> str:
     """An English plural as its singular, near enough for names of columns."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "shes", "ches", "xes", "zes", "uses")):
         return word[:-2]
     return word[:-1] if word.endswith("s") and not word.endswith(("ss", "us", "is")) else word
-
-
-def named(*parts: str) -> str:
-    """A name made of parts, as one part of a key."""
-    return dotted_text("_".join(parts))
