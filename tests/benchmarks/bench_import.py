@@ -61,7 +61,8 @@ COMMENT ON TABLE t{number} IS 'Table {number}';
         return text
     return f"""{text}
 CREATE VIEW v{number} AS SELECT id, code, c1 FROM t{number} WHERE c4;
-CREATE FUNCTION f{number}(a bigint) RETURNS bigint LANGUAGE sql STABLE AS $$SELECT count(*) FROM t{number} WHERE id < a$$;
+CREATE FUNCTION f{number}(a bigint) RETURNS bigint LANGUAGE sql STABLE
+  AS $$SELECT count(*) FROM t{number} WHERE id < a$$;
 """
 
 

@@ -237,7 +237,8 @@ class TestTheCatalogMustBeEqual:
     def test_changed(self, server: Server, change: str, object_: str, property_: str) -> None:
         with loaded(server, design(SHOP)) as (connection, _):
             connection.execute(change.encode())
-            found = differences(canonical(connection, design(SHOP)), read(connection))
+            now = read(connection)
+            found = differences(canonical(connection, design(SHOP), now), now)
         assert [(c.object, c.property) for c in found.changed] == [(object_, property_)]
 
     @pytest.mark.parametrize(
@@ -253,7 +254,8 @@ class TestTheCatalogMustBeEqual:
     def test_missing(self, server: Server, change: str, missing: str) -> None:
         with loaded(server, design(SHOP)) as (connection, _):
             connection.execute(change.encode())
-            assert differences(canonical(connection, design(SHOP)), read(connection)).removed == (missing,)
+            now = read(connection)
+            assert differences(canonical(connection, design(SHOP), now), now).removed == (missing,)
 
 
 class TestProbesCanFail:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from data_platform.schema import render
 from data_platform.spec import validate
 from data_platform.spec.document import SpecProblem, parse
 from data_platform.spec.model import read_model, write
+from data_platform.spec.model.conventions import FOR_ALL, OF_MODEL, OF_TABLE
 
 Connection = psycopg.Connection[Any]
 
@@ -483,3 +485,10 @@ def test_a_convention_that_cannot_hold_says_why(text: str, message: str, line: i
     assert message in found.message
     assert found.line == line
     assert found.fix
+
+
+def test_every_convention_is_in_the_schema() -> None:
+    definitions = json.loads(validate.schema_text("model"))["$defs"]
+    own = {"primary_key", "timestamps", "soft_delete", "metadata", "tenant"}
+    assert set(definitions["conventions"]["properties"]) == own | set(OF_MODEL) | set(FOR_ALL)
+    assert set(definitions["table_conventions"]["properties"]) == own | set(OF_TABLE)

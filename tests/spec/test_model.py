@@ -156,13 +156,16 @@ def test_a_column_of_the_author_stands_for_that_of_the_house_rules() -> None:
 # --- types ---
 
 
-def test_types_come_after_those_they_are_made_of() -> None:
-    text = "types:\n  t1: {composite: {x: t2, y: 't3[]'}}\n  t2: {domain: t3}\n  t3: {enum: [z, y, x]}\n"
-    found = _database(text + _columns("f: int")).types
-    assert [type_.name.name for type_ in found] == ["t3", "t2", "t1"]
-    assert found[0] == Enum(name=Name("public", "t3"), labels=("z", "y", "x"))
+def test_types_are_sorted_and_made_after_those_they_are_made_of() -> None:
+    text = "types:\n  t3: {enum: [z, y, x]}\n  t1: {composite: {x: t2, y: 't3[]'}}\n  t2: {domain: t3}\n"
+    design = _read(text + _columns("f: int"))
+    found = design.database.types
+    assert [type_.name.name for type_ in found] == ["t1", "t2", "t3"]
+    assert isinstance(found[0], Composite)
     assert isinstance(found[1], Domain)
-    assert isinstance(found[2], Composite)
+    assert found[2] == Enum(name=Name("public", "t3"), labels=("z", "y", "x"))
+    made = [statement.object for statement in render.statements(design) if statement.section == "types"]
+    assert made == ["type public.t3", "domain public.t2", "type public.t1"]
 
 
 def test_a_type_of_another_schema_is_qualified_where_it_is_used() -> None:

@@ -7,6 +7,7 @@ from data_platform.report.finding import Finding, in_order
 from data_platform.schema.rules import (
     columns,
     foreign_keys,
+    ids,
     indexes,
     inheritance,
     keys,
@@ -26,11 +27,13 @@ from data_platform.schema.rules import (
     versions,
     whole,
 )
-from data_platform.schema.rules.rule import Rule, Subject
+from data_platform.schema.rules.rule import Rule
+from data_platform.schema.rules.subject import Subject
 
 _ROOMS = (
     keys,
     foreign_keys,
+    ids,
     rings,
     columns,
     shape,

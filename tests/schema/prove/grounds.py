@@ -21,7 +21,9 @@ from schema.designs import design
 
 
 @contextmanager
-def filled(server: Server, text: str, rows: int = 40, change: str = "") -> Iterator[tuple[Ground, Design, str]]:
+def filled(
+    server: Server, text: str, rows: int = 40, change: str = ""
+) -> Iterator[tuple[Ground, Design, str]]:
     """The ground of a stage, its design, and how to reach the database; `change` is SQL behind the model's back."""
     wanted = design(text)
     with server.scratch_database() as scratch:

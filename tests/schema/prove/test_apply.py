@@ -16,7 +16,10 @@ from schema.designs import design
 
 WIDE = """
 schema: app
-roles: {ap_owner: {login: true, create_database: true}, ap_reader: {inherit: false, member_of: [ap_group]}, ap_group: {}}
+roles:
+  ap_owner: {login: true, create_database: true}
+  ap_reader: {inherit: false, member_of: [ap_group]}
+  ap_group: {}
 schemas: {app: {owner: ap_owner}}
 functions: {told: {returns: event_trigger, body: "BEGIN NULL; END"}}
 tables: {t: {owner: ap_owner, columns: {a: integer}}}
@@ -95,7 +98,7 @@ grants: [{on: table t, to: ap_absent, privileges: select}]
             admin.execute(f"DROP ROLE {user}")
     assert (proof.verdict, proof.refused, proof.broken) == ("proven", None, None)
     left = {part.object for part in proof.left_out}
-    assert left == {"role ap_absent", "policy p on public.t", "owner of table t", "grant on table public.t"}
+    assert left == {"role ap_absent", "policy p on public.t", "owner of table t", "grant on table t"}
 
 
 def test_only_what_was_left_out_is_excused() -> None:
@@ -104,7 +107,12 @@ def test_only_what_was_left_out_is_excused() -> None:
     assert excuse.covers("grant SELECT on table public.t to other")
     assert excuse.covers("grant SELECT on table public.u to app")
     assert excuse.owns("app")
-    for name in ("role apply", "function public.g()", "grant SELECT on table public.u to other", "table public.t"):
+    for name in (
+        "role apply",
+        "function public.g()",
+        "grant SELECT on table public.u to other",
+        "table public.t",
+    ):
         assert not excuse.covers(name)
 
 

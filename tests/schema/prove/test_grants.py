@@ -1,4 +1,4 @@
-"""Privileges tried as each role: what is granted works, what is not is refused, and both ways of being wrong are found."""
+"""Privileges tried as each role: what is granted works, what is not is refused, and what is wrong is found."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ functions:
   half_closed: {language: sql, returns: integer, body: SELECT 1}
 sequences: {numbers: {}}
 tables:
-  orders: {owner: gr_owner, columns: {id: {type: bigint, identity: always, primary_key: true}, name: text, secret: text}}
+  orders:
+    owner: gr_owner
+    columns: {id: {type: bigint, identity: always, primary_key: true}, name: text, secret: text}
   other: {columns: {id: {type: bigint, primary_key: true}}}
 views: {v: "SELECT id FROM app.other"}
 grants:
@@ -128,11 +130,16 @@ def test_default_privileges_by_an_object_made_for_it(claims: tuple[Claim, ...]) 
         ("REVOKE EXECUTE ON FUNCTION app.open() FROM PUBLIC", "app.open()", None),
     ],
 )
-def test_what_the_server_has_otherwise_is_found(server: Server, change: str, object_: str, detail: str | None) -> None:
+def test_what_the_server_has_otherwise_is_found(
+    server: Server, change: str, object_: str, detail: str | None
+) -> None:
     """The prober goes by the model: on the server somebody has granted or revoked since."""
     with filled(server, MODEL, rows=1, change=change) as (ground, design, _):
         found = _of(grants(ground, design.database.grants, ()), "gr_reader", object_)
-    assert (found.state, detail or "EXECUTE refused") == ("failed" if detail else "proven", detail or found.detail)
+    assert (found.state, detail or "EXECUTE refused") == (
+        "failed" if detail else "proven",
+        detail or found.detail,
+    )
     assert detail is None or detail in found.detail
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from data_platform.postgres.server import Server
-from data_platform.schema.prove.isolation import (
+from data_platform.schema.prove.isolation import isolation
+from data_platform.schema.prove.promises import (
     EMPTY,
     GUARDED,
     INSERTED,
@@ -14,14 +15,16 @@ from data_platform.schema.prove.isolation import (
     REFERRED,
     TOUCHED,
     UNSET,
-    isolation,
 )
 from data_platform.schema.prove.result import Claim
 
 from .grounds import failed, filled, states
 
 CLOSED = "tenant_id = nullif(current_setting('app.tenant_id', true), '')::uuid"
-COLUMNS = "tenant_id: {references: {table: tenants, on_delete: cascade}}, id: {type: bigint, identity: always}, name: text"
+COLUMNS = """
+      tenant_id: {references: {table: tenants, on_delete: cascade}}
+      id: {type: bigint, identity: always}
+      name: text"""
 
 GOOD = f"""
 tables:
@@ -31,7 +34,7 @@ tables:
     row_security: forced
     policies: {{own: {{using: "id = nullif(current_setting('app.tenant_id', true), '')::uuid"}}}}
   orders:
-    columns: {{{COLUMNS}}}
+    columns:{COLUMNS}
     primary_key: [tenant_id, id]
     row_security: forced
     policies: {{own: {{using: "{CLOSED}"}}}}
@@ -48,17 +51,21 @@ tables:
 def _table(name: str, security: str, policies: str) -> str:
     return f"""
   {name}:
-    columns: {{{COLUMNS}}}
+    columns:{COLUMNS}
     primary_key: [tenant_id, id]
     row_security: {security}
     policies: {{{policies}}}
 """
 
 
+READ = f'own: {{command: select, using: "{CLOSED}"}}'
+ALL = 'own: {command: select, using: "true"}'
 BROKEN = f"""
 tables:
   tenants: {{rows: 5, columns: {{id: {{type: uuid, primary_key: true}}, name: text}}}}
-  forgotten: {{columns: {{{COLUMNS}}}, primary_key: [tenant_id, id]}}
+  forgotten:
+    columns:{COLUMNS}
+    primary_key: [tenant_id, id]
 {_table("good", "forced", f'own: {{using: "{CLOSED}"}}')}
 {_table("not_forced", "on", f'own: {{using: "{CLOSED}"}}')}
 {_table("opens", "forced", f'''own: {{using: "current_setting('app.tenant_id', true) IS NULL OR {CLOSED}"}}''')}
@@ -66,10 +73,10 @@ tables:
 {_table("errs", "forced", '''own: {using: "tenant_id = current_setting('app.tenant_id')::uuid"}''')}
 {_table("errs_empty", "forced", '''own: {using: "tenant_id = current_setting('app.tenant_id', true)::uuid"}''')}
 {_table("stray", "forced", f'''own: {{using: "{CLOSED}"}}, all: {{command: select, using: "true"}}''')}
-{_table("unchecked", "forced", f'''own: {{command: select, using: "{CLOSED}"}}, w: {{command: insert, with_check: "true"}}''')}
-{_table("movable", "forced", f'''own: {{command: select, using: "true"}}, w: {{command: update, using: "{CLOSED}", with_check: "true"}}''')}
-{_table("wiped", "forced", f'''own: {{command: select, using: "{CLOSED}"}}, w: {{command: delete, using: "true"}}''')}
-{_table("stolen", "forced", f'''own: {{command: select, using: "{CLOSED}"}}, w: {{command: update, using: "true", with_check: "{CLOSED}"}}''')}
+{_table("unchecked", "forced", f'{READ}, w: {{command: insert, with_check: "true"}}')}
+{_table("movable", "forced", f'{ALL}, w: {{command: update, using: "{CLOSED}", with_check: "true"}}')}
+{_table("wiped", "forced", f'{READ}, w: {{command: delete, using: "true"}}')}
+{_table("stolen", "forced", f'{READ}, w: {{command: update, using: "true", with_check: "{CLOSED}"}}')}
 {_table("blind", "forced", '''own: {using: "tenant_id::text = md5(current_setting('app.tenant_id', true))"}''')}
 """
 
@@ -131,11 +138,18 @@ tables:
     row_security: forced
     policies: {{own: {{using: "{CLOSED}"}}}}
   items:
-    columns: {{tenant_id: uuid, id: {{type: bigint, primary_key: true}}, order_id: {{references: {{table: orders, on_delete: cascade}}}}}}
+    columns:
+      tenant_id: uuid
+      id: {{type: bigint, primary_key: true}}
+      order_id: {{references: {{table: orders, on_delete: cascade}}}}
     row_security: forced
     policies: {{own: {{using: "{CLOSED}"}}}}
 """
-    with filled(server, text.replace("tenant_id: uuid", "tenant_id: {type: uuid, data: {distinct: 4}}")) as (ground, _, _):
+    with filled(server, text.replace("tenant_id: uuid", "tenant_id: {type: uuid, data: {distinct: 4}}")) as (
+        ground,
+        _,
+        _,
+    ):
         claims = [claim for claim in isolation(ground) if claim.claim == REFERRED]
     assert [(claim.state, bool(claim.warning)) for claim in claims] == [("not checked", True)]
 
@@ -144,7 +158,9 @@ def test_a_composite_key_that_is_gone_is_found(server: Server) -> None:
     """The prober believes the catalog: the server has lost the key since."""
     with filled(server, GOOD) as (ground, _, _):
         ground.connection.execute("ALTER TABLE items DROP CONSTRAINT items_tenant_id_order_id_fkey")
-        ground.connection.execute("ALTER TABLE items ADD CONSTRAINT items_tenant_id_order_id_fkey CHECK (true)")
+        ground.connection.execute(
+            "ALTER TABLE items ADD CONSTRAINT items_tenant_id_order_id_fkey CHECK (true)"
+        )
         assert ("items", REFERRED) in failed(isolation(ground))
 
 
@@ -176,7 +192,7 @@ def test_a_tenant_in_a_json_object(server: Server) -> None:
     using = "tenant_id = (nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'tenant')::uuid"
     text = f"""
 functions:
-  tenant: {{language: sql, returns: uuid, volatility: stable, body: "SELECT ({using.partition(' = ')[2]})"}}
+  tenant: {{language: sql, returns: uuid, volatility: stable, body: "SELECT ({using.partition(" = ")[2]})"}}
 tables:
   a:
     columns: {{tenant_id: {{type: uuid, data: {{distinct: 4}}}}, id: {{type: bigint, primary_key: true}}}}
@@ -196,7 +212,9 @@ tables:
     row_security: forced
     policies: {{own: {{using: "{CLOSED}"}}}}
   notes:
-    columns: {{id: {{type: bigint, primary_key: true}}, order_id: {{references: {{table: orders, on_delete: cascade}}}}}}
+    columns:
+      id: {{type: bigint, primary_key: true}}
+      order_id: {{references: {{table: orders, on_delete: cascade}}}}
     row_security: forced
     policies: {{own: {{using: "EXISTS (SELECT FROM orders AS o WHERE o.id = order_id AND POLICY)"}}}}
 """
@@ -206,7 +224,10 @@ tables:
     ("policy", "broken"),
     [
         (f"o.{CLOSED}", set()),
-        ("current_setting('app.tenant_id', true) IS NOT NULL AND current_setting('app.tenant_id', true) <> ''", {OWN}),
+        (
+            "current_setting('app.tenant_id', true) IS NOT NULL AND current_setting('app.tenant_id', true) <> ''",
+            {OWN},
+        ),
     ],
 )
 def test_a_tenant_looked_up_in_another_table(server: Server, policy: str, broken: set[str]) -> None:

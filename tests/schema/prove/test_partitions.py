@@ -108,7 +108,9 @@ tables:
 
 
 def test_a_table_without_partitions(server: Server) -> None:
-    text = "tables: {t: {columns: {k: integer}, partition_by: {range: k}, partitions: {p: 'FROM (0) TO (10)'}}}"
+    text = (
+        "tables: {t: {columns: {k: integer}, partition_by: {range: k}, partitions: {p: 'FROM (0) TO (10)'}}}"
+    )
     with filled(server, text) as (ground, _, _):
         ground.connection.execute("ALTER TABLE t DETACH PARTITION p")
         object.__setattr__(ground, "database", _without_partitions(ground.database))

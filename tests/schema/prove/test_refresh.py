@@ -20,19 +20,20 @@ tables:
     row_security: forced
     policies: {p: {using: "tenant = current_setting('app.tenant', true)"}}
 materialized_views:
-  by_state: {query: "SELECT state, count(*) AS n FROM orders GROUP BY state", indexes: [{columns: [state], unique: true}]}
+  by_state:
+    query: "SELECT state, count(*) AS n FROM orders GROUP BY state"
+    indexes: [{columns: [state], unique: true}]
   a_of_by_state: "SELECT sum(n) AS total FROM by_state"
   partial: {query: "SELECT id, state FROM orders", indexes: [{columns: [id], unique: true, where: id > 0}]}
   dice: "SELECT random() AS x"
-  division: "SELECT 1 / (total - total) AS x FROM orders"
+  division: {query: "SELECT 1 / (total - total) AS x FROM orders", populated: false}
   of_hidden: "SELECT id FROM hidden"
 """
 
 
 @pytest.fixture(scope="module")
 def found(server: Server) -> dict[str, Refresh]:
-    text = MODEL.replace('division: "SELECT 1 / (total - total) AS x FROM orders"', 'division: {query: "SELECT 1 / (total - total) AS x FROM orders", populated: false}')
-    with filled(server, text) as (ground, _, conninfo):
+    with filled(server, MODEL) as (ground, _, conninfo):
         return {refresh.view.name: refresh for refresh in refreshes(ground, conninfo)}
 
 

@@ -46,7 +46,9 @@ tables:
       o_deferred: {timing: after, events: insert, function: log_it, constraint: true, deferral: initially deferred}
       p_no_op: {timing: before, events: update, function: pg_catalog.suppress_redundant_updates_trigger}
 views:
-  v: {query: "SELECT id, name FROM t", triggers: {w: {timing: instead of, events: [insert, update, delete], function: through}}}
+  v:
+    query: "SELECT id, name FROM t"
+    triggers: {w: {timing: instead of, events: [insert, update, delete], function: through}}
 """
 
 
@@ -62,7 +64,7 @@ def claims(server: Server) -> dict[str, Claim]:
         ("a_stamp", "proven", "insert: changes `name`; update: changes `name`"),
         ("b_log", "proven", "delete: writes to `public.log`"),
         ("c_refuse", "proven", "refuses the row: `never`"),
-        ("d_broken", "failed", "its function fails: `record \"new\" has no field"),
+        ("d_broken", "failed", 'its function fails: `record "new" has no field'),
         ("e_disabled", "failed", "it is disabled"),
         ("f_replica", "not checked", "on replicas only"),
         ("g_always", "proven", "changes `name`"),

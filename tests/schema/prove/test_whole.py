@@ -1,4 +1,4 @@
-"""Whole proofs of designs that hold partitions, policies, triggers, views and roles: verdict, report, findings, JSON."""
+"""Whole proofs of designs with partitions, policies, triggers, views and roles: verdict, report, findings, JSON."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ grants:
   - {on: table orders, to: wh_api, privileges: [select, insert, update, delete]}
   - {on: table names, to: wh_api, privileges: select}
 access_patterns:
-  totals_of: {sql: "SELECT total FROM totals WHERE id = :id", parameters: {id: {type: bigint, from: old.id}}, expected_rows: 1}
+  totals_of:
+    sql: "SELECT total FROM totals WHERE id = :id"
+    parameters: {id: {type: bigint, from: old.id}}
+    expected_rows: 1
   of_a_day: {sql: "SELECT name FROM orders WHERE at = :at", parameters: {at: timestamptz}, expected_rows: 1}
 """
 
@@ -121,12 +124,18 @@ def test_the_report_tells_each_stage(proof: Proof) -> None:
 def test_the_json_has_all_of_it(proof: Proof) -> None:
     told = report.result(proof)
     assert json.loads(json.dumps(told)) == told
-    assert {"isolation", "partitions", "refreshes", "triggers", "grants", "left_out", "set_aside"} <= set(told)
-    assert {"object", "kind", "claim", "role", "state", "detail", "table", "warning"} == set(told["isolation"][0])
+    assert {"isolation", "partitions", "refreshes", "triggers", "grants", "left_out", "set_aside"} <= set(
+        told
+    )
+    assert {"object", "kind", "claim", "role", "state", "detail", "table", "warning"} == set(
+        told["isolation"][0]
+    )
 
 
 def test_what_is_broken_fails_and_is_told_with_its_place(server: Server) -> None:
-    text = MODEL.replace(", options: {security_invoker: true}", "").replace("row_security: forced", "row_security: on")
+    text = MODEL.replace(", options: {security_invoker: true}", "").replace(
+        "row_security: forced", "row_security: on"
+    )
     wrong = design(text)
     broken = prove(wrong, server, Plan(default_rows=60))
     assert broken.verdict == "failed"

@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 
 from data_platform.model.database import Database, Extension
 from data_platform.postgres.catalog import access, programs, tables, types
-from data_platform.postgres.catalog.raw import index_comments, raw_objects
+from data_platform.postgres.catalog.raw import extension_dependents, index_comments, raw_objects
 from data_platform.postgres.catalog.rows import Connection, Owners, Query, tidy
 from data_platform.postgres.catalog.sequences import sequences
 from data_platform.postgres.queries import query
@@ -50,11 +50,14 @@ def read(connection: Connection, *, anonymous: Collection[str] = (), roles: Coll
         own = connection.info.user
         owners = Owners(frozenset({own, *anonymous}) | _ALWAYS_ANONYMOUS)
         found = _read(rows, owners, version, roles)
-        comments = tuple(index_comments(rows("constraint_comments")))
+        said_apart = (
+            *index_comments(rows("constraint_comments")),
+            *extension_dependents(rows("extension_dependents")),
+        )
         has_raw = rows("without_form")[0]["found"]
     types_ = [type_.name for type_ in found["types"]]
     made = raw_objects(connection, owners, types_) if has_raw else ()
-    return Database(**found, raw=(*made, *comments))
+    return Database(**found, raw=(*made, *said_apart))
 
 
 def _read(rows: Query, owners: Owners, version: int, roles: Collection[str]) -> Mapping[str, Any]:

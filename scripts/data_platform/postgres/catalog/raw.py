@@ -147,3 +147,12 @@ def index_comments(rows: Iterable[Row]) -> Iterator[Raw]:
         name = qualified(row["schema"], row["name"])
         sql = f"COMMENT ON INDEX {name} IS {literal(row['comment'])};"
         yield Raw(kind="comment", name=f"index {row['schema']}.{row['name']}", sql=sql)
+
+
+def extension_dependents(rows: Iterable[Row]) -> Iterator[Raw]:
+    """ALTER … DEPENDS ON EXTENSION. Kind and object are spelled by the server."""
+    for row in rows:
+        sql = f"ALTER {row['kind'].upper()} {row['object']} DEPENDS ON EXTENSION {identifier(row['extension'])};"
+        yield Raw(
+            kind="extension dependency", name=f"{row['kind']} {row['object']} {row['extension']}", sql=sql
+        )

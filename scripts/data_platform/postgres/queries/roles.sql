@@ -8,7 +8,7 @@ WITH RECURSIVE referred(oid) AS (
     SELECT m.roleid FROM pg_auth_members AS m JOIN referred ON referred.oid = m.member)
 SELECT r.rolname AS name, r.rolcanlogin AS login, r.rolinherit AS inherit, r.rolcreatedb AS create_database, r.rolcreaterole AS create_role,
        r.rolreplication AS replication, r.rolbypassrls AS bypass_row_security, r.rolsuper AS superuser,
-       (SELECT array_agg(p.rolname::text ORDER BY p.rolname) FROM pg_auth_members AS m JOIN pg_roles AS p ON p.oid = m.roleid WHERE m.member = r.oid) AS member_of,
+       (SELECT array_agg(DISTINCT p.rolname::text ORDER BY p.rolname::text) FROM pg_auth_members AS m JOIN pg_roles AS p ON p.oid = m.roleid WHERE m.member = r.oid) AS member_of,
        shobj_description(r.oid, 'pg_authid') AS comment
 FROM pg_roles AS r
 JOIN referred ON referred.oid = r.oid

@@ -11,12 +11,13 @@ breaking       values that break a check
 constraints    each constraint tried with a row that breaks it
 deletes        each ON DELETE tried
 indexes        why each index is there
-partitions     where rows go, and which partitions are read
-isolation      tables tried as another tenant: by what policies say (tenancy), as whom (subjects)
+partitions     where rows go, and which partitions are read (bounds)
+isolation      tables tried as another tenant: by what policies say (tenancy), as whom (subjects), with which rows
+               (samples); tables that look the tenant up (elsewhere); what is promised (promises)
 interference   views and functions asked with and without another tenant's rows (callable)
 refresh        materialized views refreshed under a reader
-triggers       each trigger made to fire
-grants         privileges tried as each role
+triggers       each trigger made to fire, by statements of its own (events)
+grants         privileges tried as each role, on everything that has some (privileges)
 ground         what these stages stand on; sessions: one statement as a role, taken back
 checklist      the Quality Checklist, item by item
 findings       what the run has against the design

@@ -29,6 +29,25 @@ def compared(said: Database, found: Database, left_out: Sequence[LeftOut]) -> Di
     )
 
 
+def named_roles(database: Database) -> frozenset[str]:
+    """The roles that a design declares or names."""
+    named = {role.name for role in database.roles}
+    named |= {grant.role for grant in database.grants}
+    named |= {
+        role for default in database.default_privileges for role in (default.role, default.owner) if role
+    }
+    named |= {role for table in database.tables for policy in table.policies for role in policy.roles}
+    owned = (
+        database.tables,
+        database.views,
+        database.materialized_views,
+        database.functions,
+        database.schema_details,
+    )
+    named |= {part.owner for parts in owned for part in parts if part.owner}
+    return frozenset(named - {"public"})
+
+
 @dataclass(frozen=True)
 class _Excuse:
     """What statements that were left out would have made, by what each of them says that it makes."""

@@ -8,24 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from data_platform.model.database import (
-    Column,
     DefaultPrivilege,
     Grant,
-    MaterializedView,
-    Name,
     Role,
-    Table,
-    View,
 )
 from data_platform.postgres.canonical.access import named
 from data_platform.schema.prove.aside import switch_off
-from data_platform.schema.prove.callable import Routine, routines
 from data_platform.schema.prove.ground import Ground
+from data_platform.schema.prove.privileges import Object, grant_kind, objects, with_columns
 from data_platform.schema.prove.result import Claim
 from data_platform.schema.prove.sessions import DENIED, Identity, nothing_stays, tried
 from data_platform.sql.text import identifier, literal, qualified, qualified_name
@@ -40,21 +35,6 @@ _PREDEFINED = {
     "pg_read_all_data": ("SELECT", "USAGE"),
     "pg_write_all_data": ("INSERT", "UPDATE", "DELETE", "USAGE"),
 }
-
-
-@dataclass(frozen=True)
-class Object:
-    """Something that privileges are granted on. `key` is how the server names it."""
-
-    kind: str
-    key: str
-    name: Name
-    owner: str | None
-    columns: tuple[Column, ...] = ()
-    attempts: Mapping[str, str] = field(default_factory=dict)
-    """A statement for each privilege, which needs that and nothing else."""
-    asked: Mapping[str, str] = field(default_factory=dict)
-    """A question instead, where a statement cannot tell: has_…_privilege."""
 
 
 def grants(ground: Ground, given: Sequence[Grant], defaults: Sequence[DefaultPrivilege]) -> tuple[Claim, ...]:
@@ -76,24 +56,22 @@ class _Prober:
     given: tuple[Grant, ...]
 
     def claims(self, roles: Sequence[Role]) -> Iterator[Claim]:
-        objects = list(_objects(self.ground))
-        attempts = sum(len(object_.attempts) + len(object_.asked) for object_ in objects)
-        for number, role in enumerate(roles):
-            if attempts * (number + 1) > MAX_ATTEMPTS and number:
-                left = ", ".join(f"`{other.name}`" for other in roles[number:])
-                told = f"the limit of {MAX_ATTEMPTS:,} attempts was reached before {left}"
-                yield _claim("role", role.name, role.name, "not checked", told)
-                return
-            shown = objects[: max(1, MAX_ATTEMPTS * len(objects) // max(attempts, 1))]
-            yield from self._role(role, shown)
-            if len(shown) < len(objects):
-                told = (
-                    f"{len(objects) - len(shown)} objects are beyond the limit of {MAX_ATTEMPTS:,} attempts"
-                )
-                yield _claim("role", role.name, role.name, "not checked", told)
+        """At most `MAX_ATTEMPTS`, and word of what was beyond them."""
+        listed = list(objects(self.ground))
+        each = max(1, sum(len(object_.attempts) + len(object_.asked) for object_ in listed))
+        reached = listed[: max(1, MAX_ATTEMPTS * len(listed) // each)]
+        tried_roles = roles[: max(1, MAX_ATTEMPTS // each)]
+        for role in tried_roles:
+            yield from self._role(role, reached)
+        if len(reached) < len(listed) or len(tried_roles) < len(roles):
+            told = (
+                f"{len(listed) - len(reached)} objects and {len(roles) - len(tried_roles)} roles are beyond the "
+                f"limit of {MAX_ATTEMPTS:,} attempts"
+            )
+            yield _claim("role", "the rest", roles[-1].name, "not checked", told)
 
-    def _role(self, role: Role, objects: Sequence[Object]) -> Iterator[Claim]:
-        wishes = [(object_, _with_columns(object_, self._columns(role, object_))) for object_ in objects]
+    def _role(self, role: Role, reached: Sequence[Object]) -> Iterator[Claim]:
+        wishes = [(object_, with_columns(object_, self._columns(role, object_))) for object_ in reached]
         answers = self._tried(role, [sql for _, attempts in wishes for sql in attempts.values()])
         for object_, attempts in wishes:
             mine = {privilege: next(answers) for privilege in attempts}
@@ -173,7 +151,7 @@ class _Prober:
             and grant.role in holders
             and not grant.revoked
             and (not grant.columns or columns.strip("()") in grant.columns)
-            for grant in self._on.get((_grant_kind(object_.kind), object_.key), ())
+            for grant in self._on.get((grant_kind(object_.kind), object_.key), ())
         )
         if given or (object_.kind not in _ROUTINES and any(plain in _PREDEFINED.get(h, ()) for h in holders)):
             return "granted"
@@ -183,7 +161,7 @@ class _Prober:
         """Columns that are granted to the role by name, by privilege."""
         holders = self.ground.inherited(role.name)
         found: dict[str, tuple[str, ...]] = {}
-        for grant in self._on.get((_grant_kind(object_.kind), object_.key), ()):
+        for grant in self._on.get((grant_kind(object_.kind), object_.key), ()):
             if grant.columns and grant.role in holders and not grant.revoked:
                 for privilege in grant.privileges:
                     found[privilege] = tuple(dict.fromkeys((*found.get(privilege, ()), *grant.columns)))
@@ -199,7 +177,7 @@ class _Prober:
         return not any(not grant.revoked for grant in self._on.get((object_.kind, object_.key), ()))
 
     def _public_revoked(self, object_: Object) -> bool:
-        granted = self._on.get((_grant_kind(object_.kind), object_.key), ())
+        granted = self._on.get((grant_kind(object_.kind), object_.key), ())
         return any(grant.revoked and grant.role == "public" for grant in granted)
 
     @cached_property
@@ -286,101 +264,6 @@ BEGIN
     PERFORM pg_catalog.set_config('dpe.answers', answers::text, true);
 END"""
     return f"DO {literal(body)}"
-
-
-# --- objects and what is tried on them ---
-
-
-def _objects(ground: Ground) -> Iterator[Object]:
-    database = ground.database
-    schemas = dict.fromkeys(database.schemas) | {
-        detail.name: detail.owner for detail in database.schema_details
-    }
-    for schema, owner in sorted({"public": None, **schemas}.items()):
-        yield _schema(schema, owner)
-    for table in database.tables:
-        yield _table(table)
-    views: tuple[View | MaterializedView, ...] = (*database.views, *database.materialized_views)
-    for view in views:
-        yield _view(view)
-    for sequence in database.sequences:
-        name = qualified_name(sequence.name)
-        attempts = {"USAGE": f"SELECT nextval({literal(name)})", "SELECT": f"SELECT FROM {name} LIMIT 0"}
-        owner = sequence.owner or _owner_of(database.tables, sequence.owned_by)
-        yield Object("sequence", _key(sequence.name), sequence.name, owner, attempts=attempts)
-    yield from (_routine(routine) for routine in routines(ground.connection))
-
-
-def _key(name: Name) -> str:
-    """As the server names it under an empty search path."""
-    return f"{identifier(name.schema)}.{identifier(name.name)}"
-
-
-def _owner_of(tables: Sequence[Table], column: tuple[Name, str] | None) -> str | None:
-    return next((table.owner for table in tables if column and table.name == column[0]), None)
-
-
-def _schema(name: str, owner: str | None) -> Object:
-    absent, new = qualified(name, "dpe: none"), qualified(name, "dpe: new")
-    attempts = {"USAGE": f"SELECT FROM {absent}", "CREATE": f"CREATE TABLE {new} ()"}
-    return Object("schema", name, Name(name, name), owner, attempts=attempts)
-
-
-def _table(table: Table) -> Object:
-    name = qualified_name(table.name)
-    if table.foreign:  # its server would be asked
-        asked = dict.fromkeys(("SELECT", *_WRITE), "")
-        return Object("table", _key(table.name), table.name, table.owner, table.columns, asked=asked)
-    attempts = {"SELECT": f"SELECT FROM {name} LIMIT 0"} if not table.columns else {}
-    attempts |= _statements(name, table.columns)
-    return Object("table", _key(table.name), table.name, table.owner, table.columns, attempts)
-
-
-def _statements(name: str, columns: Sequence[Column]) -> dict[str, str]:
-    """One statement for each privilege, on the first column where one has to be named."""
-    made = {}
-    plain = [identifier(column.name) for column in columns if not column.generated]
-    if columns:
-        made["SELECT"] = f"SELECT {identifier(columns[0].name)} FROM {name} LIMIT 0"  # noqa: S608 - quoted names
-    if plain:
-        made["INSERT"] = f"INSERT INTO {name} ({plain[0]}) OVERRIDING SYSTEM VALUE SELECT NULL WHERE false"
-        made["UPDATE"] = f"UPDATE {name} SET {plain[0]} = DEFAULT WHERE false"  # noqa: S608 - quoted names
-    made["DELETE"] = f"DELETE FROM {name} WHERE false"  # noqa: S608 - quoted names
-    return made
-
-
-def _with_columns(object_: Object, granted: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """The attempts, and for each privilege that is granted on columns one for each of them, and one for another."""
-    attempts = dict(object_.attempts)
-    for privilege, columns in granted.items():
-        if privilege not in ("SELECT", "INSERT", "UPDATE") or privilege not in attempts:
-            continue
-        del attempts[privilege]
-        others = [column.name for column in object_.columns if column.name not in columns][:1]
-        for column in (*columns, *others):
-            one = [part for part in object_.columns if part.name == column]
-            made = _statements(qualified_name(object_.name), one)
-            if privilege in made:
-                attempts[f"{privilege} ({column})"] = made[privilege]
-    return attempts
-
-
-def _view(view: View | MaterializedView) -> Object:
-    name = qualified_name(view.name)
-    kind = "view" if isinstance(view, View) else "materialized view"
-    attempts = {"SELECT": f"SELECT FROM {name} LIMIT 0"}
-    asked = dict.fromkeys(_WRITE, "") if kind == "view" else {}
-    return Object(kind, _key(view.name), view.name, view.owner, attempts=attempts, asked=asked)
-
-
-def _routine(routine: Routine) -> Object:
-    kind = "procedure" if routine.procedure else "function"
-    owner = None if routine.owner.startswith("dpe_") else routine.owner
-    return Object(kind, routine.key, Name(routine.schema, routine.name), owner, asked={"EXECUTE": ""})
-
-
-def _grant_kind(kind: str) -> str:
-    return "table" if kind in ("view", "materialized view") else kind
 
 
 def _claim(kind: str, object_: str, role: str, state: Any, detail: str, claim: str = HOLDS) -> Claim:

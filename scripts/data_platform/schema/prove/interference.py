@@ -284,7 +284,7 @@ def _claim(one: _Asked, claim: str, subject: Subject) -> Claim:
         claim=claim,
         state="proven",
         detail="the same answers" if len(one.questions) > 1 else calls,
-        role="a role made for it" if subject.made else subject.role,
+        role=subject.shown,
     )
 
 

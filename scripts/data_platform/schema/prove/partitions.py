@@ -15,12 +15,13 @@ from data_platform.model.database import Check, Column, IndexElement, Name, Tabl
 from data_platform.postgres.synthetic import Generator
 from data_platform.report.document import State
 from data_platform.schema.prove.attempts import Row, insert_sql
+from data_platform.schema.prove.bounds import range_of
 from data_platform.schema.prove.breaking import breaking_values, columns_in
 from data_platform.schema.prove.filling import fillable, partition_constraint, takes_rest
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.result import Claim, Measured
 from data_platform.schema.prove.sessions import Identity, Outcome, nothing_stays, tried
-from data_platform.sql.text import identifier, literal, parse, qualified_name, relation_literal, type_name
+from data_platform.sql.text import identifier, literal, qualified_name, relation_literal, type_name
 
 LANDS = "a row within its bounds lands in it"
 OUTSIDE = "a row outside all bounds has a place, or is refused"
@@ -162,7 +163,7 @@ class _Prober:
     def _ahead(self) -> Claim | None:
         """Of a table by time: whether rows of the next period will be taken, as wide as its last partition."""
         column = self._time()
-        limits = [limit for child in self.children if (limit := _range(child))]
+        limits = [limit for child in self.children if (limit := range_of(child))]
         if column is None or not limits:
             return None
         type_ = type_name(column.type)
@@ -221,9 +222,7 @@ class _Prober:
         assert self.root.partition_by is not None
         if self.root.partition_by.strategy != "range" or len(self.keys) > 1:
             return None
-        children = [
-            (child, limit) for child in self.children if (limit := _range(child))
-        ]
+        children = [(child, limit) for child in self.children if (limit := range_of(child))]
         finite = [(child, limit) for child, limit in children if not any("infinity" in end for end in limit)]
         if not finite:
             return None
@@ -295,24 +294,6 @@ class _Prober:
 
 def _text(element: IndexElement) -> str:
     return str(identifier(element.column)) if element.column is not None else f"({element.expression})"
-
-
-def _range(partition: Table) -> tuple[str, str] | None:
-    """The ends of a partition of one range; where it has none, infinity."""
-    if partition.partition_of is None or takes_rest(partition):
-        return None
-    (statement,) = parse(f"CREATE TABLE a PARTITION OF b {partition.partition_of.bound}").stmts
-    bound = statement.stmt.create_stmt.partbound
-    if len(bound.lowerdatums) != 1:
-        return None
-    return _datum(bound.lowerdatums[0], "-infinity"), _datum(bound.upperdatums[0], "infinity")
-
-
-def _datum(node: Any, endless: str) -> str:
-    if not node.HasField("a_const"):
-        return endless
-    constant = node.a_const
-    return str(constant.sval.sval or constant.fval.fval or constant.ival.ival)
 
 
 def _relations(node: Mapping[str, Any]) -> Iterator[Name]:

@@ -24,7 +24,7 @@ from data_platform.schema.prove import aside
 from data_platform.schema.prove.apply import apply, search_path
 from data_platform.schema.prove.attempts import Trials
 from data_platform.schema.prove.checklist import checklist
-from data_platform.schema.prove.comparison import compared
+from data_platform.schema.prove.comparison import compared, named_roles
 from data_platform.schema.prove.constraints import probe_constraints
 from data_platform.schema.prove.deletes import probe_deletes
 from data_platform.schema.prove.filling import (
@@ -121,8 +121,10 @@ class _Trial:
 
     @cached_property
     def found(self) -> Database:
-        roles = [role.name for role in self.design.database.roles]
-        return read(self.connection, roles=roles)
+        """Of the roles of the cluster only those that the design names."""
+        named = named_roles(self.design.database)
+        found = read(self.connection, roles=named)
+        return replace(found, roles=tuple(role for role in found.roles if role.name in named))
 
     @cached_property
     def switches(self) -> tuple[aside.Switch, ...]:

@@ -25,6 +25,11 @@ class Subject:
     is_owner: bool = False
     made: bool = False
 
+    @property
+    def shown(self) -> str | None:
+        """For reports."""
+        return "a role made for it" if self.made else self.role
+
 
 @dataclass
 class Subjects:

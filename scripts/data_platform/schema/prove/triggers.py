@@ -5,9 +5,9 @@ PostgreSQL counts the calls of a function where `track_functions` says so; all o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice, product
+from itertools import islice
 from typing import Any
 
 import psycopg
@@ -17,12 +17,11 @@ from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Database as ScratchDatabase
 from data_platform.report.document import State
 from data_platform.schema.prove.aside import switch_off
-from data_platform.schema.prove.attempts import Row, insert_sql
-from data_platform.schema.prove.breaking import candidates, columns_in, constants_of
+from data_platform.schema.prove.events import THE_ROW, Event, Events
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.result import Claim
 from data_platform.schema.prove.sessions import Connection, failed, nothing_stays
-from data_platform.sql.text import NotSql, identifier, identifiers, literal, qualified_name
+from data_platform.sql.text import identifier, literal
 
 FIRES = "fires"
 NEVER = "no row that was tried satisfies its WHEN"
@@ -82,17 +81,6 @@ class _Fired:
 
 
 @dataclass(frozen=True)
-class _Event:
-    """A statement that causes an event, and those that make its row before, without the trigger."""
-
-    statement: str
-    before: str | None = None
-    """An INSERT whose row the statement's `{row}` stands for."""
-    columns: tuple[str, ...] = ()
-    """What the statement returns."""
-
-
-@dataclass(frozen=True)
 class _Prober:
     """One trigger of one table or view."""
 
@@ -126,14 +114,18 @@ class _Prober:
 
     def _event(self, event: str) -> tuple[State, str]:
         last: tuple[State, str] = ("not checked", "no row of its own could be made")
-        for tried in islice(self._events(event), MAX_VARIANTS):
+        for tried in islice(Events(self.ground, self.owner, self.trigger).of(event), MAX_VARIANTS):
             fired = self._fire(tried, on=True)
             if fired is None:
                 continue
             without = self._fire(tried, on=False) if isinstance(self.owner, Table) else None
             if without is not None and without.error is not None:
                 said = failed(without.error).message
-                last = last if last[1] == NEVER else ("not checked", f"the statement itself is refused: `{said}`")
+                last = (
+                    last
+                    if last[1] == NEVER
+                    else ("not checked", f"the statement itself is refused: `{said}`")
+                )
                 continue
             if fired.calls or fired.error is not None:
                 return self._judged(event, tried, fired, without)
@@ -151,9 +143,7 @@ class _Prober:
             return "not checked", NEVER
         return "failed", "its function was not called"
 
-    def _judged(
-        self, event: str, tried: _Event, fired: _Fired, without: _Fired | None
-    ) -> tuple[State, str]:
+    def _judged(self, event: str, tried: Event, fired: _Fired, without: _Fired | None) -> tuple[State, str]:
         if fired.error is not None:
             return self._judged_error(fired.error)
         own = fired.written.get(self.owner.name, 0)
@@ -175,7 +165,7 @@ class _Prober:
             return "not checked", f"refused: `{outcome.message}`"
         return "failed", f"its function fails: `{outcome.message}`"
 
-    def _changes(self, tried: _Event, fired: _Fired, without: _Fired | None) -> list[str]:
+    def _changes(self, tried: Event, fired: _Fired, without: _Fired | None) -> list[str]:
         if without is None or without.row is None or fired.row is None:
             return []
         assert isinstance(self.owner, Table)
@@ -188,7 +178,7 @@ class _Prober:
 
     # --- running it ---
 
-    def _fire(self, tried: _Event, *, on: bool) -> _Fired | None:
+    def _fire(self, tried: Event, *, on: bool) -> _Fired | None:
         """The statement with the trigger or without; None where its row could not be made."""
         connection = self.ground.connection
         with connection.transaction(force_rollback=True):
@@ -217,14 +207,14 @@ class _Prober:
             changed = {name: number for name, number in changed.items() if number > 0}
             return _Fired(self._calls() - calls, count, None, row, changed)
 
-    def _with_row(self, tried: _Event) -> str:
+    def _with_row(self, tried: Event) -> str:
         if tried.before is None:
             return tried.statement
         returning = f"{tried.before} RETURNING tableoid::bigint::text, ctid::text"
         row = self.ground.connection.execute(returning.encode()).fetchone()
         assert row is not None
         return tried.statement.replace(
-            _THE_ROW, f"tableoid = {literal(row[0])}::oid AND ctid = {literal(row[1])}::tid"
+            THE_ROW, f"tableoid = {literal(row[0])}::oid AND ctid = {literal(row[1])}::tid"
         )
 
     def _calls(self) -> int:
@@ -243,92 +233,6 @@ class _Prober:
         function = self.trigger.function
         row = self.ground.connection.execute(query, [function.schema, function.name]).fetchone()
         return bool(row and row[0])
-
-    # --- what causes an event ---
-
-    def _events(self, event: str) -> Iterator[_Event]:
-        if isinstance(self.owner, View):
-            yield from self._on_view(self.owner, event)
-        elif event == "truncate":
-            yield _Event(f"TRUNCATE {qualified_name(self.owner.name)} CASCADE")
-        else:
-            yield from self._on_table(self.owner, event)
-
-    def _on_table(self, table: Table, event: str) -> Iterator[_Event]:
-        fresh = self.ground.generator.fresh
-        columns = tuple(column.name for column in table.columns)
-        returning = ", ".join(f"{identifier(name)}::text" for name in columns)
-        one, other = fresh(self.ground.connection, table.name), fresh(self.ground.connection, table.name)
-        if one is None:
-            return
-        for old, new in self._variants(table):
-            inserted = insert_sql(table, {**one, **(new if event == "insert" else old)})
-            if event == "insert":
-                yield _Event(f"{inserted} RETURNING {returning}", columns=columns)
-            elif event == "delete":
-                yield _Event(f"DELETE FROM {qualified_name(table.name)} WHERE {_THE_ROW}", inserted)  # noqa: S608
-            else:
-                assignments = self._assignments(table, {**(other or one), **new})
-                update = f"UPDATE {qualified_name(table.name)} SET {assignments} WHERE {_THE_ROW}"  # noqa: S608
-                yield _Event(f"{update} RETURNING {returning}", inserted, columns)
-
-    def _assignments(self, table: Table, row: Row) -> str:
-        """New values for the columns that the trigger waits for, or for all but keys: those move a row elsewhere."""
-        keys = {name for key in (table.primary_key, *table.uniques) if key for name in key.columns}
-        keys |= {name for key in table.foreign_keys for name in key.columns}
-        if table.partition_by:
-            for part in table.partition_by.key:
-                keys |= {part.column} if part.column else set(columns_in(part.expression or "", table))
-        wanted = [
-            c for c in (self.trigger.update_of or (name for name in row if name not in keys)) if c in row
-        ]
-        if not wanted:
-            name = identifier(table.columns[0].name)
-            return f"{name} = {name}"
-        return ", ".join(
-            f"{identifier(c)} = {'NULL' if row[c] is None else literal(str(row[c]))}" for c in wanted
-        )
-
-    def _variants(self, table: Table) -> Iterator[tuple[Row, Row]]:
-        """Changes to the old row and to the new one; the first changes nothing, the others try values near WHEN's."""
-        yield {}, {}
-        if self.trigger.when is None:
-            return
-        try:
-            columns, constants = columns_in(self.trigger.when, table), constants_of(self.trigger.when)
-        except NotSql:
-            return
-        single: list[Row] = [{}]
-        for name in columns:
-            values = candidates(self.ground.database, table.column(name).type, constants)
-            single += [{name: value} for value in values if value is not None or table.column(name).nullable]
-        pairs = sorted(
-            product(enumerate(single), enumerate(single)), key=lambda pair: pair[0][0] + pair[1][0]
-        )
-        yield from ((old, new) for (_, old), (_, new) in pairs[1:])
-
-    def _on_view(self, view: View, event: str) -> Iterator[_Event]:
-        name = qualified_name(view.name)
-        query = (
-            "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 ORDER BY attnum"
-        )
-        columns = [row[0] for row in self.ground.connection.execute(query, [str(name)])]
-        texts = ", ".join(f"{identifier(column)}::text" for column in columns)
-        row = self.ground.connection.execute(f"SELECT {texts} FROM {name} LIMIT 1".encode()).fetchone()  # noqa: S608
-        if row is None:
-            return
-        values = ["NULL" if value is None else literal(value) for value in row]
-        where = f"{identifier(columns[0])}::text IS NOT DISTINCT FROM {values[0]}"
-        if event == "insert":
-            yield _Event(f"INSERT INTO {name} ({identifiers(columns)}) VALUES ({', '.join(values)})")  # noqa: S608
-        elif event == "delete":
-            yield _Event(f"DELETE FROM {name} WHERE {where}")  # noqa: S608 - quoted names and literals
-        else:
-            first = identifier(columns[-1])
-            yield _Event(f"UPDATE {name} SET {first} = {first} WHERE {where}")  # noqa: S608 - quoted names and literals
-
-
-_THE_ROW = "'dpe: the row' = 'dpe: the row'"
 
 
 def _written(connection: Connection) -> dict[Name, int]:

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 from data_platform.model.database import Column, Table
 from data_platform.schema.rules.remedies import alter_column, retype
-from data_platform.schema.rules.rule import Hit, Rule, Subject, on_column, rule, words
+from data_platform.schema.rules.rule import Hit, Rule, on_column, rule, words
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.text import identifier, qualified_name
 
 _TEXTS = frozenset({"text", "varchar", "bpchar", "citext"})
@@ -111,10 +112,8 @@ def varchar_limit(subject: Subject) -> Iterator[Hit]:
         named = subject.is_database and subject.is_domain(column)
         if found.name == "varchar" and found.modifiers and not named:
             fix = f'type: text, check: "length({column.name}) <= {found.modifiers[0]}"'
-            remedy = retype(subject, table, column, "text")
-            if remedy.startswith("ALTER TABLE") and not found.array:
-                limit = f", ADD CHECK (length({identifier(column.name)}) <= {found.modifiers[0]});"
-                remedy = remedy.replace(";", limit, 1)
+            check = None if found.array else f"length({{}}) <= {found.modifiers[0]}"
+            remedy = retype(subject, table, column, "text", check=check)
             yield on_column(table, column.name, f"`{column.name}` is `{column.type}`", fix, remedy)
 
 

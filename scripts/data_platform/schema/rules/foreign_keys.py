@@ -8,7 +8,8 @@ from dataclasses import replace
 from data_platform.model.database import ForeignKey, Index
 from data_platform.schema.rules.cover import all_indexes, conditions_of
 from data_platform.schema.rules.remedies import create_index, replace_constraint, retype
-from data_platform.schema.rules.rule import Hit, Subject, on_column, on_key, rule
+from data_platform.schema.rules.rule import Hit, on_column, on_key, rule
+from data_platform.schema.rules.subject import Subject
 
 _ON_DELETE = "Foreign keys with appropriate ON DELETE"
 _TEXTS = frozenset({"text", "varchar"})

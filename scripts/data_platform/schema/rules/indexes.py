@@ -10,7 +10,8 @@ from data_platform.schema.rules.cover import all_indexes, columns_in, key_of, no
 from data_platform.schema.rules.foreign_keys import supports
 from data_platform.schema.rules.reading import Use
 from data_platform.schema.rules.remedies import drop_index, referring
-from data_platform.schema.rules.rule import Hit, Subject, on_index, rule
+from data_platform.schema.rules.rule import Hit, on_index, rule
+from data_platform.schema.rules.subject import Subject
 
 _SPARINGLY = "Index strategically, not excessively"
 _PATH_OPERATORS = frozenset({"@>", "@?", "@@"})

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from data_platform.model.database import Table
 from data_platform.schema.rules.cover import columns_in
 from data_platform.schema.rules.remedies import alter
-from data_platform.schema.rules.rule import Hit, Subject, on_table, rule
+from data_platform.schema.rules.rule import Hit, on_table, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.text import identifiers
 
 

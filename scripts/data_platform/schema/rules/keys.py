@@ -16,7 +16,8 @@ from data_platform.schema.rules.remedies import (
     replace_index,
     retype,
 )
-from data_platform.schema.rules.rule import Hit, Subject, on_column, on_index, on_table, rule, words
+from data_platform.schema.rules.rule import Hit, on_column, on_index, on_table, rule, words
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.text import identifier, qualified_name
 
 _LARGEST = {"int2": 2**15 - 1, "int4": 2**31 - 1}

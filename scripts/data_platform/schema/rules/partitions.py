@@ -9,7 +9,8 @@ from data_platform.model.database import Index, Name, Table
 from data_platform.schema.render.clauses import index_sql
 from data_platform.schema.rules.bounds import Gap, gaps, missing_remainders
 from data_platform.schema.rules.remedies import drop_index
-from data_platform.schema.rules.rule import Hit, Subject, on_index, on_table, rule
+from data_platform.schema.rules.rule import Hit, on_index, on_table, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.naming import default_name
 from data_platform.sql.text import qualified_name
 

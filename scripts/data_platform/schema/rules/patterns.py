@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from data_platform.schema.rules.cover import SEARCHED, all_indexes, fits, missing, narrowed, served
 from data_platform.schema.rules.reading import Condition, Query, Sorted, Use
-from data_platform.schema.rules.rule import Hit, Subject, on_pattern, rule
+from data_platform.schema.rules.rule import Hit, on_pattern, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.text import identifier
 
 _INDEXED = "Add indexes for frequently filtered/joined columns"

@@ -11,8 +11,9 @@ import postgast
 
 from data_platform.model.database import Policy, Table
 from data_platform.schema.rules import trees
-from data_platform.schema.rules.rule import Hit, Subject, on_table, rule
+from data_platform.schema.rules.rule import Hit, on_table, rule
 from data_platform.schema.rules.settings import Functions, compared_columns, readers, setting_of, settings_in
+from data_platform.schema.rules.subject import Subject
 from data_platform.schema.rules.unset import Unset
 from data_platform.sql.text import (
     NotSql,

@@ -10,7 +10,8 @@ import postgast
 from data_platform.model.database import Function, Index, MaterializedView
 from data_platform.schema.rules import trees
 from data_platform.schema.rules.remedies import unique_index
-from data_platform.schema.rules.rule import Hit, Subject, on_object, on_table, rule
+from data_platform.schema.rules.rule import Hit, on_object, on_table, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.text import NotSql, identifier, parse, qualified_name, tokens_of
 
 pb = postgast.pg_query_pb2

@@ -14,7 +14,7 @@ from data_platform.model.database import (
     Table,
 )
 from data_platform.schema.render.clauses import constraint_clause, index_sql
-from data_platform.schema.rules.rule import Subject
+from data_platform.schema.rules.subject import Subject
 from data_platform.schema.rules.uses import users
 from data_platform.sql.naming import default_name
 from data_platform.sql.phrases import anything_or_deep
@@ -31,8 +31,16 @@ def alter_column(table: Table, column: str, *actions: str) -> Sql:
     return alter(table, *(f"ALTER COLUMN {identifier(column)} {action}" for action in actions))
 
 
-def retype(subject: Subject, table: Table, column: Column, type_: str, using: str | None = None) -> str:
+def retype(
+    subject: Subject,
+    table: Table,
+    column: Column,
+    type_: str,
+    using: str | None = None,
+    check: str | None = None,
+) -> str:
     """Another type for a column. `using` turns an old value, `{}`, into a new one; without it a cast does.
+    `check` holds of it from then on.
 
     Of an array the elements change.
     """
@@ -45,9 +53,10 @@ def retype(subject: Subject, table: Table, column: Column, type_: str, using: st
         return f"a new table with `{whole}`: a column that rows are divided by keeps its type"
     if whole in _NOT_FROM_TEXT and _is_in_foreign_key(subject, table, column.name):
         return f"`{whole}` in the columns at both ends of the foreign key"
-    return alter_column(table, column.name, *_retyping(subject, column, whole, using)) + in_the_way(
-        subject, table, column
-    )
+    name = identifier(column.name)
+    actions = [f"ALTER COLUMN {name} {action}" for action in _retyping(subject, column, whole, using)]
+    added = [f"ADD CHECK ({check.format(name)})"] if check else []
+    return alter(table, *actions, *added) + in_the_way(subject, table, column)
 
 
 def in_the_way(subject: Subject, table: Table, column: Column) -> str:

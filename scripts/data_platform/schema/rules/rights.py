@@ -8,7 +8,8 @@ from dataclasses import replace
 from data_platform.model.database import Function, Grant, Name
 from data_platform.schema.render.small import function_kind, function_signature
 from data_platform.schema.rules.grants import is_about
-from data_platform.schema.rules.rule import Hit, Subject, on_object, rule
+from data_platform.schema.rules.rule import Hit, on_object, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.text import identifier, identifiers, joined, keyword, qualified_name
 
 _NOT_CALLED = frozenset({"trigger", "event_trigger"})

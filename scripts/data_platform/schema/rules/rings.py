@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from data_platform.model.database import ForeignKey, Name, Table
 from data_platform.schema.rules.remedies import alter, alter_column
-from data_platform.schema.rules.rule import Hit, Subject, on_key, on_table, rule
+from data_platform.schema.rules.rule import Hit, on_key, on_table, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.text import identifier
 
 _ON_DELETE = "Foreign keys with appropriate ON DELETE"

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from data_platform.model.database import MaterializedView, Name, Role, Table, View
 from data_platform.schema.rules.remedies import alter
-from data_platform.schema.rules.rule import Hit, Subject, on_object, on_table, rule
+from data_platform.schema.rules.rule import Hit, on_object, on_table, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.references import of_script
 from data_platform.sql.text import qualified_name
 

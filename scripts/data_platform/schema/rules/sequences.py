@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from data_platform.model.database import Column, Name, Sequence, Table
 from data_platform.schema.rules.remedies import alter_column
-from data_platform.schema.rules.rule import Hit, Subject, on_column, on_object, rule
+from data_platform.schema.rules.rule import Hit, on_column, on_object, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.text import identifier, literal, qualified_name, relation_literal
 
 _LARGEST = {"smallint": 2**15 - 1, "integer": 2**31 - 1, "bigint": 2**63 - 1}

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from data_platform.model.database import Domain
 from data_platform.schema.rules.remedies import alter, validate
-from data_platform.schema.rules.rule import Hit, Subject, on_column, on_key, on_object, on_table, rule
+from data_platform.schema.rules.rule import Hit, on_column, on_key, on_object, on_table, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.naming import default_name
 from data_platform.sql.text import identifier, qualified_name
 

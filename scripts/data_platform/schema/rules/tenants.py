@@ -8,7 +8,8 @@ from data_platform.model.database import ForeignKey, Name, Table
 from data_platform.schema.rules.cover import all_indexes
 from data_platform.schema.rules.policies import functions_of, keys_of_session
 from data_platform.schema.rules.remedies import create_index, partition_keys
-from data_platform.schema.rules.rule import Hit, Subject, on_column, on_key, rule, words
+from data_platform.schema.rules.rule import Hit, on_column, on_key, rule, words
+from data_platform.schema.rules.subject import Subject
 
 _PEOPLE = words("account author by creator created member owner person profile sender uid user")
 """Words of columns that say whose a row is among the people of one tenant."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import postgast
+
 from data_platform.model.database import Database, MaterializedView, Name, Table, View
 from data_platform.schema.rules.cover import columns_in
 from data_platform.sql.references import of_script
-from data_platform.sql.statements import column_references
 from data_platform.sql.text import NotSql, Sql, identifier, parse, qualified_name
 
 
@@ -18,13 +19,20 @@ class Reader:
 
     shown: Sql
     columns: frozenset[str]
+    whole_rows: bool
+
+    def uses(self, column: str) -> bool:
+        """Whether it mentions the column, or a whole row."""
+        return self.whole_rows or column in self.columns
 
 
 def readers(database: Database) -> Mapping[Name, tuple[Reader, ...]]:
     """The views and rules that read each table."""
     found: dict[Name, list[Reader]] = {}
     for name, shown, text in _texts(database):
-        reader = Reader(shown, _columns(text))
+        references = _references(text)
+        columns = frozenset(names[-1] for names in references if names[-1] != "*")
+        reader = Reader(shown, columns, any(names[-1] == "*" for names in references))
         tables = {Name(r.schema, r.name) for r in of_script(text) if r.kind == "relation" and r.schema}
         for table in sorted({*tables, name}):
             found.setdefault(table, []).append(reader)
@@ -40,17 +48,19 @@ def _texts(database: Database) -> Iterator[tuple[Name, Sql, str]]:
             yield table.name, Sql(f"the rule {identifier(rule.name)}"), rule.sql
 
 
-def _columns(text: str) -> frozenset[str]:
+def _references(text: str) -> list[tuple[str, ...]]:
+    """Every column reference as its parts, a whole row with `*` for the last."""
     try:
-        trees = parse(text).stmts
+        tree = parse(text)
     except NotSql:
-        return frozenset()
-    return frozenset(names[-1] for tree in trees for names in column_references(tree))
+        return []
+    nodes = postgast.find_nodes(tree, postgast.pg_query_pb2.ColumnRef)
+    return [tuple(part.string.sval if part.HasField("string") else "*" for part in n.fields) for n in nodes]
 
 
 def users(table: Table, column: str, reading: Iterable[Reader]) -> list[Sql]:
     """Everything that must be dropped before the column's type changes, and made again."""
-    found = [reader.shown for reader in reading if column in reader.columns]
+    found = [reader.shown for reader in reading if reader.uses(column)]
     for policy in table.policies:
         if any(column in columns_in(text) for text in (policy.using, policy.with_check) if text):
             found.append(Sql(f"the policy {identifier(policy.name)}"))

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from data_platform.model.database import Index, IndexElement, Table
 from data_platform.schema.rules.cover import columns_in, conditions_of, missing, narrowed
 from data_platform.schema.rules.reading import Condition, Query, Use
-from data_platform.schema.rules.rule import Hit, Subject, on_column, on_index, on_pattern, rule
+from data_platform.schema.rules.rule import Hit, on_column, on_index, on_pattern, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql import types
 from data_platform.sql.text import expression_tree
 

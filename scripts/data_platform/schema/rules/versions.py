@@ -10,16 +10,8 @@ import postgast
 from data_platform.model.database import Domain, Index, Table
 from data_platform.model.design import AccessPattern
 from data_platform.schema.rules import trees
-from data_platform.schema.rules.rule import (
-    Hit,
-    Subject,
-    on_column,
-    on_index,
-    on_pattern,
-    on_table,
-    rule,
-    words,
-)
+from data_platform.schema.rules.rule import Hit, on_column, on_index, on_pattern, on_table, rule, words
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql import types
 from data_platform.sql.statements import only_statement
 from data_platform.sql.text import expression_tree

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from data_platform.report.finding import Severity
 from data_platform.schema.rules.indexes import unexplained
-from data_platform.schema.rules.rule import Hit, Subject, rule
+from data_platform.schema.rules.rule import Hit, rule
+from data_platform.schema.rules.subject import Subject
 from data_platform.sql.text import qualified_name
 
 _LAST_RELEASE = {13: "2025-11-13", 14: "2026-11-12"}

@@ -42,22 +42,9 @@ def _read(document: Document) -> Design:
     document, problems = expanded(document)
     data: Mapping[str, Any] = document.data
     extensions = _extensions(data)
-    context = Context(
-        document=document,
-        server_version=data.get("server_version", DEFAULT_SERVER_VERSION),
-        default_schema=data.get("schema", "public"),
-        extensions={extension.name: extension.schema for extension in extensions},
-        imported=data.get("imported", False),
-    )
+    context = _context(document, extensions)
     for problem in problems:
         context.error(problem.path, "spec-convention", problem.message, problem.fix)
-    context.identifier(context.default_schema, ("schema",))
-    seen = Namer()
-    for number, extension in enumerate(extensions):
-        context.identifier(extension.name, ("extensions", str(number)))
-        if not seen.claim(extension.name):
-            message = f"the extension `{extension.name}` is here twice"
-            context.error(("extensions", str(number)), "spec-duplicate", message, "keep one")
     type_keys = declare_types(context, data.get("types", {}))
     declare_objects(context, data)
     found = places(context, data["tables"])
@@ -91,6 +78,25 @@ def _read(document: Document) -> Design:
         marks=MappingProxyType({**document.marks, **context.marks}),
         table_keys=MappingProxyType({name: place.path[1] for name, place in found.items()}),
     )
+
+
+def _context(document: Document, extensions: list[Extension]) -> Context:
+    data: Mapping[str, Any] = document.data
+    context = Context(
+        document=document,
+        server_version=data.get("server_version", DEFAULT_SERVER_VERSION),
+        default_schema=data.get("schema", "public"),
+        extensions={extension.name: extension.schema for extension in extensions},
+        imported=data.get("imported", False),
+    )
+    context.identifier(context.default_schema, ("schema",))
+    seen = Namer()
+    for number, extension in enumerate(extensions):
+        context.identifier(extension.name, ("extensions", str(number)))
+        if not seen.claim(extension.name):
+            message = f"the extension `{extension.name}` is here twice"
+            context.error(("extensions", str(number)), "spec-duplicate", message, "keep one")
+    return context
 
 
 def _scopes(context: Context, data: Mapping[str, Any], found: Mapping[Name, Place]) -> dict[Name, TableScope]:

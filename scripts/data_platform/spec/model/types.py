@@ -1,4 +1,4 @@
-"""Enums, domains and composite types, in an order in which each is made after the types it uses."""
+"""Enums, domains, composite and range types; none may be made of itself."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ def declare_types(context: Context, specs: Mapping[str, Any]) -> dict[Name, str]
 
 
 def read_types(context: Context, specs: Mapping[str, Any], keys: Mapping[Name, str]) -> tuple[Type, ...]:
-    """All types, each after those it is made of."""
+    """All types, sorted by name; notes an error for those that are made of each other."""
     made = {name: _read(context, name, specs[key], ("types", key)) for name, key in keys.items()}
     graph = {name: sorted(_uses(type_, context)) for name, type_ in sorted(made.items())}
     try:
-        return tuple(made[name] for name in TopologicalSorter(graph).static_order() if name in made)
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
         ring = " → ".join(str(name) for name in error.args[1])
         context.error(
@@ -68,7 +68,7 @@ def read_types(context: Context, specs: Mapping[str, Any], keys: Mapping[Name, s
             f"these types are made of each other: {ring}; expected types that end in built-in ones",
             "break the ring with a built-in type",
         )
-        return tuple(made.values())
+    return tuple(made[name] for name in sorted(made))
 
 
 def _read(context: Context, name: Name, spec: Mapping[str, Any], path: Path_) -> Type:
