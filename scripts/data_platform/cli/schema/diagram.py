@@ -25,8 +25,8 @@ def _declare(parser: ArgumentParser) -> None:
 def _diagram(invocation: Invocation) -> Outcome:
     from pathlib import Path  # noqa: PLC0415
 
-    from data_platform.schema.diagram import drawn, mermaid  # noqa: PLC0415
-    from data_platform.schema.diagram_page import page  # noqa: PLC0415
+    from data_platform.schema.diagram.mermaid import drawn, mermaid  # noqa: PLC0415
+    from data_platform.schema.diagram.page import page  # noqa: PLC0415
 
     arguments = invocation.arguments
     given, allowed = read_design(invocation, arguments.model)

@@ -97,8 +97,14 @@ def _refused(
         sql=statement.sql,
         sqlstate=sqlstate,
         message=message,
-        for_want_of=left_out[-1].object if left_out and sqlstate in UNDEFINED else None,
+        for_want_of=_for_want_of(statement, sqlstate, left_out),
     )
+
+
+def _for_want_of(statement: Statement, sqlstate: str, left_out: list[LeftOut]) -> str | None:
+    """What was left out before and may be missing: an earlier statement for the same object, or whatever came last."""
+    same = any(part.object == statement.object for part in left_out)
+    return left_out[-1].object if left_out and (same or sqlstate in UNDEFINED) else None
 
 
 def _hint(error: psycopg.Error) -> str:

@@ -67,13 +67,7 @@ class Subjects:
         for role in sorted(self.ground.roles, key=lambda name: (len(self.ground.inherited(name)), name)):
             inherited = self.ground.inherited(role)
             applying = frozenset(p.name for p in guard.table.policies if set(p.roles) & inherited)
-            meant = any(policy.name in applying for policy in guard.policies)
-            if (
-                not meant
-                or applying in seen
-                or guard.open_to & inherited
-                or not self._reads(role, guard.table)
-            ):
+            if applying in seen or not guard.means(applying) or not self._reads(role, guard.table):
                 continue
             seen.add(applying)
             yield role

@@ -6,7 +6,7 @@ Read from the server's own print of the policies, and from the bodies of the fun
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -37,11 +37,14 @@ class Guarded:
     policies: tuple[Policy, ...]
     """Those that read a setting."""
 
-    @property
-    def open_to(self) -> frozenset[str]:
-        """Roles that a policy lets in whatever the settings are."""
-        free = (policy for policy in self.table.policies if policy not in self.policies and policy.permissive)
-        return frozenset(role for policy in free for role in policy.roles if role != "public")
+    def means(self, applying: Collection[str]) -> bool:
+        """Whether a role to which these policies apply is a tenant's: one of them reads a setting, and none that is
+        meant for certain roles lets it see more."""
+        mine = [policy for policy in self.table.policies if policy.name in applying]
+        reading = [policy for policy in mine if policy in self.policies]
+        bound = any(not policy.permissive for policy in reading)
+        free = any(p.permissive and p not in self.policies and "public" not in p.roles for p in mine)
+        return bool(reading) and any(policy.permissive for policy in mine) and (bound or not free)
 
 
 @dataclass(frozen=True)

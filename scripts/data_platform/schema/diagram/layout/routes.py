@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-from data_platform.schema.diagram_layout.places import (
+from data_platform.schema.diagram.layout.places import (
     ALLEY,
     CHANNEL,
     PITCH,

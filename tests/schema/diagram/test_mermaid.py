@@ -13,7 +13,7 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 
 from data_platform.model.design import Design
-from data_platform.schema.diagram import mermaid
+from data_platform.schema.diagram.mermaid import mermaid
 from data_platform.spec import document, validate
 from data_platform.spec.document import SpecProblem
 from data_platform.spec.model import read_model

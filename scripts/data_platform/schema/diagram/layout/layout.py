@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from data_platform.schema.diagram_layout.groups import Group, groups
-from data_platform.schema.diagram_layout.places import (
+from data_platform.schema.diagram.layout.groups import Group, groups
+from data_platform.schema.diagram.layout.places import (
     BANNER,
     FRAME,
     PITCH,
@@ -18,7 +18,7 @@ from data_platform.schema.diagram_layout.places import (
     stands,
     widths,
 )
-from data_platform.schema.diagram_layout.routes import (
+from data_platform.schema.diagram.layout.routes import (
     Channel,
     Plan,
     Point,

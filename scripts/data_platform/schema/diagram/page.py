@@ -12,10 +12,10 @@ from typing import Any
 from data_platform.model.design import Design
 from data_platform.report.document import Code, shown
 from data_platform.report.html import html_environment
-from data_platform.schema import diagram_facts as facts
-from data_platform.schema.diagram_drawing import FOOT, HEADER, ROW, Drawing, drawing
-from data_platform.schema.diagram_layout.letters import LINE
-from data_platform.schema.diagram_layout.places import WIDTH
+from data_platform.schema.diagram import facts
+from data_platform.schema.diagram.drawing import FOOT, HEADER, ROW, Drawing, drawing
+from data_platform.schema.diagram.layout.letters import LINE
+from data_platform.schema.diagram.layout.places import WIDTH
 
 
 def page(design: Design) -> str:

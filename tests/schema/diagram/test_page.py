@@ -38,9 +38,9 @@ from data_platform.model.database import (
 from data_platform.model.design import AccessPattern, Design
 from data_platform.report.document import Code, shown
 from data_platform.resources import resource
-from data_platform.schema.diagram_drawing import shown_columns
-from data_platform.schema.diagram_facts import marks
-from data_platform.schema.diagram_page import page
+from data_platform.schema.diagram.drawing import shown_columns
+from data_platform.schema.diagram.facts import marks
+from data_platform.schema.diagram.page import page
 from schema.large_designs import large
 
 HOSTILE = (

@@ -8,11 +8,11 @@ from itertools import combinations, pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_platform.schema.diagram_layout.groups import LARGEST, UNDIVIDED, Group, groups
-from data_platform.schema.diagram_layout.layout import Layout, Node, Rectangle, layout
-from data_platform.schema.diagram_layout.letters import extent, fitted, shortened
-from data_platform.schema.diagram_layout.places import WIDTH
-from data_platform.schema.diagram_layout.routes import Point, Wire, tracks
+from data_platform.schema.diagram.layout.groups import LARGEST, UNDIVIDED, Group, groups
+from data_platform.schema.diagram.layout.layout import Layout, Node, Rectangle, layout
+from data_platform.schema.diagram.layout.letters import extent, fitted, shortened
+from data_platform.schema.diagram.layout.places import WIDTH
+from data_platform.schema.diagram.layout.routes import Point, Wire, tracks
 
 PORT = 15.0
 

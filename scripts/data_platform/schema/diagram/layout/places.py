@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from data_platform.schema.diagram_layout.groups import Group, Link
+from data_platform.schema.diagram.layout.groups import Group, Link
 
 WIDTH = 228
 """Of every box."""

@@ -9,12 +9,12 @@ from itertools import groupby
 from data_platform.model.database import Table
 from data_platform.model.design import Design
 from data_platform.report.document import Code, shown
-from data_platform.schema import diagram_facts as facts
-from data_platform.schema.diagram_layout.groups import Group
-from data_platform.schema.diagram_layout.layout import Banner, Layout, Node, Rectangle, layout
-from data_platform.schema.diagram_layout.letters import fitted, shortened
-from data_platform.schema.diagram_layout.places import WIDTH
-from data_platform.schema.diagram_layout.routes import Point, Wire
+from data_platform.schema.diagram import facts
+from data_platform.schema.diagram.layout.groups import Group
+from data_platform.schema.diagram.layout.layout import Banner, Layout, Node, Rectangle, layout
+from data_platform.schema.diagram.layout.letters import fitted, shortened
+from data_platform.schema.diagram.layout.places import WIDTH
+from data_platform.schema.diagram.layout.routes import Point, Wire
 
 HEADER = 30
 ROW = 19
