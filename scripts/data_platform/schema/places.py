@@ -1,8 +1,9 @@
-"""Where a file of SQL makes each table and column, so that a finding can say the line."""
+"""Where a file of SQL makes each object, so that a finding can say the line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from postgast import pg_query_pb2 as pb
 
@@ -14,51 +15,114 @@ from data_platform.sql.text import NotSql, parse
 Path = tuple[str, ...]
 
 
-def places(text: str | bytes, tables: dict[Name, str]) -> dict[Path, Mark]:
-    """Marks of `tables` (name → key), as a model spec has them: ("tables", key, "columns", name).
+def places(text: str | bytes, names: Mapping[str, tuple[Name, ...]]) -> dict[Path, Mark]:
+    """Marks as a model spec has them: ("tables", "public.orders", "columns", "total"), ("views", "public.fresh").
 
-    A name without a schema is found by its last part where only one table has it.
+    `names` are the objects by section; one that the file names without a schema is found where only one has that name.
     """
-    by_name: dict[str, list[str]] = {}
-    for name, key in tables.items():
-        by_name.setdefault(name.name, []).append(key)
+    known = {section: _Names(given) for section, given in names.items()}
     marks: dict[Path, Mark] = {}
     for piece in pieces(text):
-        for path, mark in _of_piece(piece, tables, by_name):
-            marks.setdefault(path, mark)
+        if piece.kind == "statement":
+            for path, mark in _of_piece(piece, known):
+                marks.setdefault(path, mark)
     return marks
 
 
-def _of_piece(
-    piece: Piece, tables: dict[Name, str], by_name: dict[str, list[str]]
-) -> Iterator[tuple[Path, Mark]]:
-    if piece.kind != "statement":
-        return
+class _Names:
+    """The objects of one kind, found with or without their schema."""
+
+    def __init__(self, names: tuple[Name, ...]) -> None:
+        self._names = set(names)
+        self._by_name: dict[str, list[Name]] = {}
+        for name in self._names:
+            self._by_name.setdefault(name.name, []).append(name)
+
+    def key(self, schema: str, name: str) -> str | None:
+        """How the object is called in a model; None if there is none, or more than one."""
+        if schema:
+            return str(Name(schema, name)) if Name(schema, name) in self._names else None
+        found = self._by_name.get(name, [])
+        return str(found[0]) if len(found) == 1 else None
+
+
+def _of_piece(piece: Piece, known: Mapping[str, _Names]) -> Iterator[tuple[Path, Mark]]:
     try:
         statements = parse(piece.text).stmts
     except NotSql:
         return
     for statement in statements:
-        if not statement.stmt.HasField("create_stmt"):
-            continue
-        made = statement.stmt.create_stmt
-        key = _key(made.relation, tables, by_name)
-        if key is not None:
-            yield ("tables", key), Mark(piece.line, 1)
-            yield from _columns(piece, made, key)
+        kind = str(statement.stmt.WhichOneof("node"))
+        if kind in _MAKERS:
+            yield from _MAKERS[kind](piece, getattr(statement.stmt, kind), known)
 
 
-def _key(relation: pb.RangeVar, tables: dict[Name, str], by_name: dict[str, list[str]]) -> str | None:
-    if relation.schemaname:
-        return tables.get(Name(relation.schemaname, relation.relname))
-    found = by_name.get(relation.relname, [])
-    return found[0] if len(found) == 1 else None
+_Found = Iterator[tuple[Path, Mark]]
 
 
-def _columns(piece: Piece, made: pb.CreateStmt, key: str) -> Iterator[tuple[Path, Mark]]:
+def _table(piece: Piece, made: pb.CreateStmt, known: Mapping[str, _Names]) -> _Found:
+    key = known["tables"].key(made.relation.schemaname, made.relation.relname)
+    if key is None:
+        return
+    yield ("tables", key), Mark(piece.line, piece.column)
     raw = piece.text.encode()
     for element in made.table_elts:
         if element.HasField("column_def"):
             column = element.column_def
-            line, at = piece.place(len(raw[: column.location].decode(errors="ignore")))
-            yield ("tables", key, "columns", column.colname), Mark(line, at)
+            place = piece.place(len(raw[: column.location].decode(errors="ignore")))
+            yield ("tables", key, "columns", column.colname), Mark(*place)
+
+
+def _relation(section: str) -> Callable[[Piece, Any, Mapping[str, _Names]], _Found]:
+    def of(piece: Piece, made: Any, known: Mapping[str, _Names]) -> _Found:
+        relation = made.view if section == "views" else made.sequence
+        key = known[section].key(relation.schemaname, relation.relname)
+        if key is not None:
+            yield (section, key), Mark(piece.line, piece.column)
+
+    return of
+
+
+def _materialized(piece: Piece, made: pb.CreateTableAsStmt, known: Mapping[str, _Names]) -> _Found:
+    key = known["materialized_views"].key(made.into.rel.schemaname, made.into.rel.relname)
+    if key is not None:
+        yield ("materialized_views", key), Mark(piece.line, piece.column)
+
+
+def _function(piece: Piece, made: pb.CreateFunctionStmt, known: Mapping[str, _Names]) -> _Found:
+    *schema, name = (part.string.sval for part in made.funcname)
+    key = known["functions"].key(schema[0] if schema else "", name)
+    if key is not None:
+        yield ("functions", key), Mark(piece.line, piece.column)
+
+
+def _hanging(section: str) -> Callable[[Piece, Any, Mapping[str, _Names]], _Found]:
+    def of(piece: Piece, made: Any, known: Mapping[str, _Names]) -> _Found:
+        relation = made.table if section == "policies" else made.relation
+        key = known["tables"].key(relation.schemaname, relation.relname)
+        name = made.policy_name if section == "policies" else made.idxname
+        if key is not None and name:
+            yield ("tables", key, section, name), Mark(piece.line, piece.column)
+
+    return of
+
+
+def _single(section: str, field: str) -> Callable[[Piece, Any, Mapping[str, _Names]], _Found]:
+    def of(piece: Piece, made: Any, _known: Mapping[str, _Names]) -> _Found:
+        yield (section, getattr(made, field)), Mark(piece.line, piece.column)
+
+    return of
+
+
+_MAKERS: Mapping[str, Callable[[Piece, Any, Mapping[str, _Names]], _Found]] = {
+    "create_stmt": _table,
+    "view_stmt": _relation("views"),
+    "create_seq_stmt": _relation("sequences"),
+    "create_table_as_stmt": _materialized,
+    "create_function_stmt": _function,
+    "create_policy_stmt": _hanging("policies"),
+    "index_stmt": _hanging("indexes"),
+    "create_role_stmt": _single("roles", "role"),
+    "create_publication_stmt": _single("publications", "pubname"),
+}
+"""By the kind of statement, what reads its place."""

@@ -127,10 +127,14 @@ def design(store: str, taken: Taken, given: Sequence[Script] = ()) -> Design:
     made = Design(store=store, server_version=max(OLDEST, taken.server_version), database=taken.database)
     if len(given) != 1:
         return made
-    keys = {table.name: str(table.name) for table in taken.database.tables}
+    database = taken.database
+    names = {
+        section: tuple(part.name for part in getattr(database, section))
+        for section in ("tables", "views", "materialized_views", "sequences", "functions")
+    }
     return replace(
         made,
         file=given[0].file,
-        marks=MappingProxyType(places(given[0].text, keys)),
-        table_keys=MappingProxyType(keys),
+        marks=MappingProxyType(places(given[0].text, names)),
+        table_keys=MappingProxyType({table.name: str(table.name) for table in database.tables}),
     )

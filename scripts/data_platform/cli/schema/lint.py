@@ -35,7 +35,8 @@ def _lint(invocation: Invocation) -> Outcome:
     design, decision = _design(invocation, source)
     findings = in_order(lint(design))
     counts = {level: sum(f.severity == level for f in findings) for level in ("error", "warning", "info")}
-    repeat = again(LINT, invocation, shown(source))
+    store = invocation.arguments.store
+    repeat = again(LINT, invocation, shown(source), *(["--store", store] if store else []))
     return Outcome(text=report(design, findings, repeat), findings=findings, result=counts, decision=decision)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import psycopg
 
-from data_platform.model.database import Database, Name, Table
+from data_platform.model.database import Database, Function, Name, Table
 from data_platform.postgres.synthetic import Generator
+from data_platform.schema.prove.tenancy import by_name
 from data_platform.sql.text import Sql, identifier, identifiers, literal, qualified_name
 
 Connection = psycopg.Connection[Any]
@@ -62,6 +63,11 @@ class Trials:
     database: Database
 
     @cached_property
+    def functions(self) -> Mapping[str, Sequence[Function]]:
+        """By name without a schema."""
+        return by_name(self.database.functions)
+
+    @cached_property
     def _followers(self) -> Mapping[Name, Mapping[str, str]]:
         """For each partitioned table the names of its partitions' indexes, and which of its own they follow."""
         found: dict[Name, dict[str, str]] = {}
@@ -82,12 +88,16 @@ class Trials:
             return row
         made: dict[str, str | None] = dict(pins or {})
         for key in table.foreign_keys:
-            if set(key.columns) & set(made):
+            pairs = zip(key.columns, key.target_columns, strict=True)
+            shared = {there: made[here] for here, there in pairs if here in made}
+            if len(shared) == len(key.columns):
                 continue
             if key.target == table.name or key.target in below:
                 return None
             parent = self.database.table(key.target)
-            parent_row = self.fresh(parent, below=below | {table.name})
+            parent_row = self.fresh(parent, shared, below | {table.name})
+            if parent_row is None and shared:
+                continue
             if parent_row is None:
                 return None
             returned = self.insert(parent, parent_row, key.target_columns)

@@ -15,6 +15,7 @@ import psycopg
 
 from data_platform.model.database import (
     Check,
+    Column,
     Domain,
     Enum,
     Exclusion,
@@ -34,6 +35,7 @@ from data_platform.schema.prove.breaking import (
     names_in,
 )
 from data_platform.schema.prove.result import DEFAULT, Probe
+from data_platform.schema.prove.tenancy import settings_in
 from data_platform.sql.text import identifier, literal, qualified_name
 
 Key = PrimaryKey | Unique | Index
@@ -119,7 +121,7 @@ class _Prober:
         for column in table.columns:
             if column.default is None or column.name not in valid:
                 continue
-            attempt = self.trials.attempt(table, {n: value for n, value in valid.items() if n != column.name})
+            attempt = self._without(table, column, valid)
             if attempt.sqlstate is None:
                 yield _probe(DEFAULT, table, column.name, "proven", "a row without it was accepted")
             elif attempt.sqlstate in CONSTRAINTS and attempt.column != column.name:
@@ -130,6 +132,14 @@ class _Prober:
             else:
                 told = f"it gives no value: `{attempt.message}`"
                 yield _probe(DEFAULT, table, column.name, "failed", told)
+
+    def _without(self, table: Table, column: Column, valid: Row) -> Attempt:
+        """The row without the column; settings that its default reads have the value that it should get."""
+        connection = self.trials.connection
+        with connection.transaction(force_rollback=True):
+            for name in settings_in(column.default or "", self.trials.functions):
+                connection.execute("SELECT set_config(%s, %s, true)", [name, valid[column.name] or ""])
+            return self.trials.attempt(table, {n: v for n, v in valid.items() if n != column.name})
 
     def _not_nulls(self, table: Table, valid: Row) -> Iterator[Probe]:
         for column in table.columns:

@@ -6,7 +6,7 @@ import statistics
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -60,6 +60,8 @@ class Bench:
     database: Database
     generator: Generator
     search_path: tuple[str, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What an application would have set, such as the tenant that it works for."""
 
 
 def measure(bench: Bench, pattern: AccessPattern) -> Measured:
@@ -103,6 +105,8 @@ def _nothing_stays(bench: Bench) -> Iterator[None]:
     with bench.connection.transaction(force_rollback=True):
         bench.connection.execute(f"SET LOCAL search_path TO {identifiers(bench.search_path)}")
         bench.connection.execute(f"SET LOCAL statement_timeout TO {STATEMENT_TIMEOUT_MS}")
+        for name, value in bench.settings.items():
+            bench.connection.execute("SELECT set_config(%s, %s, true)", [name, value])
         # Each set of values gets the plan that fits it, as with the first executions of a prepared statement.
         bench.connection.execute("SET LOCAL plan_cache_mode TO force_custom_plan")
         try:

@@ -41,6 +41,8 @@ from data_platform.schema.prove.partitions import partitions
 from data_platform.schema.prove.patterns import Bench, baseline_ms, measure
 from data_platform.schema.prove.refresh import refreshes
 from data_platform.schema.prove.result import Measured, Proof
+from data_platform.schema.prove.samples import usual_settings
+from data_platform.schema.prove.tenancy import tenancy
 from data_platform.schema.prove.triggers import track_calls, triggers, untried
 from data_platform.schema.prove.verdict import judge
 from data_platform.sql.text import identifier, identifiers
@@ -214,7 +216,8 @@ def _filled(trial: _Trial, proof: Proof) -> Proof:
 
 
 def _measured(trial: _Trial, proof: Proof) -> Proof:
-    bench = Bench(trial.connection, trial.found, trial.generator, trial.design.search_path)
+    path, settings = trial.design.search_path, usual_settings(trial.connection, tenancy(trial.found))
+    bench = Bench(trial.connection, trial.found, trial.generator, path, settings)
     empty_trip = baseline_ms(trial.connection)
     return replace(proof, baseline_ms=empty_trip, patterns=tuple(_patterns(trial, bench)))
 

@@ -11,6 +11,7 @@ from data_platform.model.database import ForeignKey, Name
 from data_platform.schema.prove.aside import switch_off
 from data_platform.schema.prove.attempts import Row, insert_sql
 from data_platform.schema.prove.ground import Ground
+from data_platform.schema.prove.sessions import Connection
 from data_platform.schema.prove.tenancy import Compared, Guarded, Tenancy
 from data_platform.sql.text import identifier, literal, qualified_name
 
@@ -54,6 +55,22 @@ class Sample:
 def samples(ground: Ground, read: Tenancy) -> dict[Name, Sample]:
     """Of each table that has rows of two tenants, and compares a column of its own with a setting."""
     return _Sampler(ground, read).samples()
+
+
+def usual_settings(connection: Connection, read: Tenancy) -> dict[str, str]:
+    """A value for each setting that policies compare with a column: that of most rows of the first such table."""
+    found: dict[str, str] = {}
+    for guard in read.guarded:
+        for compared in guard.compared:
+            column = identifier(compared.column)
+            query = (
+                f"SELECT {column}::text FROM {qualified_name(guard.table.name)} WHERE {column} IS NOT NULL"  # noqa: S608
+                " GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1"
+            )
+            row = connection.execute(query.encode()).fetchone() if compared.setting not in found else None
+            if row:
+                found[compared.setting] = row[0]
+    return found
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Tenancy:
 
 def tenancy(database: Database) -> Tenancy:
     """What the policies of all tables say together."""
-    functions = _by_name(database.functions)
+    functions = by_name(database.functions)
     guarded = tuple(
         guard
         for table in database.tables
@@ -111,7 +111,8 @@ def _texts(policy: Policy) -> tuple[str, ...]:
     return tuple(text for text in (policy.using, policy.with_check) if text is not None)
 
 
-def _by_name(functions: Sequence[Function]) -> Mapping[str, Sequence[Function]]:
+def by_name(functions: Sequence[Function]) -> Mapping[str, Sequence[Function]]:
+    """Functions by their name without a schema."""
     found: dict[str, list[Function]] = {}
     for function in functions:
         found.setdefault(function.name.name, []).append(function)
