@@ -492,3 +492,23 @@ def test_every_convention_is_in_the_schema() -> None:
     own = {"primary_key", "timestamps", "soft_delete", "metadata", "tenant"}
     assert set(definitions["conventions"]["properties"]) == own | set(OF_MODEL) | set(FOR_ALL)
     assert set(definitions["table_conventions"]["properties"]) == own | set(OF_TABLE)
+
+
+def test_a_time_series_of_timescaledb_is_a_hypertable() -> None:
+    text = (
+        "kind: model\nstore: Shop DB\ntables:\n  visits: {columns: {id: uuid, page: text}, primary_key: [id],"
+        " conventions: {time_series: {engine: timescaledb, every: week, keep: 12 months}}}\n"
+    )
+    made = _design(text).database
+    assert [extension.name for extension in made.extensions] == ["timescaledb"]
+    (table,) = made.tables
+    assert table.partition_by is None
+    assert table.primary_key is not None
+    assert table.primary_key.columns == ("at", "id")
+    (raw,) = made.raw
+    assert "create_hypertable('visits'::regclass, by_range('at', INTERVAL '1 week')" in raw.sql
+    assert "add_retention_policy('visits'::regclass, INTERVAL '12 months')" in raw.sql
+    script = [statement.object for statement in render.statements(_design(text))]
+    assert script.index("table public.visits") < next(
+        n for n, made_ in enumerate(script) if "hypertable" in made_
+    )

@@ -9,7 +9,8 @@ from data_platform.model.database import Check, Database, Extension, Name, Table
 from data_platform.model.design import Design
 from data_platform.spec import validate
 from data_platform.spec.document import parse
-from data_platform.spec.model import read_model, write
+from data_platform.spec.model import read_model
+from data_platform.spec.model.write import write
 from spec.databases import databases
 
 
@@ -62,3 +63,18 @@ def test_patterns_rows_and_hints_come_back_too() -> None:
     again = back(write(read))
     assert (again.access_patterns, again.rows, again.hints) == (read.access_patterns, read.rows, read.hints)
     assert again.soft_deleted == read.soft_deleted
+
+
+def test_an_owner_of_everything_is_said_once() -> None:
+    text = (
+        "kind: model\nstore: Customer DB\nowner: shop\n"
+        "tables:\n  a: {columns: {id: int}}\n  b: {columns: {id: int}, owner: other}\nviews: {v: SELECT 1 AS x}\n"
+    )
+    parsed = parse(text.encode(), "model.yaml")
+    validate.check(parsed)
+    made = read_model(parsed)
+    assert [part.owner for part in (*made.database.tables, *made.database.views)] == ["shop", "other", "shop"]
+    written = write(made)
+    assert written.count("shop") == 1
+    again = parse(written.encode(), "model.yaml")
+    assert read_model(again).database == made.database

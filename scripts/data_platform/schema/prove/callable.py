@@ -112,7 +112,8 @@ def routines(connection: Connection) -> tuple[Routine, ...]:
 
 def _routine(row: tuple[Any, ...]) -> Routine:
     schema, name, signature, key, procedure, definer, volatile, owner, _, names, modes, types = row
-    given = [n for n, mode in zip(names, modes, strict=True) if mode in ("i", "b", "v")] if modes else names
+    # Without any name there are no names, though there may be modes.
+    given = [n for n, mode in zip(names, modes, strict=False) if mode in ("i", "b", "v")] if modes else names
     padded = [*given, *("" for _ in types)]
     arguments = tuple(zip(padded, types, strict=False))
     return Routine(

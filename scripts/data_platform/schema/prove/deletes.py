@@ -42,6 +42,8 @@ def _tried(trials: Trials, table: Table, key: ForeignKey) -> tuple[State, str]:
     connection = trials.connection
     parent = trials.database.table(key.target)
     identity = _identity(table)
+    if key.on_delete in ("set null", "set default") and set(identity) <= set(key.columns):
+        return "not checked", "nothing but the reference itself tells the child from others"
     for attempt in range(MAX_PARENTS):
         try:
             with connection.transaction():
@@ -55,6 +57,8 @@ def _tried(trials: Trials, table: Table, key: ForeignKey) -> tuple[State, str]:
                 said = str(error).splitlines()[0]
                 return "not checked", f"no parent and child of their own could be made: `{said}`"
     deleted = _delete(connection, parent, key.target_columns, parent_key)
+    while isinstance(deleted, psycopg.Error) and _set_aside(trials, key, deleted):
+        deleted = _delete(connection, parent, key.target_columns, parent_key)
     if isinstance(deleted, psycopg.Error):
         return _judge_refusal(key, deleted)
     return _judge(key, _child_columns(connection, table, key, identity, child_key), parent_key)
@@ -89,6 +93,21 @@ def _delete(
     except psycopg.Error as error:
         return error
     return None
+
+
+def _set_aside(trials: Trials, key: ForeignKey, error: psycopg.Error) -> bool:
+    """Drop another foreign key to the same parent that refused the delete; False if none did."""
+    name = error.diag.constraint_name
+    if error.sqlstate not in _RESTRICTED or name is None or name == key.name:
+        return False
+    for table in trials.database.tables:
+        for other in table.foreign_keys:
+            if (other.name, other.target, table.holds_rows) == (name, key.target, True):
+                sql = f"ALTER TABLE {qualified_name(table.name)} DROP CONSTRAINT IF EXISTS {identifier(name)}"
+                trials.connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
+                trials.connection.execute(sql.encode())
+                return True
+    return False
 
 
 def _child_columns(

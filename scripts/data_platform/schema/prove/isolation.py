@@ -176,9 +176,9 @@ class _Prober:
             return "not checked", "no valid row of another tenant could be made"
         theirs = row.get(sample.compared.column)
         if theirs is None:  # the server gives it a number of its own
-            return self._refused(tried(self.ground.connection, identity, insert_sql(sample.guard.table, row)))
-        outcome = tried(
-            self.ground.connection,
+            sql = insert_sql(sample.guard.table, row)
+            return self._refused(self._written(identity, sql, look=("SELECT 1",)))
+        outcome = self._written(
             identity,
             insert_sql(sample.guard.table, row),
             look=(*self.ground.unforced, self._count(sample, theirs)),
@@ -194,7 +194,7 @@ class _Prober:
             f" WHERE {sample.column} = {literal(sample.a)}"
         )
         look = (*self.ground.unforced, self._count(sample, sample.b))
-        outcome = tried(self.ground.connection, identity, sql, look=look)
+        outcome = self._written(identity, sql, look=look)
         if outcome.sqlstate is None and outcome.after[0] <= sample.rows_of_b:
             return (
                 "proven",
@@ -210,12 +210,11 @@ class _Prober:
         table = qualified_name(sample.name)
         own = f"{identifier(sample.compared.column)} = {literal(sample.a)}"
         look = (*self.ground.unforced, self._count(sample, sample.a))
-        updated = tried(self.ground.connection, identity, f"UPDATE {table} SET {own}", look=look)  # noqa: S608
+        updated = self._written(identity, f"UPDATE {table} SET {own}", look=look)  # noqa: S608
         if updated.sqlstate == UNIQUE or (updated.sqlstate is None and updated.after[0] > sample.rows_of_a):
             return "failed", "UPDATE without WHERE reaches rows of other tenants"
         others = f"SELECT count(*) FROM {table} WHERE {sample.column} <> {literal(sample.a)}"  # noqa: S608
-        deleted = tried(
-            self.ground.connection,
+        deleted = self._written(
             identity,
             f"DELETE FROM {table}",  # noqa: S608 - a quoted name
             look=(*self.ground.unforced, others),
@@ -234,7 +233,7 @@ class _Prober:
             forced = [switch for switch in self.ground.switches if switch.kind != "rules"]
             prepare = [*(s.off for s in forced), reference.parent, *(s.on for s in forced)]
         sql = insert_sql(sample.guard.table, reference.row)
-        outcome = tried(self.ground.connection, identity, sql, look=("SELECT 1",), prepare=prepare)
+        outcome = self._written(identity, sql, look=("SELECT 1",), prepare=prepare)
         said = f"foreign key `{key.name}`: "
         claim = of_table(sample.guard.table, REFERRED, subject, "proven", "")
         if outcome.sqlstate == FOREIGN_KEY or outcome.denied:

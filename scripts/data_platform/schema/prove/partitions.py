@@ -164,7 +164,12 @@ class _Prober:
         """Of a table by time: whether rows of the next period will be taken, as wide as its last partition."""
         column = self._time()
         limits = [limit for child in self.children if (limit := range_of(child))]
-        if column is None or not limits:
+        if column is not None and not limits:
+            told = "it has no partition but DEFAULT, so all rows go there"
+            return self._claim(
+                AHEAD, "proven", told, warning=f"{told}: add those of this period and the next"
+            )
+        if column is None:
             return None
         type_ = type_name(column.type)
         values = ", ".join(f"({literal(low)}::{type_}, {literal(high)}::{type_})" for low, high in limits)

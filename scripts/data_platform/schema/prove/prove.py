@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from data_platform.model.database import Database, Name, Table, View
 from data_platform.model.design import Design
@@ -125,7 +126,9 @@ class _Trial:
     def found(self) -> Database:
         """Of the roles of the cluster only those that the design names."""
         named = named_roles(self.design.database)
-        found = read(self.connection, roles=named)
+        # What only a superuser may make belongs to the one that made it here: to nobody of the model.
+        admin = str(conninfo_to_dict(self.scratch.admin_conninfo).get("user"))
+        found = read(self.connection, anonymous=[admin], roles=named)
         return replace(found, roles=tuple(role for role in found.roles if role.name in named))
 
     @cached_property
@@ -167,13 +170,17 @@ def _create_placed_extensions(design: Design, database: ScratchDatabase) -> None
     placed = [extension for extension in design.database.extensions if extension.schema]
     if not placed:
         return
-    with connect(database.admin_conninfo, read_only=False) as connection:
+    with (
+        connect(database.conninfo, read_only=False) as owner,
+        connect(database.admin_conninfo, read_only=False) as admin,
+    ):
         for extension in placed:
             assert extension.schema is not None
             schema = identifier(extension.schema)
-            connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO PUBLIC")
-            connection.execute(f"CREATE EXTENSION {identifier(extension.name)} WITH SCHEMA {schema} CASCADE")
+            owner.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}".encode())
+            admin.execute(
+                f"CREATE EXTENSION {identifier(extension.name)} WITH SCHEMA {schema} CASCADE".encode()
+            )
 
 
 def _run(trial: _Trial, proof: Proof) -> Proof:

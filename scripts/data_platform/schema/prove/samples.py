@@ -69,7 +69,8 @@ def usual_settings(connection: Connection, read: Tenancy) -> dict[str, str]:
             )
             row = connection.execute(query.encode()).fetchone() if compared.setting not in found else None
             if row:
-                found[compared.setting] = row[0]
+                keys = dict.fromkeys(read.json_keys, row[0])
+                found[compared.setting] = json.dumps(keys) if keys else row[0]
     return found
 
 

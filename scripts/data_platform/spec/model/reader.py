@@ -17,6 +17,7 @@ from data_platform.spec.model.family import Place, places
 from data_platform.spec.model.functions import order as function_order
 from data_platform.spec.model.indexes import claim_index_names
 from data_platform.spec.model.objects import Objects, declare_objects, read_objects, schemas_of
+from data_platform.spec.model.owners import with_owner
 from data_platform.spec.model.patterns import read_patterns
 from data_platform.spec.model.references import add_foreign_keys
 from data_platform.spec.model.scope import TableScope
@@ -90,6 +91,8 @@ def _context(document: Document, extensions: list[Extension]) -> Context:
         imported=data.get("imported", False),
     )
     context.identifier(context.default_schema, ("schema",))
+    if "owner" in data:
+        context.identifier(data["owner"], ("owner",))
     seen = Namer()
     for number, extension in enumerate(extensions):
         context.identifier(extension.name, ("extensions", str(number)))
@@ -141,7 +144,9 @@ def _database(
         **objects.fields,
     )
     schemas = (schemas_of(database) | objects.schemas) - {"public", "pg_catalog"}
-    return replace(database, schemas=tuple(sorted(schemas)))
+    named = replace(database, schemas=tuple(sorted(schemas)))
+    owner = context.document.data.get("owner")
+    return named if owner is None else with_owner(named, owner)
 
 
 def _extensions(data: Mapping[str, Any]) -> list[Extension]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from data_platform.model.database import (
@@ -22,6 +23,7 @@ from data_platform.spec.model import functions, grants
 from data_platform.spec.model.codec import ByName, Object
 from data_platform.spec.model.indexes import write_index
 from data_platform.spec.model.objects import SECTIONS, schemas_of
+from data_platform.spec.model.owners import common_owner, without_owner
 from data_platform.spec.model.reader import DEFAULT_SERVER_VERSION
 from data_platform.spec.model.write_tables import write_tables
 from data_platform.spec.naming import name_text
@@ -43,13 +45,17 @@ def write(design: Design, heading: str = "") -> str:
 
 
 def _sections(design: Design) -> Iterator[tuple[str, Any]]:
-    database, schema = design.database, design.default_schema
+    owner, schema = common_owner(design.database), design.default_schema
+    database = without_owner(design.database, owner) if owner is not None else design.database
+    design = replace(design, database=database)
     yield "kind", "model"
     yield "store", design.store
     if design.server_version != DEFAULT_SERVER_VERSION:
         yield "server_version", design.server_version
     if schema != "public":
         yield "schema", schema
+    if owner is not None:
+        yield "owner", owner
     if _holds_the_unwise(database):
         yield "imported", True
     for name, section in _objects(design, database, schema):

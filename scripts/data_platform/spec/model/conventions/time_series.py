@@ -1,4 +1,5 @@
-"""`time_series`: partitions by time and a DEFAULT, BRIN on the time, and procedures that make and drop partitions."""
+"""`time_series`: partitions by time and a DEFAULT, BRIN on the time, and procedures that make and drop partitions; or
+a hypertable of TimescaleDB."""
 
 from __future__ import annotations
 
@@ -21,6 +22,9 @@ def expand(draft: Draft, key: str, value: Any, path: Path_) -> None:
     draft.write_key(key)
     if (columns := draft.primary_key(key)) and column not in columns:
         _lead_key(draft, key, column, columns)
+    if value.get("engine") == "timescaledb":
+        _hypertable(draft, key, column, value, path)
+        return
     table = draft.table(key)
     table["partition_by"] = {"range": [column]}
     table.setdefault("partitions", {})
@@ -32,6 +36,19 @@ def expand(draft: Draft, key: str, value: Any, path: Path_) -> None:
     table["partitions"].setdefault(f"{name}_default", "default")
     draft.add_listed(key, "indexes", {"columns": [column], "using": "brin"}, path)
     _procedures(draft, key, column, value, zoned, path)
+
+
+def _hypertable(draft: Draft, key: str, column: str, value: Any, path: Path_) -> None:
+    """TimescaleDB makes and drops the chunks itself. Its functions are written as its documentation has them."""
+    if "from" in value or "ahead" in value:
+        draft.error(path, "a hypertable makes its chunks itself", "remove `from:` and `ahead:`")
+    draft.require_extension("timescaledb")
+    table, step = f"{literal(draft.sql(key))}::regclass", literal(f"1 {value.get('every', 'month')}")
+    dimension = f"by_range({literal(column)}, INTERVAL {step})"
+    sql = f"SELECT create_hypertable({table}, {dimension}, create_default_indexes => true);"
+    if "keep" in value:
+        sql += f"\nSELECT add_retention_policy({table}, INTERVAL {literal(value['keep'])});"
+    draft.data.setdefault("raw", []).append({"kind": "hypertable", "name": str(draft.name(key)), "sql": sql})
 
 
 def _lead_key(draft: Draft, key: str, column: str, columns: list[str]) -> None:
