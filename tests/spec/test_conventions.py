@@ -496,7 +496,7 @@ def test_every_convention_is_in_the_schema() -> None:
 
 def test_a_time_series_of_timescaledb_is_a_hypertable() -> None:
     text = (
-        "kind: model\nstore: Shop DB\ntables:\n  visits: {columns: {id: uuid, page: text}, primary_key: [id],"
+        "tables:\n  visits: {columns: {id: uuid, page: text}, primary_key: [id],"
         " conventions: {time_series: {engine: timescaledb, every: week, keep: 12 months}}}\n"
     )
     made = _design(text).database
@@ -506,8 +506,8 @@ def test_a_time_series_of_timescaledb_is_a_hypertable() -> None:
     assert table.primary_key is not None
     assert table.primary_key.columns == ("at", "id")
     (raw,) = made.raw
-    assert "create_hypertable('visits'::regclass, by_range('at', INTERVAL '1 week')" in raw.sql
-    assert "add_retention_policy('visits'::regclass, INTERVAL '12 months')" in raw.sql
+    assert "create_hypertable('public.visits'::regclass, by_range('at', INTERVAL '1 week')" in raw.sql
+    assert "add_retention_policy('public.visits'::regclass, INTERVAL '12 months')" in raw.sql
     script = [statement.object for statement in render.statements(_design(text))]
     assert script.index("table public.visits") < next(
         n for n, made_ in enumerate(script) if "hypertable" in made_

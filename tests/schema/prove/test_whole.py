@@ -23,11 +23,14 @@ tables:
   tenants: {rows: 4, columns: {id: {type: uuid, primary_key: true}, name: text}}
   orders:
     columns:
-      tenant_id: {references: {table: tenants, on_delete: cascade}}
+      tenant_id:
+        default: nullif(current_setting('app.tenant_id', true), '')::uuid
+        references: {table: tenants, on_delete: cascade}
       id: {type: bigint, identity: always}
       at: timestamptz
       name: text
     primary_key: [tenant_id, id, at]
+    indexes: [[at]]
     partition_by: {range: at}
     partitions:
       o2025: "FROM ('2025-01-01 00:00:00+00') TO ('2026-01-01 00:00:00+00')"
@@ -58,6 +61,9 @@ access_patterns:
     sql: "SELECT total FROM totals WHERE id = :id"
     parameters: {id: {type: bigint, from: old.id}}
     expected_rows: 1
+  add_order:
+    sql: "INSERT INTO orders (at, name) VALUES (:at, :name)"
+    parameters: {at: timestamptz, name: text}
   of_a_day: {sql: "SELECT name FROM orders WHERE at = :at", parameters: {at: timestamptz}, expected_rows: 1}
 """
 
@@ -103,6 +109,18 @@ def test_constraints_are_tried_in_spite_of_triggers(proof: Proof) -> None:
 
 def test_a_materialized_view_has_rows_when_patterns_run(proof: Proof) -> None:
     assert {measured.pattern.name: measured.rows for measured in proof.patterns}["totals_of"] == 1
+
+
+def test_a_default_that_is_the_sessions_tenant_is_tried_with_one(proof: Proof) -> None:
+    states = {(str(p.table), p.constraint): p.state for p in proof.constraints if p.kind == "default"}
+    assert states["public.orders", "tenant_id"] == "proven"
+    assert {measured.pattern.name: measured.error for measured in proof.patterns}["add_order"] is None
+
+
+def test_an_index_of_a_partitioned_table_is_told_once(proof: Proof) -> None:
+    told = [(str(use.table), use.index) for use in proof.indexes]
+    assert told == [("public.orders", "orders_at_idx")]
+    assert any("`of_a_day`" in reason for reason in proof.indexes[0].reasons)
 
 
 def test_every_stage_had_something_to_do(proof: Proof) -> None:

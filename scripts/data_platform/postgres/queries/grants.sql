@@ -41,14 +41,20 @@ ours AS (
                     o.given) AS given
     FROM objects AS o
     WHERE o.schema <> 'information_schema' AND o.schema !~ '^pg_'),
-has AS (SELECT o.kind, o.object, o.column, e.grantee, e.privilege_type, e.is_grantable FROM ours AS o, aclexplode(o.acl) AS e),
+has AS (
+    SELECT o.kind, o.object, o.column, e.grantee, e.privilege_type, e.is_grantable, e.place
+    FROM ours AS o, aclexplode(o.acl) WITH ORDINALITY AS e(grantor, grantee, privilege_type, is_grantable, place)),
 given AS (SELECT o.kind, o.object, o.column, e.grantee, e.privilege_type, e.is_grantable FROM ours AS o, aclexplode(o.given) AS e),
 changes AS (
-    SELECT *, false AS revoked FROM (SELECT * FROM has EXCEPT SELECT * FROM given) AS added
+    SELECT h.*, false AS revoked FROM has AS h
+    WHERE NOT EXISTS (SELECT FROM given AS g
+                      WHERE (g.kind, g.object, g.column, g.grantee, g.privilege_type, g.is_grantable)
+                          = (h.kind, h.object, h.column, h.grantee, h.privilege_type, h.is_grantable))
     UNION ALL
-    SELECT *, true FROM (SELECT * FROM given EXCEPT SELECT * FROM has) AS missing)
+    SELECT missing.*, 0, true FROM (SELECT * FROM given EXCEPT SELECT kind, object, "column", grantee, privilege_type, is_grantable FROM has) AS missing)
 SELECT kind, object, "column", CASE grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(grantee)::text END AS role,
        is_grantable AS grantable, revoked, array_agg(privilege_type ORDER BY privilege_type) AS privileges
 FROM changes
 GROUP BY kind, object, "column", grantee, is_grantable, revoked
-ORDER BY kind, object, "column", role, revoked DESC, grantable
+-- As the access lists have them, so that lists made again are the same.
+ORDER BY kind, object, "column", revoked DESC, min(place), role, grantable

@@ -68,7 +68,7 @@ class Trials:
         return by_name(self.database.functions)
 
     @cached_property
-    def _followers(self) -> Mapping[Name, Mapping[str, str]]:
+    def followers(self) -> Mapping[Name, Mapping[str, str]]:
         """For each partitioned table the names of its partitions' indexes, and which of its own they follow."""
         found: dict[Name, dict[str, str]] = {}
         if any(table.partition_by for table in self.database.tables):
@@ -128,7 +128,7 @@ class Trials:
 
     def _named(self, table: Table, tried: Attempt) -> Attempt:
         """With the table's own constraint, where the server names that of a partition."""
-        followers = self._followers.get(table.name)
+        followers = self.followers.get(table.name)
         if not followers or tried.constraint is None:
             return tried
         return replace(tried, constraint=followers.get(tried.constraint, tried.constraint))

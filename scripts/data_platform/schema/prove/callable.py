@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ SELECT n.nspname, p.proname,
                FROM unnest(p.proargtypes) WITH ORDINALITY AS a(type, place) ORDER BY place)
   FROM pg_proc AS p JOIN pg_namespace AS n ON n.oid = p.pronamespace
  WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND p.prokind IN ('f', 'p')
+   AND p.prolang <> (SELECT oid FROM pg_language WHERE lanname = 'internal')
    AND NOT EXISTS (SELECT FROM pg_depend AS d
                     WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
  ORDER BY 1, 3
@@ -67,31 +68,36 @@ class Routine:
     owner: str
     arguments: tuple[tuple[str, str], ...]
     """(name or "", type) of what a call gives."""
+    variadic: bool = False
     why_not: str | None = None
     """Why it cannot be called."""
 
-    def calls(self, held: Sequence[Held]) -> Iterator[str]:
-        """A few calls, each with other arguments, as statements whose answer is one row."""
-        options = [self._options(name, type_, held) for name, type_ in self.arguments]
+    def calls(self, held: Sequence[Held], free: Mapping[str, str]) -> Iterator[str]:
+        """A few calls, each with other arguments, as statements whose answer is one row.
+
+        `free` are values of types that no row of another tenant holds.
+        """
+        options = [self._options(name, type_, held, free) for name, type_ in self.arguments]
         if any(not values for values in options):
             return
         for number in range(min(MAX_CALLS, max((len(values) for values in options), default=1))):
             values = [values[min(number, len(values) - 1)] for values in options]
             pairs = zip(values, self.arguments, strict=True)
-            yield self._call(
-                ", ".join(f"{literal(value)}::{type_name(type_)}" for value, (_, type_) in pairs)
-            )
+            texts = [f"{literal(value)}::{type_name(type_)}" for value, (_, type_) in pairs]
+            if self.variadic:
+                texts[-1] = f"VARIADIC {texts[-1]}"
+            yield self._call(", ".join(texts))
 
     def _call(self, listed: str) -> str:
         call = f"{qualified(self.schema, self.name)}({listed})"
         return f"CALL {call}" if self.procedure else digest(call)
 
-    def _options(self, name: str, type_: str, held: Sequence[Held]) -> list[str]:
+    def _options(self, name: str, type_: str, held: Sequence[Held], free: Mapping[str, str]) -> list[str]:
         fitting = [value for value in held if _base(value.type) == _base(type_)]
         ranked = sorted(fitting, key=lambda value: -_likeness(name, value))
-        free = [_FREE[_base(type_)]] if _base(type_) in _FREE else []
+        other = "{}" if type_.endswith("[]") else free.get(type_, _FREE.get(_base(type_)))
         likely = [value.value for value in ranked if _likeness(name, value) >= _ALIKE]
-        return list(dict.fromkeys(likely or [value.value for value in ranked] or free))
+        return list(dict.fromkeys(likely or [value.value for value in ranked] or ([other] if other else [])))
 
 
 def digest(source: str) -> str:
@@ -126,6 +132,7 @@ def _routine(row: tuple[Any, ...]) -> Routine:
         volatile,
         owner,
         arguments,
+        "v" in modes,
         _why_not(procedure, modes, types),
     )
 

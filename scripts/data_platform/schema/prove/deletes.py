@@ -56,6 +56,9 @@ def _tried(trials: Trials, table: Table, key: ForeignKey) -> tuple[State, str]:
             if attempt == MAX_PARENTS - 1:
                 said = str(error).splitlines()[0]
                 return "not checked", f"no parent and child of their own could be made: `{said}`"
+    for other in table.foreign_keys:
+        if other.name != key.name and other.target == key.target and set(other.columns) & set(key.columns):
+            _drop(connection, table, other.name)
     deleted = _delete(connection, parent, key.target_columns, parent_key)
     while isinstance(deleted, psycopg.Error) and _set_aside(trials, key, deleted):
         deleted = _delete(connection, parent, key.target_columns, parent_key)
@@ -103,11 +106,15 @@ def _set_aside(trials: Trials, key: ForeignKey, error: psycopg.Error) -> bool:
     for table in trials.database.tables:
         for other in table.foreign_keys:
             if (other.name, other.target, table.holds_rows) == (name, key.target, True):
-                sql = f"ALTER TABLE {qualified_name(table.name)} DROP CONSTRAINT IF EXISTS {identifier(name)}"
-                trials.connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
-                trials.connection.execute(sql.encode())
+                _drop(trials.connection, table, name)
                 return True
     return False
+
+
+def _drop(connection: Connection, table: Table, constraint: str) -> None:
+    sql = f"ALTER TABLE {qualified_name(table.name)} DROP CONSTRAINT IF EXISTS {identifier(constraint)}"
+    connection.execute(b"SET CONSTRAINTS ALL IMMEDIATE")
+    connection.execute(sql.encode())
 
 
 def _child_columns(

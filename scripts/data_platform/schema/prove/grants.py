@@ -198,17 +198,24 @@ class _Prober:
     def _later(self, default: DefaultPrivilege) -> Claim:
         make, ask = _MADE[default.kind]
         schema = default.schema or "public"
-        new = qualified(schema, "dpe new") if default.kind != "schemas" else identifier("dpe new")
+        whole = default.kind == "schemas"
+        new = identifier("dpe new") if whole else qualified(schema, "dpe new")
+        shown = "dpe new" if whole else f"{new}{_SIGNATURES.get(default.kind, '')}"
         who = literal(default.role)
         asked = ", ".join(
-            f"{ask}({who}, {literal(f'{new}{_SIGNATURES.get(default.kind, str())}')}, {literal(privilege)})"
-            for privilege in default.privileges
+            f"{ask}({who}, {literal(shown)}, {literal(privilege)})" for privilege in default.privileges
         )
+        prepare = []
+        if (
+            default.owner is not None and default.schema is None and not whole
+        ):  # it may have none to make one in
+            prepare = [f"GRANT CREATE ON SCHEMA public TO {identifier(default.owner)}"]
         outcome = tried(
             self.ground.connection,
             Identity(default.owner),
             make.format(new=new),
             look=(f"SELECT {asked}",),
+            prepare=prepare,
         )
         claim = _claim(
             f"new {default.kind}", f"in {default.schema or 'any schema'}", default.role, "proven", "", LATER

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import psycopg
@@ -13,24 +13,39 @@ from data_platform.sql.text import identifier, relation_literal
 
 
 def index_uses(
-    connection: psycopg.Connection[Any], database: Database, patterns: Sequence[Measured]
+    connection: psycopg.Connection[Any],
+    database: Database,
+    patterns: Sequence[Measured],
+    followers: Mapping[Name, Mapping[str, str]],
 ) -> Iterator[IndexUse]:
-    """One entry for each index that no constraint owns."""
+    """One entry for each index that no constraint owns; those of partitions that follow their parent's count as it.
+
+    `followers` are for each partitioned table the names of such indexes, and which of its own they follow.
+    """
+    following = {name for names in followers.values() for name in names}
     for table in database.tables:
         for index in table.indexes:
+            if table.partition_of and index.name in following:
+                continue
+            theirs = {name for name, own in followers.get(table.name, {}).items() if own == index.name}
             yield IndexUse(
                 table=table.name,
                 index=index.name,
                 bytes=_size(connection, Name(table.name.schema, index.name)),
-                reasons=tuple(_reasons(table, index, patterns)),
+                reasons=tuple(_reasons(table, index, patterns, theirs | {index.name})),
             )
 
 
-def _reasons(table: Table, index: Index, patterns: Sequence[Measured]) -> Iterator[str]:
+def _reasons(table: Table, index: Index, patterns: Sequence[Measured], names: Set[str]) -> Iterator[str]:
     for measured in patterns:
-        if index.name in measured.indexes:
+        usable = {
+            name
+            for relation, name in measured.usable_indexes
+            if table.partition_by or relation == table.name.name
+        }
+        if names & set(measured.indexes):
             yield f"access pattern `{measured.pattern.name}`"
-        elif (table.name.name, index.name) in measured.usable_indexes:
+        elif names & usable:
             yield f"access pattern `{measured.pattern.name}`, once the table is larger"
     if index.unique:
         yield "keeps a key unique"
@@ -48,6 +63,8 @@ def _holds_all_references(key: ForeignKey) -> set[str]:
 
 def _size(connection: psycopg.Connection[Any], name: Name) -> int:
     relation = relation_literal(name)
-    row = connection.execute(f"SELECT pg_relation_size({relation}::regclass)".encode()).fetchone()
+    parts = f"SELECT sum(pg_relation_size(relid)) FROM pg_partition_tree({relation}::regclass)"  # noqa: S608
+    query = f"SELECT coalesce(({parts}), pg_relation_size({relation}::regclass))"
+    row = connection.execute(query.encode()).fetchone()
     assert row is not None
     return int(row[0])

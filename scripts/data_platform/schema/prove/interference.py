@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from data_platform.model.database import Name
+from data_platform.model.database import Enum, Name
 from data_platform.schema.prove.aside import switch_off, switch_on
 from data_platform.schema.prove.callable import Held, Routine, digest, routines
 from data_platform.schema.prove.filling import materialized_in_order, refresh_all
@@ -53,7 +53,7 @@ class _Asked:
 
 def without_setting(ground: Ground, read: Tenancy, subjects: Sequence[Subject]) -> Iterator[Claim]:
     """Each view and function without the setting: as if the tables that policies guard were empty."""
-    asked = _all(ground, read, None)
+    asked = tuple(one for one in _all(ground, read, None) if one.why_not is None)
     if not asked:
         return
     ask = partial(_answers, ground, asked)
@@ -110,7 +110,9 @@ def _all(ground: Ground, read: Tenancy, tenants: Tenants | None) -> tuple[_Asked
     ]
     called = routines(ground.connection)
     held = _held(ground, read, tenants) if called else ()
-    return (*views, *materialized, *(_of_routine(routine, held) for routine in called))
+    enums = [type_ for type_ in database.types if isinstance(type_, Enum) and type_.labels]
+    free: dict[str, str] = {qualified_name(type_.name): type_.labels[0] for type_ in enums}
+    return (*views, *materialized, *(_of_routine(routine, held, free) for routine in called))
 
 
 def _view_reason(options: Sequence[tuple[str, str]], owner: str | None) -> str:
@@ -119,8 +121,8 @@ def _view_reason(options: Sequence[tuple[str, str]], owner: str | None) -> str:
     return f"it reads as its owner{_named(owner)}, not as whoever asks: set security_invoker"
 
 
-def _of_routine(routine: Routine, held: Sequence[Held]) -> _Asked:
-    calls = tuple(routine.calls(held)) if routine.why_not is None else ()
+def _of_routine(routine: Routine, held: Sequence[Held], free: Mapping[str, str]) -> _Asked:
+    calls = tuple(routine.calls(held, free)) if routine.why_not is None else ()
     why_not = routine.why_not or (None if calls else "no value of the type of one of its arguments was found")
     reason = "it reads something that no policy guards"
     if routine.definer:

@@ -77,12 +77,15 @@ def _table(table: Table) -> Object:
 def _statements(name: str, columns: Sequence[Column]) -> dict[str, str]:
     """One statement for each privilege, on the first column where one has to be named."""
     made = {}
-    plain = [identifier(column.name) for column in columns if not column.generated]
+    settable = [column for column in columns if not column.generated]
+    plain = [identifier(column.name) for column in settable]
     if columns:
         made["SELECT"] = f"SELECT {identifier(columns[0].name)} FROM {name} LIMIT 0"  # noqa: S608 - quoted names
     if plain:
         made["INSERT"] = f"INSERT INTO {name} ({plain[0]}) OVERRIDING SYSTEM VALUE SELECT NULL WHERE false"
-        made["UPDATE"] = f"UPDATE {name} SET {plain[0]} = DEFAULT WHERE false"  # noqa: S608 - quoted names
+        # A default may call a function that the role may not.
+        value = "DEFAULT" if settable[0].identity == "always" else "NULL"
+        made["UPDATE"] = f"UPDATE {name} SET {plain[0]} = {value} WHERE false"  # noqa: S608 - quoted names
     made["DELETE"] = f"DELETE FROM {name} WHERE false"  # noqa: S608 - quoted names
     return made
 

@@ -238,7 +238,8 @@ def _deleted(trial: _Trial, proof: Proof) -> Proof:
 
 
 def _explained(trial: _Trial, proof: Proof) -> Proof:
-    return replace(proof, indexes=tuple(index_uses(trial.connection, trial.found, proof.patterns)))
+    uses = index_uses(trial.connection, trial.found, proof.patterns, trial.trials.followers)
+    return replace(proof, indexes=tuple(uses))
 
 
 def _routed(trial: _Trial, proof: Proof) -> Proof:
