@@ -432,7 +432,8 @@ def said(field: str, value: Any = EVERYTHING) -> Iterator[Any]:
 def test_every_comment_is_there(connection: psycopg.Connection[Any]) -> None:
     rows = connection.execute(
         "SELECT description FROM pg_description WHERE objoid >= 16384 OR objoid = 'public'::regnamespace"
-        " UNION ALL SELECT description FROM pg_shdescription WHERE classoid = 'pg_authid'::regclass"
+        " UNION ALL SELECT description FROM pg_shdescription JOIN pg_roles ON objoid = pg_roles.oid"
+        " WHERE classoid = 'pg_authid'::regclass AND rolname ~ '^dpe_r_'"
     )
     columns = (text for pairs in said("column_comments") for _, text in pairs)
     extensions = {

@@ -72,18 +72,26 @@ def _check(invocation: Invocation) -> Outcome:
     if validate.check(document) == "storage":
         return _checked_storage(document, allowed)
     design = read_model(document)
-    counts = {
-        "tables": len(design.database.tables),
-        "types": len(design.database.types),
-        "indexes": sum(len(table.indexes) for table in design.database.tables),
-        "access_patterns": len(design.access_patterns),
-    }
+    counts = _counts(design)
     listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
     return Outcome(
         text=f"{design.file} is a valid model for {design.store}: {listed}.",
         result={"kind": "model", "store": design.store, "sha256": design.sha256, **counts},
         decision=allowed.decision,
     )
+
+
+def _counts(design: Design) -> dict[str, int]:
+    """How many there are of what every model has, and of the rest where there are some."""
+    database = design.database
+    rest = ("views", "materialized_views", "functions", "sequences", "roles", "grants", "publications", "raw")
+    return {
+        "tables": len(database.tables),
+        "types": len(database.types),
+        "indexes": sum(len(table.indexes) for table in database.tables),
+        **{name: len(getattr(database, name)) for name in rest if getattr(database, name)},
+        "access_patterns": len(design.access_patterns),
+    }
 
 
 def _checked_storage(document: Document, allowed: Invocation) -> Outcome:

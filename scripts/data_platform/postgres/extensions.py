@@ -35,6 +35,10 @@ PROVABLE_EXTENSIONS = frozenset(
 )
 
 
+STUB = "a stub made for a file of SQL: the extension itself is not on this server"
+"""The comment by which a stub is told from an extension."""
+
+
 def require_provable(extensions: Iterable[str]) -> None:
     """Raise EnvironmentProblem when one of them is not in `PROVABLE_EXTENSIONS`."""
     for extension in extensions:

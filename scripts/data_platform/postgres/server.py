@@ -19,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 
 from data_platform.postgres.cluster import running_cluster
 from data_platform.postgres.connect import APPLICATION_NAME, connect, resolve_dsn
-from data_platform.postgres.extensions import PROVABLE_EXTENSIONS
+from data_platform.postgres.extensions import PROVABLE_EXTENSIONS, STUB
 from data_platform.postgres.scratch import Database, checked_rights, open_scratch_database
 
 __all__ = [
@@ -62,10 +62,13 @@ class Server:
 
 
 def available_extensions(server: Server) -> Mapping[str, str]:
-    """Extensions that could be created on this server, with their default versions."""
-    query = "SELECT name, coalesce(default_version, '') FROM pg_available_extensions ORDER BY name"
+    """Extensions that could be created on this server, with their default versions; stubs are none."""
+    query = (
+        "SELECT name, coalesce(default_version, '') FROM pg_available_extensions"
+        " WHERE comment IS DISTINCT FROM %s ORDER BY name"
+    )
     with connect(server.conninfo, read_only=True) as connection:
-        return dict(connection.execute(query).fetchall())
+        return dict(connection.execute(query, [STUB]).fetchall())
 
 
 @contextmanager

@@ -128,9 +128,7 @@ class Client:
     def _connected(self) -> Connection:
         while True:
             try:
-                opened = connect(
-                    self.conninfo, read_only=False, statement_timeout_ms=0, lock_timeout_ms=0
-                )
+                opened = connect(self.conninfo, read_only=False, statement_timeout_ms=0, lock_timeout_ms=0)
             except EnvironmentProblem:
                 if self._stop.wait(_AFTER_ERROR):
                     raise
@@ -181,7 +179,9 @@ def _failure(error: psycopg.Error) -> Failure:
 
 
 @contextmanager
-def traffic(conninfo: str, scripts: Sequence[Script], interval: float = INTERVAL) -> Iterator[tuple[Client, ...]]:
+def traffic(
+    conninfo: str, scripts: Sequence[Script], interval: float = INTERVAL
+) -> Iterator[tuple[Client, ...]]:
     """Clients that work while the block runs; it begins when each has been round once. They end with the block.
 
     What is still being asked when the block ends is waited for: a stall is known only when it is over.

@@ -141,7 +141,63 @@ def _decimals(value: float) -> int:
     return min(3, max(1, 1 - math.floor(math.log10(value)))) if value else 1
 
 
-Piece: TypeAlias = Heading | Paragraph | Bullets | Block | Table | Checklist | Bars
+Blocks = Literal["reads and writes", "writes", "schema changes", "nothing"]
+"""What a lock keeps others from."""
+
+BLOCKS: tuple[Blocks, ...] = ("reads and writes", "writes", "schema changes", "nothing")
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A lock on the relation of a lane, from second to second; `label` is its mode, `cause` who took it."""
+
+    lane: int
+    start: float
+    end: float
+    label: str
+    blocks: Blocks
+    cause: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """Questions of one kind of client: when each was asked and how many seconds its answer took."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """Locks over time, one lane a relation, with what clients waited below; a table where pictures cannot be.
+
+    `marks` say when what began. Times are seconds from the first of them.
+    """
+
+    lanes: tuple[Inline, ...]
+    stretches: tuple[Stretch, ...]
+    marks: tuple[tuple[float, str], ...]
+    series: tuple[Series, ...]
+    seconds: float
+
+    def __post_init__(self) -> None:
+        if not self.seconds > 0:
+            raise ValueError("a timeline needs a duration")
+        for stretch in self.stretches:
+            if not 0 <= stretch.lane < len(self.lanes):
+                raise ValueError(f"there is no lane {stretch.lane}")
+
+    def share(self, moment: float) -> float:
+        """Where on the axis a moment is, 0 to 1."""
+        return min(1.0, max(0.0, moment / self.seconds))
+
+    @property
+    def slowest(self) -> float:
+        """The longest answer, in seconds."""
+        return max((took for series in self.series for _, took in series.points), default=0.0)
+
+
+Piece: TypeAlias = Heading | Paragraph | Bullets | Block | Table | Checklist | Bars | Timeline
 
 
 @dataclass(frozen=True)

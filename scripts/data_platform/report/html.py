@@ -18,13 +18,16 @@ import jinja2
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from data_platform.report.document import (
+    BLOCKS,
     Bars,
     Code,
     Heading,
     Inline,
     Piece,
     Report,
+    Series,
     Strong,
+    Timeline,
     shown,
     shown_block,
     shown_words,
@@ -111,13 +114,61 @@ def _lengths(bars: Bars) -> list[tuple[Inline, str, str]]:
     return list(zip((label for label, _ in bars.bars), lengths, bars.figures(), strict=True))
 
 
+_SHORTEST = 0.15
+"""Percent of the axis that the shortest stretch takes, so that it can be seen."""
+
+
+def _drawn(timeline: Timeline, lane: int) -> list[tuple[str, str, str, str]]:
+    """Left edge, width, what it blocks, and a text, for each stretch of a lane; the weakest first, beneath all."""
+    stretches = sorted(
+        (s for s in timeline.stretches if s.lane == lane), key=lambda s: -BLOCKS.index(s.blocks)
+    )
+    return [
+        (
+            f"{timeline.share(stretch.start) * 100:.2f}%",
+            f"{max(_SHORTEST, (timeline.share(stretch.end) - timeline.share(stretch.start)) * 100):.2f}%",
+            stretch.blocks.replace(" ", "-"),
+            f"{stretch.label}, {stretch.cause}: {stretch.end - stretch.start:.3f} s, blocks {stretch.blocks}",
+        )
+        for stretch in stretches
+    ]
+
+
+def _waits(timeline: Timeline, series: Series) -> list[tuple[str, str, str, str]]:
+    """Left edge, width, top and height of each question, drawn from when it was asked to when it was answered."""
+    slowest = timeline.slowest or 1.0
+    return [
+        (
+            f"{timeline.share(start) * 100:.2f}%",
+            f"{max(_SHORTEST, (timeline.share(start + took) - timeline.share(start)) * 100):.2f}%",
+            f"{(1 - took / slowest) * 100:.1f}%",
+            f"{max(1.0, took / slowest * 100):.1f}%",
+        )
+        for start, took in series.points
+        if 0 <= start <= timeline.seconds
+    ]
+
+
+def _ticks(timeline: Timeline) -> list[tuple[str, str]]:
+    """Places and labels of the axis: five at most, with the decimals that tell them apart."""
+    decimals = 3 if timeline.seconds < 0.1 else 2 if timeline.seconds < 5 else 1
+    return [(f"{n * 25}%", f"{timeline.seconds * n / 4:.{decimals}f} s") for n in range(5)]
+
+
+def _begun(timeline: Timeline) -> list[tuple[str, str]]:
+    """Places and labels of the marks."""
+    return [(f"{timeline.share(moment) * 100:.2f}%", label) for moment, label in timeline.marks]
+
+
 def _fingerprint(style: str) -> str:
     """The hash by which a Content-Security-Policy allows exactly this style."""
     return "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
 
 
 _FILTERS: Mapping[str, Callable[..., Any]] = {
+    "begun": _begun,
     "breakable": _breakable,
+    "drawn": _drawn,
     "fingerprint": _fingerprint,
     "kind": _kind,
     "lengths": _lengths,
@@ -125,5 +176,7 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "shown": shown,
     "shown_block": shown_block,
     "spans": spans,
+    "ticks": _ticks,
+    "waits": _waits,
     "words": _words,
 }

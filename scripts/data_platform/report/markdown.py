@@ -26,6 +26,7 @@ from data_platform.report.document import (
     State,
     Strong,
     Table,
+    Timeline,
     shown,
     shown_block,
     shown_words,
@@ -77,6 +78,8 @@ def _piece(piece: Piece) -> str:
             return _checklist(piece)
         case Bars():
             return _bars(piece)
+        case Timeline():
+            return _timeline(piece)
 
 
 def _fenced(text: str, language: str) -> str:
@@ -100,6 +103,29 @@ def _bars(bars: Bars) -> str:
         for (label, _), figure, share in zip(bars.bars, bars.figures(), bars.shares(), strict=True)
     ]
     return _grid(("", bars.unit, ""), rows, frozenset({1}))
+
+
+_MOST_STRETCHES = 30
+
+
+def _timeline(timeline: Timeline) -> str:
+    """The stretches as a table, the longest where there are many."""
+    longest = sorted(timeline.stretches, key=lambda stretch: stretch.start - stretch.end)[:_MOST_STRETCHES]
+    rows = [
+        (
+            timeline.lanes[stretch.lane],
+            stretch.label,
+            stretch.cause,
+            f"{stretch.start:.3f}",
+            f"{stretch.end - stretch.start:.3f}",
+            stretch.blocks,
+        )
+        for stretch in sorted(longest, key=lambda stretch: (stretch.start, stretch.lane))
+    ]
+    columns = ("relation", "lock", "taken by", "from s", "for s", "blocks")
+    table = _table(Table(columns, tuple(rows), frozenset({3, 4})))
+    left_out = len(timeline.stretches) - len(longest)
+    return f"{table}\n\n{left_out} shorter ones are left out." if left_out else table
 
 
 def _bar(share: float) -> str:

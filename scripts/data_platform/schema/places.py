@@ -16,7 +16,7 @@ Path = tuple[str, ...]
 
 
 def places(text: str | bytes, names: Mapping[str, tuple[Name, ...]]) -> dict[Path, Mark]:
-    """Marks as a model spec has them: ("tables", "public.orders", "columns", "total"), ("views", "public.fresh").
+    """Marks as a model spec has them: ("tables", "public.orders", "columns", "total"), ("views", "fresh").
 
     `names` are the objects by section; one that the file names without a schema is found where only one has that name.
     """
@@ -38,12 +38,12 @@ class _Names:
         for name in self._names:
             self._by_name.setdefault(name.name, []).append(name)
 
-    def key(self, schema: str, name: str) -> str | None:
-        """How the object is called in a model; None if there is none, or more than one."""
+    def find(self, schema: str, name: str) -> Name | None:
+        """The object; None if there is none, or more than one."""
         if schema:
-            return str(Name(schema, name)) if Name(schema, name) in self._names else None
+            return Name(schema, name) if Name(schema, name) in self._names else None
         found = self._by_name.get(name, [])
-        return str(found[0]) if len(found) == 1 else None
+        return found[0] if len(found) == 1 else None
 
 
 def _of_piece(piece: Piece, known: Mapping[str, _Names]) -> Iterator[tuple[Path, Mark]]:
@@ -61,48 +61,48 @@ _Found = Iterator[tuple[Path, Mark]]
 
 
 def _table(piece: Piece, made: pb.CreateStmt, known: Mapping[str, _Names]) -> _Found:
-    key = known["tables"].key(made.relation.schemaname, made.relation.relname)
-    if key is None:
+    table = known["tables"].find(made.relation.schemaname, made.relation.relname)
+    if table is None:
         return
-    yield ("tables", key), Mark(piece.line, piece.column)
+    yield ("tables", str(table)), Mark(piece.line, piece.column)
     raw = piece.text.encode()
     for element in made.table_elts:
         if element.HasField("column_def"):
             column = element.column_def
             place = piece.place(len(raw[: column.location].decode(errors="ignore")))
-            yield ("tables", key, "columns", column.colname), Mark(*place)
+            yield ("tables", str(table), "columns", column.colname), Mark(*place)
 
 
 def _relation(section: str) -> Callable[[Piece, Any, Mapping[str, _Names]], _Found]:
     def of(piece: Piece, made: Any, known: Mapping[str, _Names]) -> _Found:
         relation = made.view if section == "views" else made.sequence
-        key = known[section].key(relation.schemaname, relation.relname)
-        if key is not None:
-            yield (section, key), Mark(piece.line, piece.column)
+        found = known[section].find(relation.schemaname, relation.relname)
+        if found is not None:
+            yield (section, found.name), Mark(piece.line, piece.column)
 
     return of
 
 
 def _materialized(piece: Piece, made: pb.CreateTableAsStmt, known: Mapping[str, _Names]) -> _Found:
-    key = known["materialized_views"].key(made.into.rel.schemaname, made.into.rel.relname)
-    if key is not None:
-        yield ("materialized_views", key), Mark(piece.line, piece.column)
+    found = known["materialized_views"].find(made.into.rel.schemaname, made.into.rel.relname)
+    if found is not None:
+        yield ("materialized_views", found.name), Mark(piece.line, piece.column)
 
 
 def _function(piece: Piece, made: pb.CreateFunctionStmt, known: Mapping[str, _Names]) -> _Found:
     *schema, name = (part.string.sval for part in made.funcname)
-    key = known["functions"].key(schema[0] if schema else "", name)
-    if key is not None:
-        yield ("functions", key), Mark(piece.line, piece.column)
+    found = known["functions"].find(schema[0] if schema else "", name)
+    if found is not None:
+        yield ("functions", found.name), Mark(piece.line, piece.column)
 
 
 def _hanging(section: str) -> Callable[[Piece, Any, Mapping[str, _Names]], _Found]:
     def of(piece: Piece, made: Any, known: Mapping[str, _Names]) -> _Found:
         relation = made.table if section == "policies" else made.relation
-        key = known["tables"].key(relation.schemaname, relation.relname)
+        table = known["tables"].find(relation.schemaname, relation.relname)
         name = made.policy_name if section == "policies" else made.idxname
-        if key is not None and name:
-            yield ("tables", key, section, name), Mark(piece.line, piece.column)
+        if table is not None and name:
+            yield ("tables", str(table), section, name), Mark(piece.line, piece.column)
 
     return of
 

@@ -3,17 +3,8 @@
 -- or of that object where no line is known. Nothing else may be found.
 --
 -- ! tables-without-comment
--- ! view-bypasses-row-security lib.all_rooms
 -- ! schema-open-to-create public
 -- ! default-privileges-missing reporting
--- ! privileged-role sync
--- ! security-definer-search-path lib.purge
--- ! security-definer-public lib.purge
--- ! trigger-function-without-return lib.forget
--- ! sequence-smaller-than-column lib.fines_id_seq
--- ! materialized-view-without-unique-index lib.loans_by_day
--- ! view-bypasses-row-security lib.open_loans
--- ! publication-for-all-tables everything
 -- ! check-not-validated lib.isbn
 
 SET statement_timeout = 0;
@@ -23,7 +14,7 @@ SELECT pg_catalog.set_config('search_path', '', false);
 CREATE ROLE lib_owner;
 CREATE ROLE app LOGIN;
 CREATE ROLE reporting;
-CREATE ROLE sync LOGIN BYPASSRLS;
+CREATE ROLE sync LOGIN BYPASSRLS; -- ! privileged-role
 
 CREATE SCHEMA lib;
 CREATE SCHEMA audit;
@@ -41,13 +32,13 @@ CREATE FUNCTION lib.town() RETURNS uuid LANGUAGE sql STABLE
 CREATE FUNCTION lib.touch() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN NEW.updated_at := now(); RETURN NEW; END $$;
 
-CREATE FUNCTION lib.forget() RETURNS trigger LANGUAGE plpgsql
+CREATE FUNCTION lib.forget() RETURNS trigger LANGUAGE plpgsql -- ! trigger-function-without-return
     AS $$ BEGIN DELETE FROM lib.reading_list WHERE member_id = OLD.id; END $$;
 
 CREATE FUNCTION lib.refuse() RETURNS trigger LANGUAGE plpgsql
     AS $$ BEGIN RAISE EXCEPTION 'the log is only written'; END $$;
 
-CREATE FUNCTION lib.purge() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION lib.purge() RETURNS void LANGUAGE plpgsql SECURITY DEFINER -- ! security-definer-public security-definer-search-path
     AS $$ BEGIN DELETE FROM loans WHERE back < now() - interval '10 years'; END $$;
 
 CREATE FUNCTION lib.census() RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path TO 'lib', 'pg_temp'
@@ -98,7 +89,7 @@ CREATE TABLE lib.books (
 CREATE SEQUENCE lib.books_id_seq START WITH 1 INCREMENT BY 1 NO MINVALUE NO MAXVALUE CACHE 1;
 ALTER SEQUENCE lib.books_id_seq OWNED BY lib.books.id;
 
-CREATE TABLE lib.copies ( -- ! redundant-index duplicate-index
+CREATE TABLE lib.copies (
     town_id uuid NOT NULL,
     id bigint GENERATED ALWAYS AS IDENTITY,
     book_id bigint NOT NULL,
@@ -118,7 +109,7 @@ CREATE TABLE lib.loans ( -- ! foreign-key-not-validated
     CONSTRAINT loans_pkey PRIMARY KEY (town_id, id)
 );
 
-CREATE TABLE lib.fines ( -- ! policy-opens-when-unset check-not-validated
+CREATE TABLE lib.fines ( -- ! check-not-validated
     town_id uuid NOT NULL, -- ! tenant-key-not-leading id-without-foreign-key
     id bigint NOT NULL, -- ! serial-column
     loan_id bigint NOT NULL,
@@ -145,7 +136,7 @@ CREATE TABLE lib.staff ( -- ! policy-on-table-without-row-security
 CREATE SEQUENCE lib.staff_id_seq AS integer;
 ALTER SEQUENCE lib.staff_id_seq OWNED BY lib.staff.id;
 
-CREATE TABLE lib.rooms ( -- ! row-security-not-forced policy-errors-when-unset policy-without-check
+CREATE TABLE lib.rooms ( -- ! row-security-not-forced
     town_id uuid NOT NULL, -- ! id-without-foreign-key
     number integer NOT NULL,
     phone1 text, -- ! repeated-columns
@@ -207,7 +198,7 @@ CREATE UNLOGGED TABLE lib.sessions ( -- ! unlogged-table
     CONSTRAINT sessions_pkey PRIMARY KEY (token_hash)
 );
 
-CREATE TABLE lib.visits ( -- ! partition-gap partitioned-without-default index-on-partitioned-only
+CREATE TABLE lib.visits ( -- ! partition-gap partitioned-without-default
     town_id uuid NOT NULL, -- ! id-without-foreign-key
     at timestamp with time zone NOT NULL,
     member_id bigint NOT NULL,
@@ -300,15 +291,15 @@ CREATE FOREIGN DATA WRAPPER remote;
 CREATE SERVER archive FOREIGN DATA WRAPPER remote;
 CREATE FOREIGN TABLE lib.old_loans (id integer, taken timestamp without time zone, note character(10)) SERVER archive;
 
-CREATE VIEW lib.open_loans AS SELECT town_id, id, copy_id FROM lib.loans WHERE back IS NULL;
+CREATE VIEW lib.open_loans AS SELECT town_id, id, copy_id FROM lib.loans WHERE back IS NULL; -- ! view-bypasses-row-security
 CREATE VIEW lib.own_loans WITH (security_invoker='true') AS SELECT town_id, id FROM lib.loans;
-CREATE VIEW lib.all_rooms AS SELECT number FROM lib.bookings, lib.rooms WHERE false;
-CREATE MATERIALIZED VIEW lib.loans_by_day AS
+CREATE VIEW lib.all_rooms AS SELECT number FROM lib.bookings, lib.rooms WHERE false; -- ! view-bypasses-row-security
+CREATE MATERIALIZED VIEW lib.loans_by_day AS -- ! materialized-view-without-unique-index
     SELECT date_trunc('day', created_at) AS day, count(*) AS n FROM lib.reading_list GROUP BY 1 WITH NO DATA;
 CREATE MATERIALIZED VIEW lib.books_by_title AS SELECT title, count(*) AS n FROM lib.books GROUP BY title WITH NO DATA;
 CREATE UNIQUE INDEX books_by_title_key ON lib.books_by_title USING btree (title);
 
-CREATE SEQUENCE lib.fines_id_seq AS integer;
+CREATE SEQUENCE lib.fines_id_seq AS integer; -- ! sequence-smaller-than-column
 ALTER SEQUENCE lib.fines_id_seq OWNED BY lib.fines.id;
 ALTER TABLE ONLY lib.books ALTER COLUMN id SET DEFAULT nextval('lib.books_id_seq'::regclass);
 ALTER TABLE ONLY lib.staff ALTER COLUMN id SET DEFAULT nextval('lib.staff_id_seq'::regclass);
@@ -318,17 +309,17 @@ COPY lib.towns (id, name, country, created_at) FROM stdin;
 00000000-0000-0000-0000-000000000001	Oldtown; -- ! not SQL	de	2025-01-01 00:00:00+00
 \.
 
-CREATE INDEX copies_book_idx ON lib.copies USING btree (book_id);
+CREATE INDEX copies_book_idx ON lib.copies USING btree (book_id); -- ! redundant-index
 CREATE INDEX copies_book_state_idx ON lib.copies USING btree (book_id, state);
 CREATE INDEX copies_lost_idx ON lib.copies USING btree (book_id) WHERE (state = 'lost'::lib.state);
-CREATE INDEX copies_out_idx ON lib.copies USING btree (town_id) INCLUDE (book_id) WHERE (state = 'out'::lib.state);
+CREATE INDEX copies_out_idx ON lib.copies USING btree (town_id) INCLUDE (book_id) WHERE (state = 'out'::lib.state); -- ! duplicate-index
 CREATE INDEX copies_out_again_idx ON lib.copies USING btree (town_id DESC) INCLUDE (book_id) WHERE ((state = 'out'::lib.state));
 CREATE INDEX loans_copy_idx ON lib.loans USING btree (town_id, copy_id);
 CREATE INDEX loans_member_idx ON lib.loans USING btree (town_id, member_id) WHERE (member_id IS NOT NULL);
 CREATE UNIQUE INDEX members_name_key ON lib.members USING btree (town_id, name) WHERE (name = ANY (ARRAY['a'::text, 'b'::text]));
 CREATE INDEX books_title_idx ON lib.books USING btree (lower(title) text_pattern_ops);
 CREATE INDEX books_title_plain_idx ON lib.books USING btree (lower(title));
-CREATE INDEX visits_member_idx ON ONLY lib.visits USING btree (member_id);
+CREATE INDEX visits_member_idx ON ONLY lib.visits USING btree (member_id); -- ! index-on-partitioned-only
 CREATE INDEX visits_2025_01_member_idx ON lib.visits_2025_01 USING btree (member_id);
 ALTER INDEX lib.visits_member_idx ATTACH PARTITION lib.visits_2025_01_member_idx;
 
@@ -356,18 +347,18 @@ ALTER TABLE lib.loans ENABLE ROW LEVEL SECURITY;
 CREATE POLICY loans_town ON lib.loans USING ((town_id = lib.town()));
 ALTER TABLE lib.fines ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ONLY lib.fines FORCE ROW LEVEL SECURITY;
-CREATE POLICY fines_town ON lib.fines
+CREATE POLICY fines_town ON lib.fines -- ! policy-opens-when-unset
     USING (((current_setting('app.town'::text, true) IS NULL) OR (town_id = lib.town())));
 ALTER TABLE lib.reading_list ENABLE ROW LEVEL SECURITY;
 CREATE POLICY staff_town ON lib.staff USING ((town_id = lib.town()));
 CREATE INDEX staff_town_idx ON lib.staff USING btree (town_id);
 ALTER TABLE lib.rooms ENABLE ROW LEVEL SECURITY;
-CREATE POLICY rooms_town ON lib.rooms USING ((town_id = (current_setting('app.town'::text))::uuid)) WITH CHECK (true);
+CREATE POLICY rooms_town ON lib.rooms USING ((town_id = (current_setting('app.town'::text))::uuid)) WITH CHECK (true); -- ! policy-errors-when-unset policy-without-check
 ALTER TABLE lib.bookings ENABLE ROW LEVEL SECURITY;
 ALTER TABLE ONLY lib.bookings FORCE ROW LEVEL SECURITY;
 CREATE POLICY bookings_town ON lib.bookings USING ((town_id = lib.town()));
 
-CREATE PUBLICATION everything FOR ALL TABLES;
+CREATE PUBLICATION everything FOR ALL TABLES; -- ! publication-for-all-tables
 
 GRANT ALL ON SCHEMA public TO PUBLIC;
 GRANT USAGE ON SCHEMA lib TO app, reporting;

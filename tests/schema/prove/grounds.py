@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from data_platform.model.design import Design
 from data_platform.postgres.catalog import read
@@ -12,6 +13,7 @@ from data_platform.postgres.server import Server
 from data_platform.postgres.synthetic import Generator
 from data_platform.schema.prove.apply import apply, search_path
 from data_platform.schema.prove.aside import switch_off, switch_on, switches
+from data_platform.schema.prove.comparison import named_roles
 from data_platform.schema.prove.filling import fillable, materialized_in_order, refresh_all
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.result import Claim
@@ -34,7 +36,9 @@ def filled(
             connection.execute(f"SET search_path TO {identifiers(search_path(wanted))}")
             if change:
                 connection.execute(change.encode())
-            found = read(connection, roles=[role.name for role in wanted.database.roles])
+            named = named_roles(wanted.database)
+            found = read(connection, roles=named)
+            found = replace(found, roles=tuple(role for role in found.roles if role.name in named))
             on = switches(connection)
             switch_off(connection, on)
             wished = {t.name: min(rows, wanted.rows.get(t.name, rows)) for t in found.tables if t.holds_rows}

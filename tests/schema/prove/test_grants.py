@@ -158,3 +158,37 @@ grants: [{on: table t, to: gr_plain, privileges: [select, insert, update, delete
     with filled(server, text) as (ground, design, _):
         found = _of(grants(ground, design.database.grants, ()), "gr_plain", "public.t")
     assert (found.state, found.detail) == ("proven", "SELECT, INSERT, UPDATE, DELETE works")
+
+
+def test_a_sequence_that_an_insert_needs(server: Server) -> None:
+    text = """
+roles: {gr_serial: {}, gr_both: {}}
+sequences: {t_id_seq: {owned_by: t.id}}
+tables: {t: {columns: {id: {type: bigint, default: "nextval('t_id_seq')", primary_key: true}, a: text}}}
+grants:
+  - {on: table t, to: gr_serial, privileges: insert}
+  - {on: table t, to: gr_both, privileges: insert}
+  - {on: sequence t_id_seq, to: gr_both, privileges: usage}
+"""
+    with filled(server, text) as (ground, design, _):
+        found = grants(ground, design.database.grants, ())
+    wrong = {(claim.role, claim.object) for claim in found if claim.state == "failed"}
+    assert wrong == {("gr_serial", "public.t")}
+
+
+def test_the_work_is_bounded_and_what_is_left_is_said(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from data_platform.schema.prove import grants as module
+
+    monkeypatch.setattr(module, "MAX_ATTEMPTS", 12)
+    with filled(server, MODEL, rows=1) as (ground, design, _):
+        found = grants(ground, design.database.grants, ())
+    assert found[-1].state == "not checked"
+    assert "beyond the limit of 12 attempts" in found[-1].detail
+    assert {claim.role for claim in found[:-1]} == {"gr_apart"}
+
+
+def test_without_roles_there_is_nothing_to_try(server: Server) -> None:
+    with filled(server, "tables: {t: {columns: {a: integer}}}", rows=1) as (ground, _, _):
+        assert grants(ground, (), ()) == ()

@@ -115,7 +115,9 @@ def _one_expression(body: str) -> pb.Node | None:
 def built_in() -> tuple[frozenset[str], frozenset[str]]:
     """The names of PostgreSQL's own functions: those with a volatile form, and the others."""
     text = files("data_platform.migration.lint").joinpath("functions.txt").read_text(encoding="ascii")
-    volatile, others = (line.partition(":")[2].split() for line in text.splitlines() if not line.startswith("#"))
+    volatile, others = (
+        line.partition(":")[2].split() for line in text.splitlines() if not line.startswith("#")
+    )
     return frozenset(volatile), frozenset(others)
 
 
@@ -125,7 +127,9 @@ def columns_in(node: Any) -> frozenset[str]:
         return frozenset()
     references = postgast.find_nodes(node, pb.ColumnRef)
     return frozenset(
-        reference.fields[-1].string.sval for reference in references if reference.fields[-1].HasField("string")
+        reference.fields[-1].string.sval
+        for reference in references
+        if reference.fields[-1].HasField("string")
     )
 
 

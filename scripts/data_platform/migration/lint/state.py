@@ -91,7 +91,11 @@ class Table:
 
     def with_column(self, column: Column) -> Table:
         """The table with this column added or replaced."""
-        return replace(self, columns={**(self.columns or {}), column.name: column}) if self.columns is not None else self
+        return (
+            replace(self, columns={**(self.columns or {}), column.name: column})
+            if self.columns is not None
+            else self
+        )
 
     def with_constraint(self, constraint: Constraint) -> Table:
         """The table with this constraint added or replaced."""

@@ -97,7 +97,9 @@ def _rewrite(old: Type, new: Type) -> Change:
 
 
 _STAMPS = ("timestamp", "timestamptz")
-_UTC = frozenset({"utc", "gmt", "etc/utc", "etc/gmt", "zulu", "uct", "0", "+00:00", "utc0", "etc/uct", "etc/zulu"})
+_UTC = frozenset(
+    {"utc", "gmt", "etc/utc", "etc/gmt", "zulu", "uct", "0", "+00:00", "utc0", "etc/uct", "etc/zulu"}
+)
 
 
 def _stamps(old: Type, new: Type, time_zone: str | None) -> Change:

@@ -5,8 +5,8 @@
 A map, in the order in which things happen:
 
 - `prove` leads: base schema into an empty scratch database, which `copies` makes more of.
-- `rehearsal` runs the migration on empty tables, and on a few rows: what it touches, which rows it can take (`conform`).
-- `filling` makes rows; `session` runs a statement as a tool would; `watch` looks on from a second connection;
+- `rehearsal` runs the migration on empty tables, and on a few rows: what it touches, which rows pass (`conform`).
+- `rows` fills tables; `session` runs a statement as a tool would; `watch` looks on from a second connection;
   `messages` reads what the server itself says; `clients` says what live clients ask; `run` puts these together.
 - `state` and `roundtrip` compare schema and rows after up, down and up; `recovery` kills; `patterns` asks what the
   application asks; `growth` extrapolates.

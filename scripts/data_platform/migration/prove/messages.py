@@ -38,7 +38,7 @@ _TOAST = re.compile(r"pg_toast_\d+(_index)?\Z")
 
 @dataclass(frozen=True)
 class Work:
-    """One thing that the server said it does: `table` and `object` (a constraint, an index, a column) as it named them."""
+    """One thing that the server said it does; `object` is a constraint, an index or a column, as it named it."""
 
     kind: Kind
     table: str = ""

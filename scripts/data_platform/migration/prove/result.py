@@ -111,6 +111,9 @@ class StatementResult:
     blocked_s: float = 0.0
     """The longest that a client was seen waiting for a lock while the statement's transaction was open."""
     blocked_on: str | None = None
+    """The table that it asked."""
+    waited_s: float = 0.0
+    """How long the statement itself waited for its lock, with everybody who came later behind it."""
     wal_bytes: int = 0
     disk_bytes: int = 0
     """How much larger the database and its temporary files were at most while the statement ran."""

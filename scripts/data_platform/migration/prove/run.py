@@ -15,7 +15,7 @@ from postgast import pg_query_pb2 as pb
 
 from data_platform.migration.files import Statement
 from data_platform.migration.prove.result import ServerError
-from data_platform.migration.prove.session import NEEDS_NO_TRANSACTION, Answer, Session
+from data_platform.migration.prove.session import NEEDS_NO_TRANSACTION, Answer, Session, runs_apart
 from data_platform.migration.prove.watch import Held, Look, Relation, Watch
 
 Progress = Callable[[str, float], None]
@@ -46,9 +46,12 @@ class Seen:
     until: float
     answer: Answer
     look: Look
+    pid: int = 0
     held: Held = frozenset()
     before: Mapping[int, Relation] = field(default_factory=dict)
     after: Mapping[int, Relation] = field(default_factory=dict)
+    foreign_keys: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The tables that foreign keys are on, where the server said that it validated one."""
     wal: int = 0
     disk: int = 0
     attempts: int = 1
@@ -111,6 +114,8 @@ class Runner:
         after = self.watch.relations()
         for one in seen:
             one.after = after
+            if any(message.startswith("validating") for message in one.answer.messages):
+                one.foreign_keys = self.watch.foreign_keys()
         self._relations = after
         self.seen += seen
         return tuple(seen)
@@ -173,6 +178,7 @@ class Runner:
             until=ended,
             answer=answer,
             look=look,
+            pid=self.session.pid,
             held=held,
             before=self._relations,
             wal=max(0, self.watch.wal() - wal),
@@ -191,4 +197,4 @@ _OUTSIDE = frozenset({"lock_stmt", "vacuum_stmt", "declare_cursor_stmt"})
 def _has_effect_alone(statement: Statement) -> bool:
     """Whether wrapping it in a transaction of its own leaves it what it is."""
     kind = statement.node.WhichOneof("node")
-    return kind not in _OUTSIDE and kind != "transaction_stmt"
+    return kind not in _OUTSIDE and kind != "transaction_stmt" and not runs_apart(statement)

@@ -40,6 +40,11 @@ _MAINTENANCE = ("vacuum_stmt", "reindex_stmt", "check_point_stmt")
 _APART = (Way.EXTENSION, Way.ROLE, Way.PRIVILEGED)
 
 
+def runs_apart(statement: Statement) -> bool:
+    """Whether it goes through the loader's session, and so is in no transaction of ours."""
+    return decide(statement.node).way in _APART
+
+
 @dataclass
 class Answer:
     """What came of one statement."""
@@ -90,9 +95,7 @@ class Session:
             return Answer(skipped="rows of COPY … FROM are not loaded")
         if decision.way is Way.SKIP and kind not in _MAINTENANCE:
             return Answer(skipped=decision.why)
-        if decision.way in _APART and not self.in_transaction:
-            return self._apart(statement)
-        if decision.way is Way.EXTENSION:
+        if decision.way is Way.EXTENSION or (decision.way in _APART and not self.in_transaction):
             return self._apart(statement)
         answer = self._execute(statement)
         if kind == "variable_set_stmt" and answer.error is None:

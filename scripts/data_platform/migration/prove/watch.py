@@ -32,6 +32,7 @@ _DISK = """
 SELECT pg_catalog.pg_database_size(pg_catalog.current_database())
        + coalesce((SELECT sum(size) FROM pg_catalog.pg_ls_tmpdir()), 0)
 """
+_FOREIGN_KEYS = "SELECT conname, conrelid::bigint FROM pg_catalog.pg_constraint WHERE contype = 'f'"
 _WORDS = {
     "AccessShareLock": "ACCESS SHARE",
     "RowShareLock": "ROW SHARE",
@@ -129,6 +130,13 @@ class Watch:
         ).fetchone()
         return int(row[0]) if row else 0
 
+    def foreign_keys(self) -> Mapping[str, tuple[int, ...]]:
+        """The tables that foreign keys are on, by the keys' names."""
+        found: dict[str, tuple[int, ...]] = {}
+        for name, table in self._connection.execute(_FOREIGN_KEYS):
+            found[name] = (*found.get(name, ()), table)
+        return found
+
     def disk(self) -> int:
         """Bytes of the database and the server's temporary files."""
         row = self._connection.execute(_DISK).fetchone()
@@ -169,6 +177,31 @@ class Watch:
                 disk_due = time.perf_counter() + _DISK_INTERVAL
             self._idle.set()
             time.sleep(INTERVAL)
+
+
+class Blind(Watch):
+    """Looks at nothing, for runs of which only the end is of interest."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self._thread = None
+        self._look = Look()
+        self._running, self._stop = threading.Event(), threading.Event()
+
+    def relations(self) -> Mapping[int, Relation]:
+        return {}
+
+    def foreign_keys(self) -> Mapping[str, tuple[int, ...]]:
+        return {}
+
+    def wal(self) -> int:
+        return 0
+
+    def disk(self) -> int:
+        return 0
+
+    def held_now(self) -> Held:
+        return frozenset()
 
 
 def _locks(connection: Connection, pid: int) -> tuple[Held, frozenset[int]]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+from data_platform.postgres.extensions import STUB
 from data_platform.sql.text import Sql, identifier, literal
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_]|-(?!-|\Z)){0,62}\Z")
@@ -49,7 +50,10 @@ class Stub:
 
     def write(self, directory: Path) -> None:
         """Put its files where the server looks for them; the same stub gives the same files."""
-        control = f"default_version = {literal(self.version)}\nrelocatable = true\nsuperuser = true\n"
+        control = (
+            f"comment = {literal(STUB)}\ndefault_version = {literal(self.version)}\n"
+            "relocatable = true\nsuperuser = true\n"
+        )
         self._put(directory / f"{self.name}--{self.version}.sql", self.script)
         self._put(directory / f"{self.name}.control", control)
 

@@ -104,7 +104,7 @@ class Kinds:
                 checks = under.checks + tuple(check.expression for check in type_.checks)
                 return replace(under, checks=checks, nullable=under.nullable and type_.nullable)
             case Range():
-                return Kind(base=_OVER.get(self(type_.subtype).base, "range"), text=text)
+                return Kind(base=_OVER.get(self(type_.subtype).base, type_.name.name), text=text)
 
 
 def _path(text: str) -> tuple[str, ...]:

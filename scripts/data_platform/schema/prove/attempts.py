@@ -88,16 +88,12 @@ class Trials:
             return row
         made: dict[str, str | None] = dict(pins or {})
         for key in table.foreign_keys:
-            pairs = zip(key.columns, key.target_columns, strict=True)
-            shared = {there: made[here] for here, there in pairs if here in made}
-            if len(shared) == len(key.columns):
+            if set(key.columns) & set(made):
                 continue
             if key.target == table.name or key.target in below:
                 return None
             parent = self.database.table(key.target)
-            parent_row = self.fresh(parent, shared, below | {table.name})
-            if parent_row is None and shared:
-                continue
+            parent_row = self.fresh(parent, below=below | {table.name})
             if parent_row is None:
                 return None
             returned = self.insert(parent, parent_row, key.target_columns)

@@ -50,14 +50,14 @@ def _tried(trials: Trials, table: Table, key: ForeignKey) -> tuple[State, str]:
                 parent_key = _insert(trials, parent, trials.fresh(parent), key.target_columns)
                 # Another foreign key of the child may leave this parent without a child (a clinic without doctors).
                 pins = dict(zip(key.columns, parent_key, strict=True))
-                child_key = _insert(trials, table, trials.fresh(table, pins), identity)
+                child_key = _insert(trials, table, _child(trials, table, key, pins), identity)
             break
         except (psycopg.Error, _NoRow) as error:
             if attempt == MAX_PARENTS - 1:
                 said = str(error).splitlines()[0]
                 return "not checked", f"no parent and child of their own could be made: `{said}`"
-    for other in table.foreign_keys:
-        if other.name != key.name and other.target == key.target and set(other.columns) & set(key.columns):
+    for other in _overlapping(table, key):
+        if other.target == key.target:
             _drop(connection, table, other.name)
     deleted = _delete(connection, parent, key.target_columns, parent_key)
     while isinstance(deleted, psycopg.Error) and _set_aside(trials, key, deleted):
@@ -65,6 +65,25 @@ def _tried(trials: Trials, table: Table, key: ForeignKey) -> tuple[State, str]:
     if isinstance(deleted, psycopg.Error):
         return _judge_refusal(key, deleted)
     return _judge(key, _child_columns(connection, table, key, identity, child_key), parent_key)
+
+
+def _child(trials: Trials, table: Table, key: ForeignKey, pins: Row) -> Row | None:
+    """A row that refers to the parent; where other keys on the same columns leave none, they go and do not matter."""
+    row = trials.fresh(table, pins)
+    overlapping = list(_overlapping(table, key))
+    if row is not None or not overlapping:
+        return row
+    other = trials.fresh(table)
+    for one in overlapping if other is not None else ():
+        _drop(trials.connection, table, one.name)
+    return {**other, **pins} if other is not None else None
+
+
+def _overlapping(table: Table, key: ForeignKey) -> Iterator[ForeignKey]:
+    """Other foreign keys of the table that share columns with this one."""
+    for other in table.foreign_keys:
+        if other.name != key.name and set(other.columns) & set(key.columns):
+            yield other
 
 
 class _NoRow(Exception):

@@ -76,6 +76,21 @@ class _Prober:
         for object_, attempts in wishes:
             mine = {privilege: next(answers) for privilege in attempts}
             yield self._judged(role, object_, mine)
+            if object_.kind == "table" and self._granted(role, object_, "INSERT"):
+                yield from self._numbers(role, object_)
+
+    def _numbers(self, role: Role, object_: Object) -> Iterator[Claim]:
+        """Sequences that an INSERT draws from: their privileges are asked for only when a number is drawn."""
+        for column in object_.columns:
+            if column.default is None or not column.default.startswith("nextval("):
+                continue
+            outcome = tried(self.ground.connection, Identity(role.name), f"SELECT {column.default}")
+            if outcome.denied:
+                told = (
+                    f"INSERT is granted, but the default of `{column.name}` is refused: `{outcome.message}`"
+                )
+                claim = _claim("table", object_.key, role.name, "failed", told)
+                yield replace(claim, table=object_.name)
 
     # --- trying ---
 

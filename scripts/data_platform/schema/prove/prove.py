@@ -46,7 +46,7 @@ from data_platform.schema.prove.samples import usual_settings
 from data_platform.schema.prove.tenancy import tenancy
 from data_platform.schema.prove.triggers import track_calls, triggers, untried
 from data_platform.schema.prove.verdict import judge
-from data_platform.sql.text import identifier, identifiers
+from data_platform.sql.text import NotSql, identifier, identifiers
 
 DEFAULT_ROWS = 10_000
 STATEMENT_SECONDS = 300
@@ -189,7 +189,7 @@ def _run(trial: _Trial, proof: Proof) -> Proof:
         trial.progress(what, share)
         try:
             proof = stage(trial, proof)
-        except (psycopg.Error, OverflowError) as error:
+        except (psycopg.Error, OverflowError, NotSql) as error:
             said = str(error).splitlines() or [type(error).__name__]
             return replace(proof, broken=f"{what}: {said[0]}")
         if proof.refused:

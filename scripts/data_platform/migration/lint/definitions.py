@@ -1,0 +1,116 @@
+"""Columns and constraints as CREATE TABLE and ALTER TABLE define them, read from the parse tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from postgast import pg_query_pb2 as pb
+
+from data_platform.migration.lint.expressions import columns_in, proves_not_null
+from data_platform.migration.lint.state import Column, Constraint, ConstraintKind, Relation, State
+from data_platform.migration.lint.types import SERIALS, Type, type_of
+
+_KINDS: dict[int, ConstraintKind] = {
+    pb.CONSTR_CHECK: "check",
+    pb.CONSTR_FOREIGN: "foreign key",
+    pb.CONSTR_UNIQUE: "unique",
+    pb.CONSTR_PRIMARY: "primary key",
+    pb.CONSTR_EXCLUSION: "exclude",
+    pb.CONSTR_NOTNULL: "not null",
+}
+_ENDINGS: dict[ConstraintKind, str] = {
+    "check": "check",
+    "foreign key": "fkey",
+    "unique": "key",
+    "primary key": "pkey",
+    "exclude": "excl",
+    "not null": "not_null",
+}
+
+
+def strings(nodes: Sequence[Any]) -> tuple[str, ...]:
+    """The names in a list of string nodes."""
+    return tuple(node.string.sval for node in nodes)
+
+
+def relation_of(state: State, node: pb.RangeVar) -> Relation:
+    """The relation that the tree names."""
+    return state.name(node.schemaname or None, node.relname)
+
+
+def column_of(node: pb.ColumnDef, *, added: bool = False) -> Column:
+    """The column that the tree defines, its constraints on itself included."""
+    kinds = {part.constraint.contype: part.constraint for part in node.constraints}
+    generated = kinds.get(pb.CONSTR_GENERATED)
+    type_ = type_of(node.type_name)
+    serial = type_.name in SERIALS and type_.schema is None
+    not_null = (
+        pb.CONSTR_NOTNULL in kinds or pb.CONSTR_PRIMARY in kinds or pb.CONSTR_IDENTITY in kinds or serial
+    )
+    return Column(
+        node.colname,
+        type_._replace(name=SERIALS[type_.name]) if serial else type_,
+        not_null=not_null,
+        default=pb.CONSTR_DEFAULT in kinds or pb.CONSTR_IDENTITY in kinds or serial,
+        generated="" if generated is None else "virtual" if generated.generated_kind == "v" else "stored",
+        added=added,
+    )
+
+
+def is_serial(type_: Type) -> bool:
+    """Whether the type is one that brings a sequence."""
+    return type_.schema is None and type_.name in SERIALS
+
+
+def part(node: pb.ColumnDef, kind: int) -> pb.Constraint | None:
+    """The first constraint of a kind on a column's own definition."""
+    for one in node.constraints:
+        if one.constraint.contype == kind:
+            return one.constraint
+    return None
+
+
+def constraints_of_column(state: State, table: Relation, node: pb.ColumnDef) -> Iterator[Constraint]:
+    """The constraints that a column's definition brings, NOT NULL apart."""
+    for one in node.constraints:
+        if one.constraint.contype in _KINDS and one.constraint.contype != pb.CONSTR_NOTNULL:
+            yield constraint_of(state, table, one.constraint, node.colname)
+
+
+def constraint_of(state: State, table: Relation, node: pb.Constraint, column: str = "") -> Constraint:
+    """The constraint that the tree defines on a table, or on one of its columns."""
+    kind = _KINDS[node.contype]
+    columns = frozenset((column,)) if column else _columns(node)
+    proves: frozenset[str] = frozenset()
+    if kind == "check":
+        columns = columns_in(node.raw_expr)
+        proves = proves_not_null(node.raw_expr) if node.is_enforced else proves
+    target = relation_of(state, node.pktable) if kind == "foreign key" else None
+    name = node.conname or default_name(state, table, kind, [column] if column else _ordered(node))
+    return Constraint(name, kind, columns, not node.skip_validation and node.is_enforced, target, proves)
+
+
+def _columns(node: pb.Constraint) -> frozenset[str]:
+    return frozenset(_ordered(node))
+
+
+def _ordered(node: pb.Constraint) -> tuple[str, ...]:
+    if node.contype == pb.CONSTR_FOREIGN:
+        return strings(node.fk_attrs)
+    if node.contype == pb.CONSTR_EXCLUSION:
+        return tuple(item.list.items[0].index_elem.name for item in node.exclusions)
+    return strings(node.keys)
+
+
+def default_name(state: State, table: Relation, kind: ConstraintKind, columns: Sequence[str]) -> str:
+    """The name that PostgreSQL makes up; long names, which it cuts, are left long."""
+    ending = _ENDINGS[kind]
+    middle = [] if kind == "primary key" else [name for name in columns if name]
+    if kind == "check" and len(columns) != 1:
+        middle = []
+    name = "_".join([table.name, *middle, ending])
+    taken = state.table(table).constraints
+    if name not in taken:
+        return name
+    return next(f"{name}{number}" for number in range(1, len(taken) + 2) if f"{name}{number}" not in taken)
