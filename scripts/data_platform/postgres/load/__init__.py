@@ -23,7 +23,7 @@ from data_platform.postgres.scratch import Database
 from data_platform.sql.script import as_bytes
 from data_platform.sql.text import identifier
 
-__all__ = ["Loaded", "Note", "Script", "load", "read_script"]
+__all__ = ["Loaded", "Note", "Script", "load", "read_script", "runner_for"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def load(
     before stays.
     """
     with open_sessions(database) as (user, admin):
-        runner = _runner(database, user, admin)
+        runner = runner_for(database, user, admin)
         walk = Walk(runner, sum(len(as_bytes(script.text)) for script in scripts), with_rows, progress)
         for script in scripts:
             walk.file(script)
@@ -70,7 +70,7 @@ def load(
     )
 
 
-def _runner(database: Database, user: User, admin: Admin) -> Runner:
+def runner_for(database: Database, user: User, admin: Admin) -> Runner:
     stubs = stub_directory(database.admin_conninfo) if admin.is_superuser() else None
     owner = user.role()
     if stubs:  # from 16 on that is no way to anything but roles without privileges

@@ -92,7 +92,7 @@ def _owners(subject: Subject, worlds: Sequence[World], spaces: columns.Spaces) -
     for own in subject.keys:
         slots = intervals.slots(subject, worlds, own, owners) if own.overlap else None
         owners.update(dict.fromkeys(own.overlap, slots) if slots else {})
-    backward = {column for key in subject.back_references() for column in key.columns}
+    backward = subject.backward_columns()
     for name in subject.columns:
         if name not in owners and name not in backward:
             owners[name] = columns.plain(subject, worlds, spaces, name)

@@ -139,6 +139,15 @@ class Subject:
             return ()
         return tuple(key for key in self._bound() if key.target == self.table.name)
 
+    def backward_columns(self) -> set[str]:
+        """The columns that these set. One that refers to itself, as a tenant's does, is the row's own."""
+        return {
+            column
+            for key in self.back_references()
+            for column, target in zip(key.columns, key.target_columns, strict=True)
+            if column != target
+        }
+
     def foreign_keys(self) -> list[ForeignKey]:
         """The others: leading keys first, then by width, so that shared columns are settled early."""
         keys = [key for key in self._bound() if key not in self.back_references()]

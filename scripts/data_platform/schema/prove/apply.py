@@ -10,7 +10,7 @@ import psycopg
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Role
 from data_platform.model.design import Design
-from data_platform.postgres.load import _runner
+from data_platform.postgres.load import runner_for
 from data_platform.postgres.load.messages import UNDEFINED
 from data_platform.postgres.load.script import Script
 from data_platform.postgres.load.sessions import open_sessions
@@ -37,7 +37,7 @@ def apply(design: Design, database: Database, seconds: int) -> Applied:
     left_out: list[LeftOut] = []
     with open_sessions(database) as (user, admin):
         user.connection.execute(f"SET statement_timeout TO '{seconds}s'")
-        runner = _runner(database, user, admin)
+        runner = runner_for(database, user, admin)
         walk = Walk(runner, total=0, with_rows=True, progress=lambda _what, _share: None)
         walk.file(Script("search_path", f"SET search_path TO {identifiers(search_path(design))}"))
         for number, statement in enumerate(statements(design)):

@@ -16,6 +16,8 @@ from data_platform.sql.text import identifier, literal, type_name
 _TREES = ("btree",)
 """Index methods in which a leading column serves."""
 
+_TENANTS = 20
+
 
 def expand(draft: Draft) -> None:
     """Every table that belongs to tenants, those that other conventions brought included."""
@@ -67,6 +69,8 @@ class _Member:
         }
         if "table" in self.rule:
             spec["references"] = {"table": self.rule["table"], "on_delete": "restrict"}
+        else:  # for a proof, whose rows would else be of a tenant each
+            spec["data"] = {"distinct": _TENANTS}
         self.draft.add_column(self.key, self.column, spec, self.origin, first=True)
 
     def _led(self, columns: list[Any]) -> list[Any]:
