@@ -1,8 +1,0 @@
-"""`dpe migration`: one module a verb."""
-
-from __future__ import annotations
-
-from data_platform.cli.migration.lint import LINT
-from data_platform.cli.migration.prove import PROVE
-
-COMMANDS = (LINT, PROVE)
