@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 import yaml
-from psycopg.conninfo import conninfo_to_dict
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from data_platform.cli import main
-from data_platform.postgres.server import Database
+from data_platform.postgres.server import Database, Server
 
 SCOPE = """
 ## Project Scope
@@ -119,19 +120,29 @@ class TestImport:
     def test_a_live_server_is_only_read(
         self,
         project: Path,
+        server: Server,
         database: Database,
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        with psycopg.connect(database.conninfo, autocommit=True) as connection:
+        owner = f"live_{uuid4().hex}"
+        admin = make_conninfo(server.conninfo, dbname=database.name)
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {owner}".encode())
             connection.execute("CREATE TABLE t (id int PRIMARY KEY, note text)")
+            connection.execute(f"ALTER TABLE t OWNER TO {owner}".encode())
         monkeypatch.setenv("LIVE_URL", database.conninfo)
         code, told = answer(capsys, "schema", "import", "--dsn", "env:LIVE_URL", *STORE, "--output", "m.yaml")
         assert code == 0, told
         assert told["result"]["equal"] is True
         password = str(conninfo_to_dict(database.conninfo)["password"])
+        written = (project / "m.yaml").read_text()
         assert password not in json.dumps(told)
-        assert password not in (project / "m.yaml").read_text()
+        assert password not in written
+        assert f"owner: {owner}" in written
+        with psycopg.connect(admin, autocommit=True) as connection:
+            connection.execute("DROP TABLE t")
+            connection.execute(f"DROP ROLE {owner}".encode())
 
     def test_without_the_check(self, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
         words = ("schema", "import", "--sql", "dump.sql", *STORE, "--output", "m.yaml", "--no-check")

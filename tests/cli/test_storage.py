@@ -70,7 +70,15 @@ def test_the_report_repeats_its_command(project: Path, capsys: pytest.CaptureFix
 
 def test_none_is_a_failure_with_its_reasons(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, found = answer(
-        capsys, "--data", "vectors", "--rows", "500000000", "--row-bytes", "4000", "--licence", "open_source"
+        capsys,
+        "--data",
+        "vectors",
+        "--rows",
+        "5000000000",
+        "--consistency",
+        "transactions",
+        "--licence",
+        "open_source",
     )
     assert code == 1
     assert found["status"] == "failed"
@@ -134,3 +142,12 @@ def test_the_same_need_gives_the_same_bytes(project: Path) -> None:
         for seed in ("1", "2")
     ]
     assert runs[0] == runs[1]
+
+
+def test_what_is_not_said_follows_from_the_data(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--data", "vectors", "--vectors", "500000000", "--dimensions", "768", "--latency-ms", "20"]
+    _, found = answer(capsys, *words)
+    assert found["result"]["choice"] == "Pinecone"
+    assert found["result"]["need"]["consistency"] == "eventual"
+    assert found["result"]["need"]["rows"] == 500_000_000
+    assert "consistency" in {one["answer"] for one in found["result"]["decided_by_default"]}

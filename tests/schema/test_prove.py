@@ -16,6 +16,7 @@ from data_platform.postgres.canonical import canonical
 from data_platform.postgres.catalog import read
 from data_platform.postgres.server import Server
 from data_platform.postgres.synthetic import Generator
+from data_platform.report.markdown import markdown
 from data_platform.schema.prove import report
 from data_platform.schema.prove.attempts import Trials
 from data_platform.schema.prove.constraints import probe_constraints
@@ -204,6 +205,36 @@ tables:
     def test_no_rows_is_no_proof(self, server: Server) -> None:
         proof = prove(design("tables: {t: {columns: {a: int}}}"), server, Plan(default_rows=0))
         assert proof.verdict == "not_provable"
+
+    def test_a_pattern_over_an_empty_table_meets_nothing(self, server: Server) -> None:
+        text = """
+tables:
+  t: {columns: {id: {type: bigint, primary_key: true}}}
+  events:
+    columns: {k: integer, a: text}
+    partition_by: {list: k}
+    partitions: {p1: IN (1), rest: default}
+  some_rows: {columns: {id: {type: bigint, primary_key: true}}}
+access_patterns:
+  of_one: {sql: "SELECT id FROM t WHERE id = :id", parameters: {id: bigint}, latency_ms: 500}
+  joined: {sql: "SELECT f.id FROM some_rows AS f JOIN events AS e ON e.k = f.id", latency_ms: 500}
+  add: {sql: "INSERT INTO t (id) VALUES (:id)", parameters: {id: bigint}, latency_ms: 500}
+  other: {sql: "SELECT id FROM some_rows WHERE id = :id", parameters: {id: bigint}, latency_ms: 500}
+  slow: {sql: "SELECT id FROM t", latency_ms: 0.000001}
+"""
+        rows = {Name("public", "t"): 0, Name("public", "events"): 0}
+        proof = prove(design(text), server, Plan(default_rows=20, rows=rows))
+        told = {pattern["name"]: pattern["status"] for pattern in report.result(proof)["access_patterns"]}
+        assert told == {
+            "of_one": "not checked",
+            "joined": "not checked",
+            "add": "met",
+            "other": "met",
+            "slow": "missed",
+        }
+        shown = markdown(report.report(design(text), proof, "dpe schema prove model.yaml"))
+        assert "500 ms (not checked: `t` is empty)" in shown
+        assert "2 of 5 access patterns run and meet their target" in shown
 
     def test_patterns_cannot_leave_their_transaction(self, server: Server) -> None:
         """A write is rolled back, so a second pattern does not see it."""

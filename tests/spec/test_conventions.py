@@ -33,8 +33,10 @@ def load(database: Database) -> Iterator[Any]:
     """Loads a spec; what was loaded also comes back from its own text."""
     with psycopg.connect(database.admin_conninfo, autocommit=True) as connection:
 
-        def loaded(text: str) -> Connection:
+        def loaded(text: str, *before: str) -> Connection:
             design = _design(text)
+            for statement in before:
+                connection.execute(statement.encode())
             for statement in render.statements(design):
                 connection.execute(str(statement.sql).encode())
             assert _design(write(design).partition("\n")[2].partition("\n")[2]).database == design.database
@@ -91,7 +93,7 @@ def _without_roles(server: Server) -> Iterator[None]:
         server.scratch_database() as other,
         psycopg.connect(other.admin_conninfo, autocommit=True) as connection,
     ):
-        connection.execute("DROP ROLE IF EXISTS tenants_app")
+        connection.execute("DROP ROLE IF EXISTS tenants_app, tenants_owner, tenants_helper")
 
 
 def test_without_a_tenant_nothing_is_there(tenants: Connection) -> None:
@@ -138,6 +140,31 @@ def test_the_tenant_leads_every_key_and_index() -> None:
     assert not database.tables[0].policies, "countries belong to nobody"
 
 
+OWNER = (
+    "CREATE ROLE tenants_owner",
+    "CREATE ROLE tenants_app",
+    "GRANT ALL ON SCHEMA public TO tenants_owner",
+    "SET ROLE tenants_owner",
+)
+TO_APP = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO tenants_app"
+
+
+def test_a_table_that_has_its_columns_from_a_tenants_table_has_its_policies() -> None:
+    tables = _design(
+        "conventions: {primary_key: identity, tenant: {type: bigint}}\n"
+        "tables: {base: {columns: {x: int}, partition_by: {range: [x]}, primary_key: [x],"
+        " policies: {mine: {using: x > 0}}, partitions: {low: FROM (0) TO (9)}},"
+        " high: {partition_of: {table: base, bound: FROM (9) TO (99)}},"
+        " more: {inherits: [plain], columns: {}}, plain: {columns: {y: int}},"
+        " open: {inherits: [plain], columns: {}, conventions: {tenant: false}}}"
+    ).database.tables
+    secured = {table.name.name: [policy.name for policy in table.policies] for table in tables}
+    assert secured["low"] == secured["base"] == ["mine", "tenant_only"]
+    assert secured["high"] == secured["more"] == secured["plain"] == ["tenant_only", "tenant_rows"]
+    assert secured["open"] == []
+    assert {t.row_security for t in tables if t.name.name != "open"} == {"forced"}
+
+
 # --- audit, soft delete, states ---
 
 
@@ -168,6 +195,79 @@ def test_audit_for_all_but_one(load: Any) -> None:
     connection.execute("INSERT INTO a (x) VALUES (7)")
     connection.execute("INSERT INTO b (x) VALUES (7)")
     assert _one(connection, "SELECT count(*), min(relation) FROM audit_log") == (1, "public.a")
+
+
+AUDITED = """
+conventions: {primary_key: identity, %s}
+tables:
+  notes: {columns: {body: text, pin: text}, conventions: {audit: {except: pin}}}
+  tenants: {columns: {name: text}}
+  countries: {columns: {code: text}, conventions: {tenant: false}}
+"""
+RULES = (
+    "tenant: {table: tenants}, audit: true",
+    "audit: true, tenant: {table: tenants, roles: [tenants_app]}",
+)
+
+
+@pytest.mark.parametrize("rules", RULES)
+def test_a_tenant_reads_its_own_part_of_the_log(load: Any, rules: str) -> None:
+    connection = load(AUDITED % rules, *OWNER, "SET app.tenant_id = '7'")
+    connection.execute("RESET ROLE")
+    connection.execute("INSERT INTO tenants (name) VALUES ('North'), ('South')")
+    connection.execute("INSERT INTO notes (tenant_id, body, pin) VALUES (1, 'a', '0'), (2, 'b', '0')")
+    connection.execute("UPDATE notes SET tenant_id = 2 WHERE tenant_id = 1")
+    connection.execute("INSERT INTO countries (code) VALUES ('FR')")
+    connection.execute("TRUNCATE notes")
+    assert _one(connection, "SHOW app.tenant_id") == "7"
+    logged = "SELECT tenant_id, relation, action FROM audit_log ORDER BY id"
+    everything = connection.execute(logged).fetchall()
+    assert everything == [
+        (1, "public.tenants", "INSERT"),
+        (2, "public.tenants", "INSERT"),
+        (1, "public.notes", "INSERT"),
+        (2, "public.notes", "INSERT"),
+        (None, "public.notes", "UPDATE"),
+        (None, "public.countries", "INSERT"),
+        (None, "public.notes", "TRUNCATE"),
+    ]
+    connection.execute(TO_APP.encode())
+    connection.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO tenants_app")
+    connection.execute("SET ROLE tenants_app")
+    for tenant in ("1", "2", ""):
+        connection.execute("SELECT set_config('app.tenant_id', %s, false)", (tenant,))
+        seen = connection.execute(logged).fetchall()
+        assert seen == [row for row in everything if str(row[0]) == tenant]
+        with pytest.raises(errors.InsufficientPrivilege):
+            connection.execute(
+                "INSERT INTO audit_log (tenant_id, relation, action) VALUES (9, 'x', 'INSERT')"
+            )
+    connection.execute("SET app.tenant_id = '2'")
+    connection.execute("INSERT INTO notes (body, pin) VALUES ('mine', '1')")
+    assert connection.execute(logged).fetchall()[-1] == (2, "public.notes", "INSERT")
+    assert "pin" not in _one(connection, "SELECT new FROM audit_log ORDER BY id DESC LIMIT 1")
+
+
+@pytest.mark.parametrize(
+    ("parents", "children", "key"), [("shops", "prices", "id"), ("a", "z", "zz"), ("z", "a", "a_key")]
+)
+@pytest.mark.parametrize("column", ["a_parent", "owner_id", "zoo"])
+def test_a_deleted_parent_takes_its_living_children(
+    load: Any, parents: str, children: str, key: str, column: str
+) -> None:
+    connection = load(
+        "conventions: {soft_delete: true, restore: true}\n"
+        f"tables: {{{parents}: {{columns: {{{key}: int}}, primary_key: [{key}]}},"
+        f" {children}: {{columns: {{n: int, {column}: {{references: {{table: {parents}, on_delete: cascade}}}}}},"
+        " primary_key: [n]}}"
+    )
+    for deleted in ("NULL", "now()"):
+        connection.execute(f"INSERT INTO {parents} VALUES (1)".encode())
+        connection.execute(
+            f"INSERT INTO {children} (n, {column}, deleted_at) VALUES (1, 1, {deleted})".encode()
+        )
+        assert connection.execute(f"DELETE FROM {parents}".encode()).rowcount == 1
+        assert _one(connection, f"SELECT count(*) FROM {children}") == 0
 
 
 BOARDS = """
@@ -317,16 +417,19 @@ def test_every_version_stays(load: Any) -> None:
     connection = load(
         "conventions: {primary_key: uuid}\ntables: {pages: {columns: {}, conventions: {versions: true}}}"
     )
-    with connection.transaction():
-        page = _one(connection, "INSERT INTO pages DEFAULT VALUES RETURNING id")
-        connection.execute("INSERT INTO page_versions VALUES (%s, 1, '{}', 'ada')", (page,))
-    assert _one(connection, "SELECT save_page(%s, 1, '{}', 'ada')", page) == 2
-    with pytest.raises(errors.SerializationFailure):
-        connection.execute("SELECT save_page(%s, 1, '{}', 'grace')", (page,))
+    page = _one(connection, "INSERT INTO pages DEFAULT VALUES RETURNING id")
+    for read in (0, 1):
+        assert _one(connection, "SELECT save_page(%s, %s, '{}', 'ada')", page, read) == read + 1
+    for wrong in (0, 1, 3):
+        with pytest.raises(errors.SerializationFailure):
+            connection.execute("SELECT save_page(%s, %s, '{}', 'grace')", (page, wrong))
     with pytest.raises(errors.RestrictViolation):
         connection.execute("UPDATE page_versions SET saved_by = 'x'")
-    with pytest.raises(errors.ForeignKeyViolation):
-        connection.execute("INSERT INTO pages DEFAULT VALUES")
+    for wrong in ("UPDATE pages SET current_version = 3", "DELETE FROM page_versions"):
+        with pytest.raises(errors.ForeignKeyViolation):
+            connection.execute(wrong.encode())
+    connection.execute("DELETE FROM pages")
+    assert _one(connection, "SELECT count(*) FROM page_versions") == 0
 
 
 # --- messages, money, periods, time ---
@@ -400,6 +503,79 @@ def test_a_time_series_makes_and_drops_its_parts(load: Any, column: str, every: 
     assert _one(connection, listed) == 1
 
 
+SERIES = """
+conventions: {primary_key: identity, soft_delete: true, restore: true, audit: true%s}
+tables:
+  tenants: {columns: {name: text}, conventions: {soft_delete: false, audit: false}}
+  readings:
+    columns: {v: int, twice: {type: int, generated: v * 2}}
+    policies: {kept: {permissive: false, command: delete, using: v < 90}}
+    row_security: forced
+    conventions: {time_series: {from: 2026-01-01, ahead: 0}}
+"""
+TENANT = ", tenant: {table: tenants}"
+
+
+@pytest.mark.parametrize("caller", ["tenants_owner", "tenants_helper", "none"])
+@pytest.mark.parametrize("rules", [TENANT, ""])
+def test_a_new_partition_is_as_closed_as_the_others_and_takes_its_rows(
+    load: Any, rules: str, caller: str
+) -> None:
+    connection = load(SERIES % rules, *OWNER)
+    connection.execute("RESET ROLE")
+    connection.execute("CREATE ROLE tenants_helper IN ROLE tenants_owner")
+    connection.execute("INSERT INTO tenants (name) VALUES ('North'), ('South')")
+    tenant = "tenant_id, " if rules else ""
+    connection.execute(
+        f"INSERT INTO readings ({tenant}at, v) SELECT {'1 + n % 2, ' if rules else ''}"
+        "'2026-01-01'::timestamptz + n * interval '1 day', n FROM generate_series(0, 99) AS n".encode()
+    )
+    rows = "SELECT array_agg((v, twice, at) ORDER BY v) FROM readings"
+    before = _one(connection, rows)
+    connection.execute(f"SET ROLE {caller}".encode())
+    connection.execute("CALL make_readings_partitions('2026-02-01', 2)")
+    connection.execute("RESET ROLE")
+    assert _one(connection, rows) == before
+    held = "SELECT count(*) FROM readings_2026_02", "SELECT count(*) FROM readings_default"
+    assert [_one(connection, query) for query in held] == [28, 10]
+    assert _one(connection, "SELECT bool_and(tgenabled = 'O') FROM pg_trigger")
+    assert _one(connection, "SELECT count(*) FROM audit_log WHERE relation LIKE '%readings%'") == 100, (
+        "a move is no change"
+    )
+    alike = """SELECT count(DISTINCT (relowner, relrowsecurity, relforcerowsecurity, (
+        SELECT array_agg((polname, polpermissive, polcmd, polroles, pg_get_expr(polqual, polrelid),
+            pg_get_expr(polwithcheck, polrelid)) ORDER BY polname) FROM pg_policy WHERE polrelid = c.oid
+        )::text, (SELECT array_agg((tgname, tgenabled) ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid
+            AND NOT tgisinternal AND tgname <> 'audit_truncate')::text)), count(*)
+        FROM pg_class AS c WHERE relname = ANY (%s)"""
+    names = ["readings", "readings_2026_02", "readings_2026_03", *(["readings_default"] if rules else [])]
+    assert _one(connection, alike, names) == (1, len(names))
+    connection.execute(TO_APP.encode())
+    connection.execute("SET ROLE tenants_app")
+    connection.execute("SET app.tenant_id = '2'")
+    expected = 14 if rules else 0  # without a tenant no policy lets anybody in
+    assert _one(connection, held[0]) == expected
+
+
+@pytest.mark.parametrize("action", ["cascade", "restrict"])
+def test_rows_that_others_go_with_stay_where_they_are(load: Any, action: str) -> None:
+    connection = load(
+        "tables: {visits: {columns: {at: date, n: int}, primary_key: [n],"
+        " conventions: {time_series: {from: 2026-01-01}}},"
+        f" clicks: {{columns: {{at: date, n: int}}, foreign_keys: [{{columns: [at, n],"
+        f" references: {{table: visits, columns: [at, n]}}, on_delete: {action}}}]}}}}"
+    )
+    connection.execute("INSERT INTO visits VALUES ('2027-01-05', 1)")
+    connection.execute("INSERT INTO clicks VALUES ('2027-01-05', 1)")
+    with pytest.raises(errors.RestrictViolation):
+        connection.execute("CALL make_visits_partitions('2027-01-01', 1)")
+    assert _one(connection, "SELECT count(*) FROM clicks") == 1
+    connection.execute("DELETE FROM clicks")
+    if action == "restrict":
+        connection.execute("CALL make_visits_partitions('2027-01-01', 1)")
+        assert _one(connection, "SELECT count(*) FROM visits_2027_01") == 1
+
+
 def test_accounts(load: Any) -> None:
     connection = load("conventions: {accounts: true}\ntables: {}")
     ada, grace = (
@@ -438,15 +614,37 @@ def test_conventions_hold_together(load: Any) -> None:
     assert _one(connection, "SELECT delete_order(%s)", order) is True
     assert _one(connection, "SELECT count(*) FROM lines WHERE deleted_at IS NOT NULL") == 1
     top = "INSERT INTO departments (name, parent_id) VALUES ('a', NULL) RETURNING id"
-    with connection.transaction():
-        parent = _one(connection, top)
-        connection.execute(
-            "INSERT INTO department_versions (department_id, version, body, saved_by) VALUES (%s, 1, '{}', 'a')",
-            (parent,),
-        )
+    parent = _one(connection, top)
+    assert _one(connection, "SELECT save_department(%s, 0, '{}', 'a')", parent) == 1
     assert _one(connection, "SELECT save_department(%s, 1, '{}', 'b')", parent) == 2
     assert _one(connection, "SELECT count(*) FROM department_tree") == 1
     assert _one(connection, "SELECT count(*) FROM audit_log") > 3
+
+
+@pytest.mark.parametrize("value", ["{}", "true"])
+def test_a_convention_without_details_is_followed(value: str) -> None:
+    tables = _design(
+        f"conventions: {{primary_key: uuid, tenant: {value}, accounts: {value}}}\n"
+        f"tables: {{a: {{columns: {{x: int}}, conventions: {{audit: {value}}}}}}}"
+    ).database.tables
+    assert {"a", "audit_log", "users"} <= {table.name.name for table in tables}
+    assert [t.row_security for t in tables if t.name.name in ("a", "audit_log")] == ["forced", "forced"]
+
+
+def test_what_conventions_bring_says_what_it_is_for() -> None:
+    database = _design(
+        "conventions: {primary_key: uuid, soft_delete: true, restore: true, audit: true, tenant: {}, accounts: true}\n"
+        "tables: {a: {columns: {x: int}, conventions: {hierarchy: path, tags: list}},"
+        " b: {columns: {a_id: {references: {table: a, on_delete: cascade}}}, conventions: {tags: true}}}"
+    ).database
+    tables = {table.name.name: table for table in database.tables}
+    searched = {index.name: index.comment for t in ("a", "audit_log") for index in tables[t].indexes}
+    assert {"a_path_idx", "a_tags_idx", "audit_log_at_idx"} <= searched.keys()
+    assert [name for name, comment in searched.items() if not comment and "parent_path" not in name] == []
+    assert tables["a"].column("living_id").comment
+    assert tables["audit_log"].column("tenant_id").comment
+    assert "secret_hash" in [column.name for column in tables["identities"].columns]
+    assert tables["tags"].column("created_at").default == "now()"
 
 
 def test_what_the_author_declares_stands() -> None:

@@ -400,6 +400,11 @@ T = "tables: {a: {columns: {b: int, c: text}, %s}}"
             "spec-server-version",
             "needs PostgreSQL 15",
         ),
+        (
+            "server_version: 14\nviews: {v: {query: SELECT 1, options: {security_invoker: true}}}\n" + ONE,
+            "spec-server-version",
+            "needs PostgreSQL 15",
+        ),
         ("sequences: {s: {owned_by: b_c}}\n" + ONE, "spec-name", "names no column"),
     ],
 )

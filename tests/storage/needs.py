@@ -10,8 +10,10 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from data_platform.spec.storage import ANSWERS, Need
+from data_platform.spec.document import Document
+from data_platform.spec.storage import ANSWERS, Need, StorageNeed, read_storage
 from data_platform.spec.validate import schema_text
+from data_platform.storage.defaults import with_defaults
 
 CASES = Path(__file__).with_name("cases.yaml")
 
@@ -29,6 +31,12 @@ class Case:
     over: dict[str, str] = field(default_factory=dict)
     tied: list[str] = field(default_factory=list)
     until: str | None = None
+    by_options: bool = False
+
+    @property
+    def asked(self) -> StorageNeed:
+        """The need, with what follows from its data where it was given by options."""
+        return by_options(**self.need) if self.by_options else answered(**self.need)
 
 
 def cases() -> list[Case]:
@@ -37,6 +45,16 @@ def cases() -> list[Case]:
 
 def need(**answers: Any) -> Need:
     return Need(**{**answers, "runs": tuple(answers.get("runs", ()))})
+
+
+def answered(store: str | None = None, **answers: Any) -> StorageNeed:
+    return StorageNeed(
+        store=store, need=need(**answers), answered=frozenset(answers), file="needs.yaml", sha256=""
+    )
+
+
+def by_options(**answers: Any) -> StorageNeed:
+    return with_defaults(read_storage(Document("command line", "", {"kind": "storage", **answers}, {})))
 
 
 def questions() -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ import pytest
 
 from data_platform.storage.select import Selection, select
 
-from .needs import Case, cases, need
+from .needs import Case, cases
 
 CASES = cases()
 
@@ -18,7 +18,7 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(scope="module")
 def selection(case: Case) -> Selection:
-    return select(need(**case.need))
+    return select(case.asked.need)
 
 
 def test_there_are_thirty_of_them_and_every_system_is_in_one() -> None:

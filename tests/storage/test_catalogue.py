@@ -42,7 +42,7 @@ def test_every_fact_answers_every_question(system: System) -> None:
         )
         assert all(0 <= mark <= 3 for mark in fact.marks.values())
         numbers = [value is not None for value in (fact.limit, fact.floor, fact.memory)]
-        assert sum(numbers) == (not values), criterion.id
+        assert sum(numbers) == (not values) == criterion.numeric, criterion.id
 
 
 def _without_mark(criterion: str) -> set[str]:

@@ -9,22 +9,15 @@ import pytest
 
 from data_platform.report.html import page
 from data_platform.report.markdown import markdown
-from data_platform.spec.storage import StorageNeed
 from data_platform.storage.report import report
 from data_platform.storage.result import result
 from data_platform.storage.select import select
 
-from .needs import cases, need
-
-
-def asked(store: str | None = "Customer DB", **answers: Any) -> StorageNeed:
-    return StorageNeed(
-        store=store, need=need(**answers), answered=frozenset(answers), file="needs.yaml", sha256=""
-    )
+from .needs import answered, by_options, cases
 
 
 def text(store: str | None = "Customer DB", **answers: Any) -> str:
-    given = asked(store, **answers)
+    given = answered(store, **answers)
     return markdown(report(given, select(given.need), "dpe storage select needs.yaml"))
 
 
@@ -60,7 +53,7 @@ def test_the_marks_add_up() -> None:
 
 
 def test_none_is_an_answer_too() -> None:
-    shown = text(data="vectors", rows=500_000_000, row_bytes=4000, licence="open_source")
+    shown = text(data="vectors", rows=5_000_000_000, row_bytes=4000, licence="open_source")
     assert shown.startswith("# `Customer DB`: none of the 13 systems can do all of this\n")
     assert "**Verdict: none of the 13 systems.**" in shown
 
@@ -77,7 +70,7 @@ def test_the_users_words_stay_in_code() -> None:
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_every_case_is_shown_and_its_json_is_bounded(case: Any) -> None:
-    given = asked(**case.need)
+    given = case.asked
     selection = select(given.need)
     found = report(given, selection, "again")
     assert markdown(found) == markdown(report(given, select(given.need), "again"))
@@ -91,7 +84,7 @@ def test_every_case_is_shown_and_its_json_is_bounded(case: Any) -> None:
 
 
 def test_the_json_can_be_added_up() -> None:
-    given = asked(**SHOP)
+    given = answered("Customer DB", **SHOP)
     data = result(given, select(given.need))
     for entry in data["ranking"]:
         assert entry["points"] == sum(mark * data["weights"][key] for key, mark in entry["marks"].items())
@@ -103,3 +96,39 @@ def test_the_json_can_be_added_up() -> None:
     assert data["postgres_enough"]["until"]["criterion"] == "volume"
     assert data["need"]["rows"] == 200_000_000
     assert "rows" not in data["not_answered"]
+
+
+def summary(**answers: Any) -> str:
+    given = by_options(**answers)
+    return markdown(report(given, select(given.need), "again")).splitlines()[2]
+
+
+def test_a_default_that_decided_is_named_at_the_top() -> None:
+    said = summary(data="vectors", vectors=50_000_000)
+    assert (
+        "Not answered, and the default decided: queries filter (if by_key: Pinecone); consistency eventual"
+        in said
+    )
+    assert "the default decided" not in summary(data="vectors", vectors=1_000_000)
+
+
+def test_what_even_the_first_system_does_not_do_is_at_the_top() -> None:
+    said = summary(data="vectors", vectors=500_000_000, latency_ms=20)
+    assert "Beyond its limit, or slower than asked: latency: a service over the network" in said
+
+
+def test_records_and_their_search_apart_are_said_to_be() -> None:
+    said = summary(data="vectors", vectors=500_000_000, consistency="transactions")
+    assert "No system does the nearest vectors and the rest" in said
+    assert "the nearest vectors and the rest" not in summary(data="vectors", vectors=500_000_000)
+
+
+def test_json_has_what_decided() -> None:
+    given = by_options(data="key_value", latency_ms=0.5)
+    found = result(given, select(given.need))["decided_by_default"]
+    assert {
+        "answer": "loss",
+        "default": "seconds",
+        "if": "none",
+        "then": "PostgreSQL + Redis as cache",
+    } in found

@@ -69,6 +69,8 @@ def test_what_nobody_can_do_is_said() -> None:
 def test_texts_and_vectors_are_the_records_unless_told_apart() -> None:
     assert settled(need(data="vectors", rows=7)).vectors == 7
     assert settled(need(data="vectors", rows=7, vectors=3)).vectors == 3
+    assert settled(need(data="vectors", rows=3, vectors=7)).rows == 7
+    assert settled(need(data="relational", rows=3, vectors=7)).rows == 3
     assert settled(need(data="text", rows=7)).search == "words"
     assert settled(need(data="text", rows=7)).documents == 7
     assert settled(need(data="relational", rows=7)).documents == 0

@@ -67,6 +67,7 @@ def _read(invocation: Invocation) -> tuple[StorageNeed, Invocation]:
     from data_platform.spec import validate  # noqa: PLC0415
     from data_platform.spec.document import Document  # noqa: PLC0415
     from data_platform.spec.storage import read_storage  # noqa: PLC0415
+    from data_platform.storage.defaults import with_defaults  # noqa: PLC0415
 
     arguments = invocation.arguments
     answers = {key: value for key in _questions() if (value := getattr(arguments, key)) is not None}
@@ -77,7 +78,7 @@ def _read(invocation: Invocation) -> tuple[StorageNeed, Invocation]:
         read, allowed = read_document(invocation, arguments.needs)
         document = _with(read, answers)
     validate.check(document, "storage")
-    return read_storage(document), allowed
+    return with_defaults(read_storage(document)), allowed
 
 
 def _with(document: Document, answers: dict[str, Any]) -> Document:

@@ -11,10 +11,11 @@ from data_platform.model.database import Database, Name
 
 @dataclass(frozen=True)
 class Mark:
-    """A place in a spec file; both count from 1."""
+    """A place in a spec or a file of SQL; line and column count from 1. `file` is None for the design's own."""
 
     line: int
     column: int
+    file: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,7 +107,9 @@ _PLAIN: dict[str, Callable[[Any], str]] = {
     "roles": lambda part: f"role {part.name}",
     "collations": lambda part: f"collation {part.name}",
     "sequences": lambda part: f"sequence {part.name}",
-    "functions": lambda part: f"{'procedure' if part.procedure else 'function'} {part.name}({part.arguments})",
+    "functions": lambda part: (
+        f"{'procedure' if part.procedure else 'function'} {part.name}({part.arguments})"
+    ),
     "servers": lambda part: f"server {part.name}",
     "event_triggers": lambda part: f"event trigger {part.name}",
     "publications": lambda part: f"publication {part.name}",

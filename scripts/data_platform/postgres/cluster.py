@@ -44,7 +44,14 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from data_platform.errors import EnvironmentProblem
-from data_platform.postgres.binaries import Account, find_programs, locked, own_directory, server_account
+from data_platform.postgres.binaries import (
+    NEWEST,
+    Account,
+    find_programs,
+    locked,
+    own_directory,
+    server_account,
+)
 from data_platform.postgres.cleanup import afterwards, uninterrupted
 from data_platform.postgres.connect import APPLICATION_NAME
 
@@ -82,8 +89,13 @@ _SETTINGS: Mapping[str, str] = {
 }
 
 
+_SINCE = {"event_triggers": 17, "extension_control_path": 18}
+"""Settings that older servers do not know. Without the first, `load.privileged` makes no event trigger of a file."""
+_BUILTIN_LOCALE = 17
+
+
 @contextmanager
-def running_cluster(settings: Mapping[str, str]) -> Iterator[str]:
+def running_cluster(settings: Mapping[str, str], major: int = NEWEST) -> Iterator[str]:
     """The conninfo of a new cluster's superuser, with a password: whoever else can reach the socket, even
     untrusted SQL through an extension, does not get in. Stopped and removed when the block ends.
 
@@ -96,13 +108,13 @@ def running_cluster(settings: Mapping[str, str]) -> Iterator[str]:
         )
     with _environment_problems():
         account = server_account()
-        programs = find_programs(account)
+        programs = find_programs(account, major=major)
         base = _base(account)
         _clear_abandoned(base)
         run = _claim(base)
     with afterwards(partial(_discard_and_clear, run)):
         with _environment_problems():
-            conninfo = _start(run, programs, account, settings)
+            conninfo = _start(run, programs, account, settings, major)
         yield conninfo
 
 
@@ -181,7 +193,7 @@ def _claim(base: Path) -> _Run:
 # --- start ---
 
 
-def _start(run: _Run, programs: Path, account: Account, settings: Mapping[str, str]) -> str:
+def _start(run: _Run, programs: Path, account: Account, settings: Mapping[str, str], major: int) -> str:
     for directory in (run.data, run.socket):
         directory.mkdir(mode=0o700)
         account.own(directory)
@@ -191,8 +203,10 @@ def _start(run: _Run, programs: Path, account: Account, settings: Mapping[str, s
         "unix_socket_directories": '"{}"'.format(str(run.socket).replace('"', '""')),
         "extension_control_path": f"{run.stubs}:$system",
     }
-    options = [f"--set={name}={value}" for name, value in {**_SETTINGS, **settings, **fixed}.items()]
-    locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    given = {**_SETTINGS, **settings, **fixed}
+    options = [f"--set={name}={value}" for name, value in given.items() if major >= _SINCE.get(name, 0)]
+    builtin = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if major >= _BUILTIN_LOCALE else []
+    locale = ["--encoding=UTF8", "--locale=C", *builtin]
     password = secrets.token_urlsafe(24)
     password_file = _hand_over(run.path / "password", _hashed(password), account)
     access = [f"--username={SUPERUSER}", f"--pwfile={password_file}", "--auth-local=scram-sha-256"]

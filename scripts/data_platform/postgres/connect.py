@@ -20,6 +20,8 @@ APPLICATION_NAME = "dpe"
 
 _FORMS = "postgresql://user@host:port/dbname, env:NAME or service:NAME"
 _URL_PREFIXES = ("postgresql://", "postgres://")
+LIVE = (*_URL_PREFIXES, "env:", "service:")
+"""How a `--dsn` begins."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _SHOWN = ("service", "user", "host", "hostaddr", "port", "dbname")
 
@@ -43,6 +45,11 @@ def resolve_dsn(text: str) -> str:
     if text.startswith(_URL_PREFIXES):
         return _parsed(text, where="--dsn")
     raise UsageProblem("this is no address of a server", where="--dsn", expected=_FORMS)
+
+
+def shown(dsn: str) -> str:
+    """A `--dsn` for the command that repeats this one: a URL may hold a password, the other forms say where it is."""
+    return "env:NAME" if dsn.startswith(_URL_PREFIXES) else dsn
 
 
 def redacted(conninfo: str) -> str:

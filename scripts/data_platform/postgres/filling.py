@@ -124,7 +124,7 @@ def _bounds(connection: Connection, table: Table, children: Mapping[Name, list[T
         return None
     if not nodes:
         return "false"
-    return " OR ".join(f"({_partition_constraint(connection, node.name)})" for node in nodes)
+    return " OR ".join(f"({partition_constraint(connection, node.name)})" for node in nodes)
 
 
 def _limits(table: Table, children: Mapping[Name, list[Table]]) -> Iterator[Table]:
@@ -141,7 +141,8 @@ def _limits(table: Table, children: Mapping[Name, list[Table]]) -> Iterator[Tabl
         yield from _limits(child, children)
 
 
-def _partition_constraint(connection: Connection, partition: Name) -> str:
+def partition_constraint(connection: Connection, partition: Name) -> str:
+    """What holds for every row of a partition, as the server says it."""
     with connection.transaction(force_rollback=True):
         connection.execute("SET LOCAL search_path TO ''")
         query = f"SELECT pg_get_partition_constraintdef({relation_literal(partition)}::regclass)"

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from data_platform.postgres.binaries import NEWEST
 from data_platform.postgres.cluster import running_cluster
 from data_platform.postgres.connect import APPLICATION_NAME, connect, resolve_dsn
 from data_platform.postgres.extensions import PROVABLE_EXTENSIONS, STUB
@@ -86,14 +87,17 @@ def open_server(dsn: str | None) -> Iterator[Server]:
 
 
 @contextmanager
-def embedded_server(*, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+def embedded_server(
+    *, settings: Mapping[str, str] | None = None, major: int | None = None
+) -> Iterator[Server]:
     """A PostgreSQL of our own, reached by a Unix socket only, stopped and removed when the block ends.
 
     `settings` go before ours, which are for speed and repeatable proofs, not for keeping data (fsync is off).
-    For logical decoding set wal_level and max_wal_senders; statistics come from ANALYZE only.
+    `major` is a version, where a package has it. For logical decoding set wal_level and max_wal_senders; statistics
+    come from ANALYZE only.
     Raises EnvironmentProblem: no package, no permission, a full disk, a setting that PostgreSQL refuses.
     """
-    with running_cluster(settings or {}) as conninfo:
+    with running_cluster(settings or {}, major or NEWEST) as conninfo:
         with connect(conninfo, read_only=True) as connection:
             server = _described(connection, conninfo, embedded=True)
         yield server

@@ -7,19 +7,16 @@ else; everything is loaded when what differs hangs on more than its table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Database, Name, Table
 from data_platform.model.design import Design
 from data_platform.model.differences import Differences, differences
-from data_platform.postgres.server import Server
-from data_platform.schema.sources import Progress, of_design
+from data_platform.schema.sources import Progress, of_both
 
 
-def compare(server: Server, before: Design, after: Design, step: Progress) -> Differences:
+def compare(before: Design, after: Design, step: Progress) -> Differences:
     """From `before` to `after`, both as the server spells them. Raises UsageProblem for what it refuses."""
     old, new = before.database, after.database
     if old == new:
@@ -27,26 +24,14 @@ def compare(server: Server, before: Design, after: Design, step: Progress) -> Di
     tables = _differing(old, new)
     if _only_tables_differ(old, new, tables):
         try:
-            return differences(
-                *both(
-                    lambda: _spelled(server, before, tables, step),
-                    lambda: _spelled(server, after, tables, step),
-                )
-            )
+            old_spelled, new_spelled = of_both(_alone(before, tables), _alone(after, tables), step)
         except UsageProblem:
             step("loading everything", 0.1)  # a table needs more than was loaded with it
-    return differences(
-        *both(
-            lambda: of_design(server, before, step).database, lambda: of_design(server, after, step).database
-        )
-    )
-
-
-def both(first: Callable[[], Database], second: Callable[[], Database]) -> tuple[Database, Database]:
-    """Two databases read at the same time: the server does most of the work."""
-    with ThreadPoolExecutor(2) as pool:
-        one, other = pool.submit(first), pool.submit(second)
-        return one.result(), other.result()
+        else:
+            return differences(
+                _with_spelled(old, old_spelled, tables), _with_spelled(new, new_spelled, tables)
+            )
+    return differences(*of_both(before, after, step))
 
 
 def _differing(old: Database, new: Database) -> frozenset[Name]:
@@ -66,12 +51,12 @@ def _only_tables_differ(old: Database, new: Database, tables: frozenset[Name]) -
     )
 
 
-def _spelled(server: Server, design: Design, tables: frozenset[Name], step: Progress) -> Database:
-    """The design's database with these tables as the server spells them."""
+def _alone(design: Design, tables: frozenset[Name]) -> Design:
+    """These tables and what they are made of."""
     database = design.database
     alone = replace(
         database,
-        tables=tuple(map(_alone, _with_parents(database, tables))),
+        tables=tuple(map(_table_alone, _with_parents(database, tables))),
         views=(),
         materialized_views=(),
         grants=(),
@@ -79,7 +64,11 @@ def _spelled(server: Server, design: Design, tables: frozenset[Name], step: Prog
         publications=(),
         event_triggers=(),
     )
-    loaded = of_design(server, replace(design, database=alone), step).database
+    return replace(design, database=alone)
+
+
+def _with_spelled(database: Database, loaded: Database, tables: frozenset[Name]) -> Database:
+    """The database with these tables as the server spells them."""
     found = {table.name: table for table in loaded.tables}
     return replace(
         database,
@@ -101,7 +90,7 @@ def _with_parents(database: Database, names: frozenset[Name]) -> list[Table]:
     return [table for table in database.tables if table.name in wanted]
 
 
-def _alone(table: Table) -> Table:
+def _table_alone(table: Table) -> Table:
     """The table without what names other tables or functions."""
     return replace(table, triggers=(), policies=(), rules=(), foreign_keys=())
 

@@ -81,11 +81,11 @@ def result(made: Import) -> dict[str, Any]:
         "statements": loaded.statements if loaded else None,
         "rows_left_out": loaded.rows_skipped if loaded else 0,
         "left_out": [
-            {"file": note.file, "line": note.line, "statement": note.what, "reason": note.why}
-            for note in (_notes(loaded) if loaded else ())
+            {"file": n.file, "line": n.line, "statement": n.what, "reason": n.why, "kept": n.kept is not None}
+            for n in (_notes(loaded) if loaded else ())
         ],
         "stub_extensions": list(loaded.stubs) if loaded else [],
-        "secrets_left_out": dict(made.taken.secrets),
+        "left_out_of_the_database": dict(made.taken.left_out),
         "seconds": round(made.seconds, 2),
     }
 
@@ -137,6 +137,17 @@ def _objects_table(database: Database) -> Table:
     return Table(("kind", "objects", "form"), tuple(rows), frozenset({1}))
 
 
+_WHY = {
+    "user mappings": "they hold passwords",
+    "subscriptions": "they hold passwords",
+    "secret options": "options of servers and foreign tables that look like passwords, tokens or secrets",
+    "invalid indexes": "a failed CREATE INDEX CONCURRENTLY left them; DROP INDEX, or build them again",
+}
+
+
+_KEPT = "; the model keeps the statement, which nothing here has run"
+
+
 def _left_out(made: Import) -> Iterator[Piece]:
     loaded = made.taken.loaded
     if loaded is None:
@@ -148,7 +159,10 @@ def _left_out(made: Import) -> Iterator[Piece]:
         ("extension ", Code(name), ": not on this server, a stub stood in for it") for name in loaded.stubs
     ]
     notes = _notes(loaded)
-    items += [(Code(f"{n.file}:{n.line}"), " ", Code(n.what), f": {n.why}") for n in notes[:MOST_SHOWN]]
+    items += [
+        (Code(f"{n.file}:{n.line}"), " ", Code(n.what), f": {n.why}{_KEPT if n.kept else ''}")
+        for n in notes[:MOST_SHOWN]
+    ]
     if len(notes) > MOST_SHOWN:
         items.append(f"{len(notes) - MOST_SHOWN} more, in the JSON")
     if items:

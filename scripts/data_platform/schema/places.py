@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from postgast import pg_query_pb2 as pb
@@ -15,8 +16,10 @@ from data_platform.sql.text import NotSql, parse
 Path = tuple[str, ...]
 
 
-def places(text: str | bytes, names: Mapping[str, tuple[Name, ...]]) -> dict[Path, Mark]:
-    """Marks as a model spec has them: ("tables", "public.orders", "columns", "total"), ("views", "fresh").
+def places(
+    text: str | bytes, names: Mapping[str, tuple[Name, ...]], file: str | None = None
+) -> dict[Path, Mark]:
+    """Marks in `file` as a model spec has them: ("tables", "public.orders", "columns", "total"), ("views", "fresh").
 
     `names` are the objects by section; one that the file names without a schema is found where only one has that name.
     """
@@ -25,7 +28,7 @@ def places(text: str | bytes, names: Mapping[str, tuple[Name, ...]]) -> dict[Pat
     for piece in pieces(text):
         if piece.kind == "statement":
             for path, mark in _of_piece(piece, known):
-                marks.setdefault(path, mark)
+                marks.setdefault(path, replace(mark, file=file))
     return marks
 
 

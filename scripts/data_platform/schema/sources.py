@@ -6,30 +6,30 @@ SQL and models are loaded into a scratch database first, as whoever has no privi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Database, Role
 from data_platform.model.design import Design
-from data_platform.postgres.catalog import Connection, read, secrets
-from data_platform.postgres.connect import connect, resolve_dsn
-from data_platform.postgres.load import Loaded, Script, load, read_script
-from data_platform.postgres.server import Server
+from data_platform.postgres.catalog import Connection, left_out, read
+from data_platform.postgres.cluster import SUPERUSER
+from data_platform.postgres.connect import LIVE, connect, resolve_dsn
+from data_platform.postgres.load import Loaded, Script, drop_roles, load, read_script
+from data_platform.postgres.server import Server, embedded_server
 from data_platform.schema.places import places
 from data_platform.schema.render import script
 
 Source = Design | str | tuple[Script, ...]
 """A model, the address of a live server, or SQL."""
 Progress = Callable[[str, float], None]
-LIVE = ("postgresql://", "postgres://", "env:", "service:")
 MODELS = (".yaml", ".yml")
 OLDEST = 13
+"""The first server version that a model may be for."""
 ROLE_ATTRIBUTES = ("LOGIN", "CREATEDB", "CREATEROLE", "REPLICATION", "SUPERUSER")
 """What roles are made without in a scratch cluster; a model says it all the same."""
-SUPERUSER = "dpe_superuser"
-"""Of the embedded server; what it owns belongs to whoever loads a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,8 @@ class Taken:
     server_version: int
     """The major version."""
     loaded: Loaded | None = None
-    secrets: Mapping[str, int] = field(default_factory=dict)
-    """What holds passwords and is in no model, by kind."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """What the database has and no model holds, by kind: what holds passwords, invalid indexes."""
 
 
 def is_live(source: str) -> bool:
@@ -52,11 +52,6 @@ def is_live(source: str) -> bool:
 def is_model(source: str) -> bool:
     """Whether the text names a model spec."""
     return source.endswith(MODELS) and not is_live(source)
-
-
-def shown(source: str) -> str:
-    """The source for reports: a URL may hold a password, so it is not repeated."""
-    return "env:NAME" if source.startswith(("postgresql://", "postgres://")) else source
 
 
 def scripts(paths: Sequence[str]) -> tuple[Script, ...]:
@@ -71,18 +66,28 @@ def scripts(paths: Sequence[str]) -> tuple[Script, ...]:
 
 
 def of_scripts(server: Server, given: Sequence[Script], step: Progress) -> Taken:
-    """What the SQL makes. Raises UsageProblem with the place of what the server refuses."""
+    """What the SQL makes; statements that only a superuser's server could run stay as they are written.
+
+    Raises UsageProblem with the place of what the server refuses.
+
+    Roles are the cluster's: two sources that are read at the same time want a server each.
+    """
     with server.scratch_database() as database:
         loaded = load(database, given, progress=step)
         with connect(database.conninfo, read_only=True) as connection:
             found = read(connection, anonymous=[SUPERUSER], roles=loaded.roles)
-            found = replace(found, roles=tuple(_as_said(role, loaded) for role in found.roles))
-            return Taken(
-                database=found,
+            taken = Taken(
+                database=replace(
+                    found,
+                    roles=tuple(_as_said(role, loaded) for role in found.roles),
+                    raw=(*found.raw, *(note.kept for note in loaded.skipped if note.kept)),
+                ),
                 server_version=_major(connection),
                 loaded=loaded,
-                secrets=secrets(connection),
+                left_out=left_out(connection),
             )
+    drop_roles(server.conninfo, loaded.roles)
+    return taken
 
 
 def _as_said(role: Role, loaded: Loaded) -> Role:
@@ -103,19 +108,48 @@ def of_design(server: Server, design: Design, step: Progress) -> Taken:
     return of_scripts(server, [Script(f"the DDL of {design.file}", script(design, ""))], step)
 
 
-def of_any(server: Server, source: Source, step: Progress) -> Database:
-    """The database that a source names."""
-    if isinstance(source, Design):
-        return of_design(server, source, step).database
-    return of_live(source).database if isinstance(source, str) else of_scripts(server, source, step).database
+def of_live(dsn: str, beside: Database | None = None) -> Taken:
+    """What a live server's database holds. Nothing is written there.
 
-
-def of_live(dsn: str) -> Taken:
-    """What a live server's database holds. Nothing is written there."""
+    Where the database `beside` it names no owner, whoever owns the live one's objects is no difference, and not named.
+    """
     with connect(resolve_dsn(dsn), read_only=True) as connection:
-        return Taken(
-            database=read(connection), server_version=_major(connection), secrets=secrets(connection)
+        found = read(connection, own_is_anonymous=False)
+        if beside is not None and not _owners(beside):
+            found = read(connection, anonymous=_owners(found))
+        return Taken(database=found, server_version=_major(connection), left_out=left_out(connection))
+
+
+def _owners(database: Database) -> set[str]:
+    parts = (part for section in fields(Database) for part in getattr(database, section.name))
+    return {owner for part in parts if (owner := getattr(part, "owner", None)) is not None}
+
+
+def of_source(source: Source, step: Progress) -> Database:
+    """The database that a source names, loaded on a server of its own if it must be."""
+    if isinstance(source, str):
+        return of_live(source).database
+    with embedded_server() as server:
+        taken = (
+            of_design(server, source, step)
+            if isinstance(source, Design)
+            else of_scripts(server, source, step)
         )
+    return taken.database
+
+
+def of_both(before: Source, after: Source, step: Progress) -> tuple[Database, Database]:
+    """Two databases to compare."""
+    if isinstance(before, str) and not isinstance(after, str):
+        loaded = of_source(after, step)
+        return of_live(before, loaded).database, loaded
+    if isinstance(after, str) and not isinstance(before, str):
+        loaded = of_source(before, step)
+        return loaded, of_live(after, loaded).database
+    # At the same time: servers do most of the work.
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (pool.submit(of_source, source, step) for source in (before, after))
+        return first.result(), second.result()
 
 
 def _major(connection: Connection) -> int:
@@ -123,18 +157,20 @@ def _major(connection: Connection) -> int:
 
 
 def design(store: str, taken: Taken, given: Sequence[Script] = ()) -> Design:
-    """What was taken as a design; of a single file of SQL it knows where each table stands."""
+    """What was taken as a design; of SQL it knows in which file and line each object is made."""
     made = Design(store=store, server_version=max(OLDEST, taken.server_version), database=taken.database)
-    if len(given) != 1:
+    if not given:
         return made
     database = taken.database
     names = {
         section: tuple(part.name for part in getattr(database, section))
         for section in ("tables", "views", "materialized_views", "sequences", "functions")
     }
+    # The first file that makes an object is where it stands.
+    found = [places(script.text, names, script.file) for script in given]
     return replace(
         made,
-        file=given[0].file,
-        marks=MappingProxyType(places(given[0].text, names)),
+        file=given[0].file if len(given) == 1 else "",
+        marks=MappingProxyType({path: mark for marks in reversed(found) for path, mark in marks.items()}),
         table_keys=MappingProxyType({table.name: str(table.name) for table in database.tables}),
     )

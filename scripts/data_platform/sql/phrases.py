@@ -197,8 +197,8 @@ def granted(kind: str, text: str) -> Sql:
 
 
 def role(name: str) -> Sql:
-    """A role's name, or PUBLIC, which is everybody and no role."""
-    return Sql("PUBLIC") if name == "public" else identifier(name)
+    """A role's name, or PUBLIC, which is everybody and no role, or CURRENT_USER, who runs the statement."""
+    return Sql(name.upper()) if name in ("public", "current_user") else identifier(name)
 
 
 def words_of(text: str) -> Iterator[str]:

@@ -44,6 +44,14 @@ class Criterion:
     part: str | None = None
     core_for: str | None = None
 
+    @property
+    def numeric(self) -> bool:
+        """Whether systems have a limit in it and not a mark for each answer."""
+        return self.id in _NUMERIC
+
+
+_NUMERIC = frozenset({"record", "volume", "writes", "reads", "latency", "documents", "vectors", "dimensions"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:

@@ -15,11 +15,12 @@ GB = 1_000_000_000
 
 
 def settled(need: Need) -> Need:
-    """The need with what follows from other answers filled in: texts are searched, vectors are searched."""
+    """The need with what follows from other answers filled in: texts and vectors are searched, and are records."""
     search = "words" if need.data == "text" and need.search == "none" else need.search
     documents = (need.documents or need.rows) if search != "none" else need.documents
     vectors = need.vectors or (need.rows if need.data == "vectors" else 0)
-    return replace(need, search=search, documents=documents, vectors=vectors)
+    rows = max(need.rows, vectors) if need.data == "vectors" else need.rows
+    return replace(need, search=search, documents=documents, vectors=vectors, rows=rows)
 
 
 def asks(need: Need, criterion: Criterion) -> bool:
@@ -38,7 +39,9 @@ def demand(need: Need, criterion: str, year: float = 0) -> float | str:
     load = _power(1 + need.load_growth_per_year, year)
     match criterion:
         case "record":
-            return max(need.largest_bytes, need.row_bytes)
+            # A record's vector has a limit of its own: the dimensions.
+            beside = vector_only_bytes(need) if need.data == "vectors" else 0
+            return max(need.largest_bytes, need.row_bytes - beside)
         case "volume":
             return (need.rows * growth + need.added_rows_per_year * year) * need.row_bytes
         case "writes":
@@ -71,7 +74,12 @@ def limit(fact: Fact, need: Need, criterion: str) -> float | None:
 
 def vector_bytes(memory: Memory, need: Need) -> float:
     """Bytes of memory for one vector with its place in the graph."""
-    return memory.factor * 4 * need.dimensions + memory.overhead
+    return memory.factor * vector_only_bytes(need) + memory.overhead
+
+
+def vector_only_bytes(need: Need) -> int:
+    """Bytes of a vector in its row: four a dimension."""
+    return 4 * need.dimensions
 
 
 def years_until(need: Need, criterion: str, most: float) -> float | None:

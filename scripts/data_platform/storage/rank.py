@@ -85,6 +85,8 @@ def _judge(system: System, criterion: Criterion, need: Need, known: Catalogue, h
     own = mark(fact, criterion, need)
     if criterion.part is None or criterion.core_for == need.data or own >= ENOUGH:
         return _judgement(criterion, own, fact)
+    if criterion.part == "cache" and need.data == "vectors":  # searches by nearness are seldom asked twice
+        return _judgement(criterion, max(own, 1), fact)
     for relative in known.relatives(system):
         if relative.extends is None or criterion.part == "cache":
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from data_platform.report.document import (
@@ -20,12 +20,15 @@ from data_platform.report.document import (
 )
 from data_platform.spec.storage import ANSWERS, StorageNeed
 from data_platform.storage.catalogue import Criterion
+from data_platform.storage.defaults import Decided, decided
 from data_platform.storage.enough import Enough, Limit
 from data_platform.storage.rank import BEST, ENOUGH, Judgement, Standing
-from data_platform.storage.select import Change, Companion, Selection
+from data_platform.storage.select import APART, PARTS, Change, Companion, Selection
 
 SHOWN = 3
 """Systems whose marks are shown criterion by criterion."""
+MAX_ASSUMED = 4
+"""Defaults that are named at the top."""
 MAX_CHANGES = 16
 """Rows of a table in the report; JSON has them all."""
 
@@ -36,7 +39,7 @@ def report(asked: StorageNeed, selection: Selection, again: str) -> Report:
         title=(Code(asked.store) if asked.store else "This need", f": {_title(selection)}"),
         verdict=str(selection.choice),
         good=selection.choice.system is not None and not selection.choice.unmet,
-        summary=_summary(selection),
+        summary=_summary(selection) + _assumed(decided(asked, selection)),
         pieces=tuple(_pieces(asked, selection, again)),
     )
 
@@ -65,8 +68,33 @@ def _summary(selection: Selection) -> str:
     tie = f" Equal points with {', '.join(selection.tied)}: see below." if selection.tied else ""
     first = able[0]
     return (
-        f"{first.system.name} has {first.score} % of the points{second}. {excluded} of 13 are excluded.{tie}"
+        f"{_apart(selection)}{first.system.name} has {first.score} % of the points{second}. "
+        f"{excluded} of 13 are excluded.{tie}{_short(selection)}"
     )
+
+
+def _assumed(found: Sequence[Decided]) -> str:
+    """The defaults that decided, for the top of the answer."""
+    if not found:
+        return ""
+    listed = [
+        f"{one.key} {_value(one.taken)} (if {_value(one.other)}: {one.then})" for one in found[:MAX_ASSUMED]
+    ]
+    more = f"; {len(found) - MAX_ASSUMED} more in the JSON" if len(found) > MAX_ASSUMED else ""
+    return f" Not answered, and the default decided: {'; '.join(listed)}{more}."
+
+
+def _short(selection: Selection) -> str:
+    """What even the first system does not do as asked."""
+    listed = [_said(judgement) for judgement in selection.short]
+    return f" Beyond its limit, or slower than asked: {'; '.join(listed)}." if listed else ""
+
+
+def _apart(selection: Selection) -> str:
+    if not selection.apart:
+        return ""
+    job = PARTS[APART[selection.need.data]]
+    return f"No system does the {job} and the rest of what was asked; so the records have one, and a copy another. "
 
 
 def _pieces(asked: StorageNeed, selection: Selection, again: str) -> Iterator[Piece]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from data_platform.spec.storage import ANSWERS, StorageNeed
+from data_platform.storage.defaults import Decided, decided
 from data_platform.storage.enough import Enough, Limit
 from data_platform.storage.rank import ENOUGH, Judgement, Standing
 from data_platform.storage.select import Change, Companion, Selection
@@ -26,8 +27,15 @@ def result(asked: StorageNeed, selection: Selection) -> dict[str, Any]:
         "would_change_companion": [_change(change) for change in selection.would_add],
         "weights": {j.criterion.id: j.criterion.weight for j in selection.standings[0].judgements},
         "need": {key: _plain(getattr(selection.need, key)) for key in ANSWERS},
+        "decided_by_default": [_decided(one) for one in decided(asked, selection)],
+        "apart": selection.apart,
+        "short_of": [_reason(judgement) for judgement in selection.short],
         "not_answered": [key for key in ANSWERS if key not in asked.answered],
     }
+
+
+def _decided(one: Decided) -> dict[str, Any]:
+    return {"answer": one.key, "default": one.taken, "if": one.other, "then": one.then}
 
 
 def _companion(companion: Companion) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from data_platform.spec.storage import Need
 from data_platform.storage.catalogue import Answer, Catalogue, System, catalogue
 from data_platform.storage.demand import asks, settled
 from data_platform.storage.enough import HOME, Enough, enough
-from data_platform.storage.rank import ENOUGH, Standing, first, mark, rank
+from data_platform.storage.rank import ENOUGH, Judgement, Standing, first, mark, rank
 
 PARTS = {"search": "search", "vectors": "nearest vectors", "cache": "cache"}
+APART = {"vectors": "vectors", "text": "search"}
+"""Kind of data → its main job, which a copy beside another system can do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +80,20 @@ class Selection:
     would_change: tuple[Change, ...]
     would_add: tuple[Change, ...]
     """Steps that keep the first system and change only what stands beside it."""
+    apart: bool = False
+    """Whether no system does all of it, so that the records were ranked without their main job, which a copy does."""
+
+    @property
+    def short(self) -> tuple[Judgement, ...]:
+        """What the first system does only beyond its limit, and no second one does for it."""
+        if self.choice.system is None:
+            return ()
+        helped = {companion.part for companion in self.choice.companions}
+        return tuple(
+            j
+            for j in self.standings[0].judgements
+            if j.mark == 1 and j.criterion.numeric and j.criterion.part not in helped
+        )
 
     @property
     def tied(self) -> tuple[str, ...]:
@@ -90,7 +106,8 @@ def select(need: Need) -> Selection:
     """Rank the systems for a need, and rank them again for each answer changed by one step."""
     known = catalogue()
     need = settled(need)
-    alone, standings, choice = _ranked(need, known)
+    ranked = _ranked(need, known)
+    choice = ranked.choice
     changes = [
         Change(answer=answer, before=before, after=after, choice=choose(changed))
         for answer, before, after, changed in steps(need, known)
@@ -98,8 +115,9 @@ def select(need: Need) -> Selection:
     return Selection(
         need=need,
         choice=choice,
-        standings=standings,
-        enough=alone,
+        standings=ranked.standings,
+        enough=enough(need, known),
+        apart=ranked.apart,
         would_change=tuple(c for c in changes if c.choice.system != choice.system),
         would_add=tuple(
             c for c in changes if c.choice.system == choice.system and str(c.choice) != str(choice)
@@ -109,16 +127,38 @@ def select(need: Need) -> Selection:
 
 def choose(need: Need) -> Choice:
     """The choice alone, without what would change it."""
-    return _ranked(settled(need), catalogue())[2]
+    return _ranked(settled(need), catalogue()).choice
 
 
-def _ranked(need: Need, known: Catalogue) -> tuple[Enough, tuple[Standing, ...], Choice]:
-    alone = enough(need, known)
-    standings = rank(need, known, HOME if alone.for_main_job else None)
+@dataclass(frozen=True, kw_only=True)
+class _Ranked:
+    standings: tuple[Standing, ...]
+    choice: Choice
+    apart: bool = False
+
+
+def _ranked(need: Need, known: Catalogue) -> _Ranked:
+    """The ranking; if no system does the main job and the rest of it, that of the records with a copy beside them."""
+    whole = _as_one(need, known)
+    part = APART.get(need.data)
+    if part is None or _does(part, whole.choice.system, need, known):
+        return whole
+    apart = _as_one(replace(need, data="relational"), known)
+    done = apart.choice.system is not None and not apart.choice.unmet
+    return replace(apart, apart=True) if done else whole
+
+
+def _does(part: str, system: str | None, need: Need, known: Catalogue) -> bool:
+    return system is not None and min(_marks(part, known.system(system), need, known)) >= ENOUGH
+
+
+def _as_one(need: Need, known: Catalogue) -> _Ranked:
+    standings = rank(need, known, HOME if enough(need, known).for_main_job else None)
     winner = first(standings)
     if winner is None:
-        return alone, standings, Choice(system=None)
-    return alone, standings, Choice(system=winner.system.name, companions=_companions(standings, need, known))
+        return _Ranked(standings=standings, choice=Choice(system=None))
+    companions = _companions(standings, need, known)
+    return _Ranked(standings=standings, choice=Choice(system=winner.system.name, companions=companions))
 
 
 # --- what the first system leaves to a second one ---
@@ -127,8 +167,11 @@ def _ranked(need: Need, known: Catalogue) -> tuple[Enough, tuple[Standing, ...],
 def _companions(standings: tuple[Standing, ...], need: Need, known: Catalogue) -> tuple[Companion, ...]:
     """For each job that the first system does not do itself, the first in the ranking for that job alone."""
     winner = standings[0]
-    short = [part for part in PARTS if min(_marks(part, winner.system, need, known), default=ENOUGH) < ENOUGH]
-    return tuple(_companion(part, standings, need, known) for part in short)
+    # Searches by nearness are seldom asked twice.
+    parts = [part for part in PARTS if (part, need.data) != ("cache", "vectors")]
+    short = [part for part in parts if min(_marks(part, winner.system, need, known), default=ENOUGH) < ENOUGH]
+    found = [_companion(part, standings, need, known) for part in short]
+    return tuple(one for one in found if one.system is not None or one.part != APART.get(need.data))
 
 
 def _marks(part: str, system: System, need: Need, known: Catalogue) -> list[int]:
@@ -191,11 +234,12 @@ def steps(need: Need, known: Catalogue) -> Iterator[tuple[Answer, Any, Any, Need
     """Every answer changed alone by one step: the answer, its value, the new value, the need with it."""
     for answer in known.answers.values():
         before = getattr(need, answer.key)
-        for after in _neighbours(answer, before, known):
+        for after in neighbours(answer, before):
             yield answer, before, after, replace(need, **{answer.key: after})
 
 
-def _neighbours(answer: Answer, value: Any, known: Catalogue) -> list[Any]:
+def neighbours(answer: Answer, value: Any) -> list[Any]:
+    """The values one step away."""
     match answer.scale:
         case "any":
             return [other for other in answer.values if other != value]
@@ -203,7 +247,7 @@ def _neighbours(answer: Answer, value: Any, known: Catalogue) -> list[Any]:
             place = answer.values.index(value)
             return [answer.values[n] for n in (place - 1, place + 1) if 0 <= n < len(answer.values)]
         case "toggle":
-            names = [system.name for system in known.systems]
+            names = [system.name for system in catalogue().systems]
             return [tuple(name for name in names if (name in value) != (name == turned)) for turned in names]
         case _:
             return _scaled(value, answer.factor, answer.from_zero)

@@ -8,20 +8,30 @@ from typing import Any
 import psycopg
 import pytest
 
-from data_platform.postgres.load import Loaded, Script, load
-from data_platform.postgres.server import Database
+from data_platform.postgres.load import Loaded, Script, drop_roles, load
+from data_platform.postgres.server import Database, Server
 
 Load = Callable[..., Loaded]
 Ask = Callable[..., Any]
 
 
 @pytest.fixture
-def run(database: Database) -> Load:
+def made(server: Server) -> Iterator[list[str]]:
+    """Roles to drop once the test's database is gone, so that the next test makes them anew."""
+    names: list[str] = []
+    yield names
+    drop_roles(server.conninfo, names)
+
+
+@pytest.fixture
+def run(made: list[str], database: Database) -> Load:
     """Load texts as files called one.sql, two.sql … into the test's database."""
 
     def loads(*texts: str | bytes, **options: Any) -> Loaded:
         names = ("one.sql", "two.sql", "three.sql")
-        return load(database, [Script(*both) for both in zip(names, texts, strict=False)], **options)
+        loaded = load(database, [Script(*both) for both in zip(names, texts, strict=False)], **options)
+        made.extend(loaded.roles)
+        return loaded
 
     return loads
 

@@ -10,11 +10,16 @@ import pytest
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.cluster import SUPERUSER
-from data_platform.postgres.load import Loaded
+from data_platform.postgres.load import Loaded, Script, runner_for
+from data_platform.postgres.load.privileged import Privileged
+from data_platform.postgres.load.sessions import open_sessions
+from data_platform.postgres.load.walk import Walk
 from data_platform.postgres.server import Database
+from data_platform.sql.text import Sql
 
 from .conftest import Ask, Load
 
+SIGNS = ("<<", "<<=", "==", ">>=", ">>")
 OPEN = """
 CREATE TABLE seen (who text, super bool);
 CREATE FUNCTION evil() RETURNS event_trigger LANGUAGE plpgsql AS $$
@@ -22,6 +27,13 @@ BEGIN
     INSERT INTO public.seen SELECT current_user, rolsuper FROM pg_roles WHERE rolname = current_user;
 END $$;
 """
+
+PAIR = """
+CREATE TYPE pair AS (x int);
+CREATE FUNCTION c(pair, pair) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION b(pair, pair) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
+""" + "".join(f"CREATE OPERATOR {sign}# (LEFTARG = pair, RIGHTARG = pair, FUNCTION = b);" for sign in SIGNS)
+BTREE = ", ".join(f"OPERATOR {n} {sign}#" for n, sign in enumerate(SIGNS, 1)) + ", FUNCTION 1 c(pair, pair)"
 
 
 def reasons(loaded: Loaded) -> str:
@@ -62,8 +74,38 @@ class TestOwners:
         for statement in statements:  # and when all else that is changed on the same journey is fine
             assert [note.what for note in run(f"{first} {statement};").skipped] == [statement]
         with psycopg.connect(database.admin_conninfo) as admin:
-            query = "SELECT array_agg(objid < 16384) FROM pg_shdepend WHERE refobjid = 'a_thief'::regrole"
-            assert admin.execute(query + " AND deptype = 'o'").fetchone() == ([False],)
+            query = (
+                "SELECT array_agg(objid < 16384) FROM pg_shdepend WHERE refobjid = 'a_thief'::regrole AND deptype = 'o'"
+                " AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+            assert admin.execute(query).fetchone() == ([False],)
+
+    def test_what_is_an_extensions_stays_so(self, run: Load, ask: Ask) -> None:
+        statements = (
+            "ALTER FUNCTION citext_eq(citext,citext) OWNER TO a_thief",
+            "ALTER TYPE citext OWNER TO a_thief",
+            "ALTER OPERATOR = (citext, citext) OWNER TO a_thief",
+            "ALTER OPERATOR CLASS citext_ops USING btree OWNER TO a_thief",
+        )
+        loaded = run("CREATE EXTENSION citext;" + ";".join(statements))
+        assert tuple(note.what for note in loaded.skipped) == statements
+        assert ask("SELECT count(*) FROM pg_proc WHERE proname LIKE 'citext%' AND proowner <> 10") == 0
+        assert ask("SELECT typowner = 10 FROM pg_type WHERE typname = 'citext'")
+
+    def test_of_the_same_name_as_the_servers_are_the_files_own(self, run: Load, ask: Ask) -> None:
+        """What is handed to the scratch owner is what the statement made, not what pg_catalog has of that name."""
+        loaded = run(
+            f"{PAIR} CREATE OPERATOR CLASS integer_ops FOR TYPE pair USING btree AS {BTREE};"
+            f"CREATE OPERATOR CLASS text_ops FOR TYPE pair USING btree FAMILY integer_ops AS {BTREE};"
+            "CREATE OPERATOR FAMILY text_ops USING btree; CREATE OPERATOR FAMILY pg_catalog.x_ops USING btree;"
+        )
+        assert [note.what.split(" FOR")[0] for note in loaded.skipped] == ["CREATE OPERATOR CLASS text_ops"]
+        given = (
+            "SELECT string_agg(opfnamespace::regnamespace || '.' || opfname, ' ' ORDER BY opfname) FROM pg_opfamily"
+            " WHERE opfowner = current_user::regrole"
+        )
+        assert ask(given) == "public.integer_ops public.text_ops pg_catalog.x_ops"
+        assert ask("SELECT opcnamespace::regnamespace::text FROM pg_opclass WHERE opcowner <> 10") == "public"
 
     @pytest.mark.parametrize("role", ["pg_read_server_files", "pg_execute_server_program"])
     def test_nothing_is_given_to_a_role_of_the_server(self, run: Load, ask: Ask, role: str) -> None:
@@ -102,6 +144,34 @@ class TestGrants:
         assert role in reasons(run(f"CREATE ROLE a_fence IN ROLE {role};"))
         assert not ask("SELECT pg_has_role('a_thief', %s, 'MEMBER')", role)
         assert not ask("SELECT pg_has_role('a_fence', %s, 'MEMBER')", role)
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            'GRANT an_other TO a_thief WITH "admin true;alter role a_thief superuser;--" TRUE',
+            'REVOKE "admin option for an_other from a_thief;alter role a_thief superuser;--" OPTION FOR an_other'
+            " FROM a_thief",
+            'GRANT an_other TO a_thief WITH admin TRUE, "inherit true granted by x" TRUE',
+        ],
+    )
+    def test_no_option_of_one_is_more_than_a_word(self, run: Load, ask: Ask, statement: str) -> None:
+        notes = said(run, f"CREATE ROLE a_thief; CREATE ROLE an_other; {statement};")
+        assert statement[:40] in notes
+        assert "is no option of a membership" in notes
+        assert not ask("SELECT rolsuper FROM pg_roles WHERE rolname = 'a_thief'")
+        assert not ask("SELECT pg_has_role('a_thief', 'an_other', 'MEMBER')")
+
+    def test_the_admin_session_takes_one_statement_at_a_time(self, database: Database) -> None:
+        two = "SELECT 1; SELECT 2"
+        with open_sessions(database) as (_, admin):
+            with pytest.raises(psycopg.errors.SyntaxError, match="multiple commands"):
+                admin.execute(two)
+            for how in (Privileged(), Privileged(text=two)):
+                with pytest.raises(psycopg.errors.SyntaxError, match="multiple commands"):
+                    admin.run(two, how, Sql("public"), Sql(""))
+            with pytest.raises((psycopg.errors.SyntaxError, psycopg.errors.PipelineAborted)):
+                admin.run_all([two], Privileged(violations="SELECT WHERE false"), Sql("public"))
+            admin.run_all(["SELECT 1"], Privileged(violations="SELECT WHERE false"), Sql("public"))
 
     def test_a_role_is_never_a_superuser(self, run: Load, ask: Ask) -> None:
         loaded = run(
@@ -282,3 +352,67 @@ class TestFunctionsInC:
     def test_nothing_else_is(self, run: Load, ask: Ask, function: str) -> None:
         run(f"CREATE EXTENSION unaccent; {OPEN} CREATE FUNCTION {function};")
         assert ask("SELECT count(*) FROM pg_proc WHERE proname = 'f'") == 0
+
+    CROSSTAB = (
+        "CREATE EXTENSION tablefunc; CREATE FUNCTION f(text) RETURNS SETOF record LANGUAGE c STABLE STRICT {}"
+        " AS '$libdir/tablefunc', 'crosstab'"
+    )
+
+    @pytest.mark.parametrize(
+        "option", ["SECURITY DEFINER", "SET search_path = public", "SUPPORT s", "LEAKPROOF", "WINDOW"]
+    )
+    def test_none_does_more_than_the_extensions(self, run: Load, ask: Ask, option: str) -> None:
+        """As the superuser's SECURITY DEFINER the function would run any query of a file."""
+        support = "CREATE FUNCTION s(internal) RETURNS internal LANGUAGE internal AS 'arraycontsel'"
+        said(run, f"{support}; {self.CROSSTAB.format(option)};")
+        said(run, f"{self.CROSSTAB.format(option).removeprefix('CREATE EXTENSION tablefunc; ')};")
+        assert ask("SELECT count(*) FROM pg_proc WHERE proname = 'f'") == 0
+
+    def test_a_file_cannot_alter_what_it_made(self, run: Load, ask: Ask) -> None:
+        """Without STRICT a function in C would follow a null pointer."""
+        loaded = run(
+            f"{self.CROSSTAB.format('COST 5 ROWS 7 PARALLEL SAFE')}; ALTER FUNCTION f(text) OWNER TO a_thief;"
+        )
+        assert [note.what for note in loaded.skipped] == ["ALTER FUNCTION f(text) OWNER TO a_thief"]
+        for change in ("CALLED ON NULL INPUT", "SECURITY DEFINER"):
+            assert "must be owner" in said(run, f"ALTER FUNCTION f(text) {change};")
+        assert ask("SELECT proowner = 10 AND proisstrict AND NOT prosecdef FROM pg_proc WHERE proname = 'f'")
+
+
+class TestLimits:
+    """A minute for a statement, and the encoding of the reader: whatever a file calls, the next statement has them."""
+
+    @pytest.mark.parametrize(
+        "statement",
+        [
+            "SELECT set_config('statement_timeout', '0', false)",
+            "SELECT off()",
+            "DO $$ BEGIN PERFORM set_config('statement_timeout', '0', false); END $$",
+            "CREATE TABLE u AS SELECT off()",
+            "INSERT INTO t SELECT 1 WHERE off() = '0'",
+            "ALTER TABLE t ADD b text DEFAULT off()",
+            "EXPLAIN ANALYZE SELECT off()",
+            "RESET ALL",
+            "CREATE TABLE u (a text) PARTITION BY LIST (a); CREATE TABLE v PARTITION OF u FOR VALUES IN (off())",
+        ],
+    )
+    def test_come_back(self, run: Load, ask: Ask, statement: str) -> None:
+        run(
+            "CREATE FUNCTION off() RETURNS text LANGUAGE sql AS"
+            " $$SELECT set_config('statement_timeout', '0', false)$$; CREATE TABLE t (a int); INSERT INTO t VALUES (1);"
+            f"{statement}; CREATE TABLE seen AS SELECT current_setting('statement_timeout');",
+            with_rows=True,
+        )
+        assert ask("SELECT current_setting FROM seen") == "1min"
+
+    def test_the_encoding_too(self, run: Load, ask: Ask) -> None:
+        run("SELECT set_config('client_encoding', 'LATIN1', false); CREATE TABLE é (a int);")
+        assert ask("SELECT count(*) FROM pg_class WHERE relname = 'é'") == 1
+
+    def test_a_caller_may_set_others(self, database: Database) -> None:
+        with open_sessions(database) as (user, admin):
+            user.connection.execute("SET statement_timeout = '7s'")
+            walk = Walk(runner_for(database, user, admin), 0, True, lambda _what, _share: None)
+            walk.file(Script("a.sql", "SELECT set_config('statement_timeout', '0', false); RESET ALL;"))
+            walk.file(Script("b.sql", "CREATE TABLE t AS SELECT current_setting('statement_timeout');"))
+            assert user.connection.execute("TABLE t").fetchone() == ("7s",)

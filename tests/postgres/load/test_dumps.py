@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 from data_platform.errors import UsageProblem
 from data_platform.postgres.binaries import find_programs, server_account
 from data_platform.postgres.cluster import SUPERUSER
-from data_platform.postgres.load import Loaded, Script, load
+from data_platform.postgres.load import Loaded, Script, drop_roles, load
 from data_platform.postgres.server import Database, Server
 from data_platform.sql.script import pieces
 
@@ -55,6 +55,7 @@ def origin(server: Server) -> Iterator[Database]:
             for piece in pieces(EVERYTHING.read_text().replace(":DB", database.name)):
                 admin.execute(piece.text.encode())
         yield database
+    drop_roles(server.conninfo, ["d_app", "d_owner", "d_reader"])
 
 
 def loaded(database: Database, dump: str, **options: bool) -> Loaded:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from data_platform.errors import UsageProblem
-from data_platform.postgres.load import Script, load, read_script
-from data_platform.postgres.server import Database
+from data_platform.postgres.cluster import SUPERUSER
+from data_platform.postgres.load import Script, drop_roles, load, read_script
+from data_platform.postgres.load.messages import first_line
+from data_platform.postgres.server import Database, Server
+from data_platform.sql.script import Piece
 
 from .conftest import Ask, Load
 
@@ -74,6 +78,29 @@ class TestErrors:
         assert "USER MAPPING" in str(caught.value)
 
     @pytest.mark.parametrize(
+        "statement",
+        [
+            "ALTER ROLE x {}PASSWORD $$hidden$$",
+            "ALTER ROLE x {}ENCRYPTED PASSWORD U&'hidden'",
+            "ALTER ROLE x {}Password /* of old */ 'hidden'",
+            "CREATE USER MAPPING FOR x SERVER {}no OPTIONS (user 'u', \"password\" 'hidden')",
+            "CREATE USER MAPPING FOR x SERVER {}no OPTIONS (secret_access_key 'hidden', z '')",
+            'CREATE USER MAPPING FOR x SERVER {}no OPTIONS ("api_token" $$hidden$$)',
+            "CREATE SUBSCRIPTION {}s CONNECTION 'host=h password=hidden' PUBLICATION p",
+            "CREATE SUBSCRIPTION {}s CONNECTION 'postgresql://u:hidden@h' PUBLICATION p",
+            "SELECT {}f(token => 'hidden'), f(secret = $$hidden$$)",
+        ],
+    )
+    def test_no_secret_is_shown_however_it_is_quoted(self, statement: str) -> None:
+        shown = first_line(Piece("statement", statement.format(""), 1, 1, 0))
+        assert "hidden" not in shown
+        assert statement.partition("{}")[0].strip() in shown
+
+    def test_a_table_of_tokens_is_none(self) -> None:
+        text = "CREATE TABLE tokens (token text, secret text NOT NULL, expires date)"
+        assert first_line(Piece("statement", text, 1, 1, 0)) == text
+
+    @pytest.mark.parametrize(
         ("text", "advice"),
         [
             ("CREATE TABLE p (g geometry(Point, 4326));", "CREATE EXTENSION postgis before it"),
@@ -106,6 +133,33 @@ class TestTransactions:
         )
         query = "SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class WHERE relnamespace = 's'::regnamespace"
         assert ask(query) == "inside"
+
+    @pytest.mark.parametrize(
+        "set_local", ["SET /* for now */ LOCAL search_path = s", "set\nlocal search_path to s"]
+    )
+    def test_set_local_is_told_by_its_tree(self, run: Load, ask: Ask, set_local: str) -> None:
+        run(f"CREATE SCHEMA s; BEGIN; {set_local}; CREATE TABLE t (a int); COMMIT; CREATE TABLE u (a int);")
+        assert ask("SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 't'") == "s"
+        assert ask("SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'u'") == "public"
+
+    def test_set_local_of_what_is_not_there_is_noted(self, run: Load) -> None:
+        loaded = run(
+            "BEGIN; SET LOCAL no_such_setting = 1; SET LOCAL TRANSACTION READ ONLY; COMMIT; " + TABLE
+        )
+        assert [note.what for note in loaded.skipped] == ["SET LOCAL no_such_setting = 1"]
+
+    @pytest.mark.parametrize(
+        "block",
+        ["DO $$ BEGIN CREATE TABLE u (a int); COMMIT; END $$", "CREATE TABLE u (a int); CALL commits()"],
+    )
+    def test_what_ends_one_ends_its_own(self, run: Load, ask: Ask, block: str) -> None:
+        """The next statement fails at first, and then the whole batch must not be there already."""
+        loaded = run(
+            f"CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$; {block};"
+            'CREATE TABLE t (a text COLLATE "de_DE");'
+        )
+        assert [note.why.split(" ")[0] for note in loaded.skipped] == ["de_DE"]
+        assert ask("SELECT count(*) FROM pg_class WHERE relname IN ('t', 'u')") == 2
 
     def test_a_value_added_to_an_enum_can_be_used(self, run: Load, ask: Ask) -> None:
         run("CREATE TYPE e AS ENUM ('a'); ALTER TYPE e ADD VALUE 'b'; CREATE TABLE t (a e DEFAULT 'b');")
@@ -161,15 +215,53 @@ class TestRoles:
         assert [(note.line, note.what, note.why) for note in loaded.skipped] == [
             (
                 2,
-                "CREATE USER q_user CREATEDB PASSWORD '…",
+                "CREATE USER q_user CREATEDB PASSWORD…",
                 "without CREATEDB, without PASSWORD, without LOGIN",
-            )
+            ),
+            (3, "GRANT q_app TO q_user WITH ADMIN OPTION", "a model does not say ADMIN TRUE of a membership"),
+            (
+                5,
+                "CREATE ROLE q_group ROLE q_app ADMIN q_user",
+                "a model does not say ADMIN TRUE of a membership",
+            ),
         ]
         assert ask("SELECT rolbypassrls AND NOT rolinherit FROM pg_roles WHERE rolname = 'q_app'")
         assert ask("SELECT pg_has_role('q_app', 'pg_monitor', 'MEMBER')")
         assert ask("SELECT pg_has_role('q_app', 'q_group', 'MEMBER')")
         query = "SELECT admin_option FROM pg_auth_members WHERE roleid = %s::regrole AND member = 'q_user'::regrole"
         assert (ask(query, "q_app"), ask(query, "q_group")) == (False, True)
+
+    def test_limits_and_options_of_memberships_are_noted(self, run: Load, ask: Ask) -> None:
+        loaded = run(
+            "CREATE ROLE l_one CONNECTION LIMIT 3;\nALTER ROLE l_one VALID UNTIL '2030-01-01';\n"
+            "CREATE ROLE l_two CONNECTION LIMIT -1 VALID UNTIL 'infinity';\n"
+            "GRANT l_one TO l_two WITH INHERIT FALSE, SET FALSE;\nGRANT l_one TO l_two WITH ADMIN FALSE, SET TRUE;\n"
+            "GRANT pg_read_server_files TO l_two WITH ADMIN OPTION;"
+        )
+        assert [(note.line, note.why) for note in loaded.skipped] == [
+            (1, "without CONNECTION LIMIT"),
+            (2, "without VALID UNTIL"),
+            (4, "a model does not say INHERIT FALSE and SET FALSE of a membership"),
+            (6, "not member of pg_read_server_files"),
+        ]
+        assert dict(loaded.role_attributes) == {"l_one": frozenset(), "l_two": frozenset()}
+        assert ask("SELECT rolconnlimit FROM pg_roles WHERE rolname = 'l_one'") == -1
+
+    def test_go_with_the_database(self, server: Server) -> None:
+        text = (
+            "CREATE TABLE t (a int); ALTER TABLE t OWNER TO gone_one; GRANT SELECT ON t TO gone_two;"
+            "GRANT gone_one TO gone_two;"
+        )
+        query = "SELECT array_agg(rolname::text ORDER BY rolname) FROM pg_roles WHERE rolname ~ '^gone_'"
+        with psycopg.connect(server.conninfo, autocommit=True) as admin:
+            with server.scratch_database() as other:
+                with server.scratch_database() as database:
+                    names = load(database, [Script("a.sql", text)]).roles
+                load(other, [Script("b.sql", "CREATE SCHEMA s AUTHORIZATION gone_two;")])
+                drop_roles(server.conninfo, [*names, SUPERUSER, other.name, "pg_monitor", "nobody_at_all"])
+                assert admin.execute(query).fetchone() == (["gone_two"],)
+            drop_roles(server.conninfo, names)
+            assert admin.execute(query).fetchone() == (None,)
 
     def test_of_do_blocks(self, run: Load, ask: Ask) -> None:
         run(
@@ -214,6 +306,21 @@ class TestWholeCluster:
         run("CREATE TABLE t (a int PRIMARY KEY USING INDEX TABLESPACE ts_fast) TABLESPACE ts_slow;")
         query = "SELECT string_agg(spcname, ' ' ORDER BY spcname) FROM pg_tablespace WHERE spcname ~ '^ts'"
         assert ask(query) == "ts_fast ts_slow"
+
+    def test_a_tablespace_that_another_load_is_making(self, run: Load, database: Database, ask: Ask) -> None:
+        with psycopg.connect(database.admin_conninfo, autocommit=True) as other:
+            other.execute("SET allow_in_place_tablespaces = on")
+            other.execute("DROP TABLESPACE IF EXISTS half_made")
+            other.execute("CREATE TABLESPACE half_made LOCATION ''")
+        run("CREATE TABLE t (a int) TABLESPACE half_made;")
+        assert ask("SELECT tablespace::text FROM pg_tables WHERE tablename = 't'") == "half_made"
+
+    def test_the_servers_own_tablespaces_stay_as_they_are(self, run: Load, ask: Ask) -> None:
+        for name in ("pg_global", "pg_default", "pg_nothing"):
+            text = f"DO $$ BEGIN RAISE 'permission denied for tablespace {name}' USING ERRCODE = '42501'; END $$;"
+            with pytest.raises(UsageProblem, match=name):
+                run(text)
+        assert ask("SELECT count(*) FROM pg_tablespace WHERE spcacl IS NOT NULL AND spcname ~ '^pg_'") == 0
 
 
 class TestPublicSchema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -35,6 +36,11 @@ def test_an_unknown_one_is_empty_and_named(run: Load, ask: Ask) -> None:
     )
     assert ask("SELECT count(*) FROM pg_depend WHERE deptype = 'e' AND refobjid > 16384") == 0
     assert run("DROP EXTENSION pg_cron;").skipped == ()
+
+
+def test_one_that_an_earlier_load_wrote_is_a_stub_still(run: Load) -> None:
+    for _ in range(2):
+        assert run("DROP EXTENSION IF EXISTS pgcrypto; CREATE EXTENSION pgcrypto;").stubs == ("pgcrypto",)
 
 
 def test_in_a_do_block(run: Load, ask: Ask) -> None:
@@ -173,3 +179,16 @@ def test_stub_files_are_of_use_to_the_server_and_of_nobody_else(database: Databa
     directory = Path(str(conninfo_to_dict(database.conninfo)["host"])).parent / "stubs" / "extension"
     assert (directory / "pg_cron.control").stat().st_mode & 0o777 == 0o644
     assert directory.stat().st_mode & 0o777 == 0o755
+
+
+def test_whoever_reads_a_stub_that_is_written_again_reads_all_of_the_old_one(tmp_path: Path) -> None:
+    stub = stub_for("pgcrypto")
+    assert stub is not None
+    stub.write(tmp_path)
+    control = tmp_path / "pgcrypto.control"
+    before, inode = control.read_text(), control.stat().st_ino
+    with control.open() as reading:
+        replace(stub, version="2.0").write(tmp_path)
+        assert reading.read() == before
+    assert control.stat().st_ino != inode
+    assert len(list(tmp_path.iterdir())) == 3  # nothing is left aside

@@ -132,6 +132,28 @@ def test_sequences_go_on_after_the_rows(fill: Fill) -> None:
         assert world.one(f"INSERT INTO {table} (x) VALUES ('new') RETURNING id") == 51
 
 
+@pytest.mark.parametrize(
+    ("sequence", "type_", "default", "new"),
+    [
+        ("MINVALUE 1000 MAXVALUE 99999 START 1000", "bigint", "nextval('s')", "1000"),
+        ("MAXVALUE 20", "bigint", "nextval('s')", None),
+        ("INCREMENT -1", "bigint", "nextval('s')", "-2"),
+        ("START 7", "text", "'no ' || nextval('s')", "no 7"),
+    ],
+)
+def test_a_sequence_stays_within_its_bounds(
+    fill: Fill, sequence: str, type_: str, default: str, new: str | None
+) -> None:
+    world = fill(
+        f"CREATE SEQUENCE s {sequence}; CREATE TABLE t (id {type_} PRIMARY KEY DEFAULT {default}, x text)", 50
+    )
+    assert world.filled["t"].rows == 50
+    if new is None:
+        assert world.one("SELECT last_value FROM s") == 20
+    else:
+        assert world.one("INSERT INTO t (x) VALUES ('new') RETURNING id::text") == new
+
+
 def test_an_index_on_any_expression_is_left_to_the_server(fill: Fill) -> None:
     world = fill(
         """

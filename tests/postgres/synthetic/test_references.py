@@ -166,3 +166,61 @@ def test_order_is_parents_first(fill: Fill) -> None:
     order = [name.name for name in world.generator.order()]
     assert order.index("z") < order.index("y")
     assert sorted(order) == ["a", "y", "z"]
+
+
+def test_a_key_of_what_the_server_computes(fill: Fill) -> None:
+    world = fill(
+        """
+        CREATE TABLE shops (id int PRIMARY KEY, deleted_at timestamptz,
+            open_id int GENERATED ALWAYS AS (CASE WHEN deleted_at IS NULL THEN id END) STORED UNIQUE);
+        CREATE TABLE prices (id int PRIMARY KEY, shop_id int NOT NULL REFERENCES shops, deleted_at timestamptz,
+            open_shop_id int GENERATED ALWAYS AS (CASE WHEN deleted_at IS NULL THEN shop_id END) STORED
+                REFERENCES shops (open_id) DEFERRABLE INITIALLY DEFERRED);
+        """,
+        {"shops": 100, "prices": 400},
+    )
+    assert world.filled["prices"].rows == 400
+    assert world.one("SELECT count(*) FROM prices WHERE deleted_at IS NULL") > 100
+    assert world.one("SELECT count(*) FROM prices WHERE deleted_at IS NOT NULL") > 0
+
+
+def test_a_row_that_names_the_newest_of_its_parts(fill: Fill) -> None:
+    world = fill(
+        """
+        CREATE TABLE docs (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, newest int, title text NOT NULL);
+        CREATE TABLE doc_versions (doc_id bigint NOT NULL REFERENCES docs ON DELETE CASCADE, version int NOT NULL,
+            PRIMARY KEY (doc_id, version));
+        ALTER TABLE docs ADD FOREIGN KEY (id, newest) REFERENCES doc_versions;
+        """,
+        {"docs": 200, "doc_versions": 500},
+    )
+    assert {name: (f.rows, f.note) for name, f in world.filled.items()} == {
+        "docs": (200, None),
+        "doc_versions": (500, None),
+    }
+    docs = next(table.name for table in world.database.tables if table.name.name == "docs")
+    assert world.generator.fresh(world.connection, docs) is not None
+    assert world.generator.fresh(world.connection, docs, {"newest": "1"}) is None, (
+        "its versions come after it"
+    )
+
+
+def test_paths_below_paths(fill: Fill) -> None:
+    parent = "CASE WHEN nlevel(path) > 1 THEN subpath(path, 0, -1) END"
+    world = fill(
+        f"""
+        CREATE TABLE places (path ltree PRIMARY KEY,
+            above ltree GENERATED ALWAYS AS ({parent}) STORED REFERENCES places);
+        CREATE TABLE tenants (id int PRIMARY KEY);
+        CREATE TABLE folders (tenant_id int NOT NULL REFERENCES tenants, path ltree NOT NULL,
+            above ltree GENERATED ALWAYS AS ({parent}) STORED, PRIMARY KEY (tenant_id, path),
+            FOREIGN KEY (tenant_id, above) REFERENCES folders);
+        """,
+        {"places": 300, "tenants": 5, "folders": 300},
+        extensions=["ltree"],
+    )
+    assert world.one("SELECT max(nlevel(path)) FROM places") == 3
+    assert world.one("SELECT count(*) FROM folders") == 300
+    assert world.one("SELECT count(DISTINCT tenant_id) FROM folders WHERE above IS NOT NULL") == 5
+    places = next(table.name for table in world.database.tables if table.name.name == "places")
+    assert world.generator.fresh(world.connection, places) is not None

@@ -151,18 +151,54 @@ def test_what_hangs_on_a_table_is_a_finding(dialect: Dialect, kind: str) -> None
     assert made.left_out == before.left_out + 1
 
 
+PARTITIONED = """
+tables:
+  t:
+    columns:
+      id: integer
+      v: {type: integer, nullable: true}
+      w: {type: integer, nullable: true, default: "1"}
+    primary_key: [id]
+    checks: {positive: v > 0}
+    indexes: [{columns: [v]}]
+    partition_by: {range: [id]}
+    partitions:
+      low:
+        bound: FROM (0) TO (10)
+      high:
+        bound: FROM (10) TO (20)
+        columns: {id: integer, v: integer, w: {type: integer, nullable: true, default: "2"}}
+        checks: {small: v < 9}
+        unique: [[id, v]]
+        indexes: [{columns: [v]}, {columns: [w]}]
+"""
+
+
 @pytest.mark.parametrize("dialect", TARGETS)
-def test_a_partition_is_left_out_with_all_its_parts(dialect: Dialect) -> None:
-    made = render(
-        with_table(partition_of=model.PartitionOf(table=Name("public", "parent"), bound="DEFAULT")),
-        dialect,
-        "dpe",
-    )
-    table = next(one for one in plain().database.tables if one.name == T)
-    parts = [one.name for one in (*table.columns, *table.constraints, *table.indexes)]
-    for object_ in ("public.t", *(f"public.t.{part}" for part in parts)):
-        assert said(made, object_) == {("warning", "dialect-unsupported")}
-    assert not any("CREATE TABLE" in statement and '"t"' in statement for statement in made.statements)
+def test_what_a_partition_repeats_of_its_parent_is_said_of_the_parent_alone(dialect: Dialect) -> None:
+    made = render(design(PARTITIONED), dialect, "dpe")
+    found = {f.object for f in made.findings if (f.object or "").startswith(("public.low", "public.high"))}
+    assert {name for name in found if name and name.startswith("public.low")} == {"public.low"}
+    assert found == {
+        "public.low",
+        "public.high",
+        "public.high.v",
+        "public.high.w",
+        "public.high.small",
+        "public.high.high_id_v_key",
+        "public.high_w_idx",
+    }
+    assert ("warning", "dialect-unsupported") in said(made, "public.t")
+    assert not any('"low"' in statement or "`low`" in statement for statement in made.statements)
+
+
+@pytest.mark.parametrize("dialect", TARGETS)
+def test_a_rule_that_only_a_partition_has_is_lost_as_an_error(dialect: Dialect) -> None:
+    made = render(design(PARTITIONED), dialect, "dpe")
+    for name in ("high.small", "high.high_id_v_key", "high.v"):
+        assert said(made, f"public.{name}") == {("error", "dialect-unsupported")}
+    for name in ("low", "high", "high.w", "high_w_idx"):
+        assert said(made, f"public.{name}") == {("warning", "dialect-unsupported")}
 
 
 def table(**values: Any) -> Table:
@@ -247,6 +283,26 @@ def test_a_serial_column_is_an_identity() -> None:
         assert "AUTOINCREMENT" in made["sqlite"]
         assert "IDENTITY" in made["snowflake"]
         assert "DEFAULT NEXTVAL('\"x_id_seq\"')" in made["duckdb"]
+
+
+@pytest.mark.parametrize("dialect", TARGETS)
+def test_what_is_said_of_a_serial_and_of_its_sequence_agrees(dialect: Dialect) -> None:
+    whole, counts = serial("nextval('x_id_seq')"), []
+    without = replace(whole.database.tables[0], primary_key=None)
+    for tables in (whole.database.tables, (without,)):
+        made = render(replace(whole, database=replace(whole.database, tables=tables)), dialect, "dpe")
+        column = any("the identity is left out" in f.message for f in made.findings)
+        (sequence,) = (f for f in made.findings if f.object == "public.x_id_seq")
+        assert ("is the identity of the column" in sequence.message) != column
+        assert ("the sequence is left out" in sequence.message) == column
+        counts.append(not column)
+    wanted = {
+        "mysql": [True, False],
+        "sqlite": [True, False],
+        "duckdb": [True, True],
+        "snowflake": [True, True],
+    }
+    assert counts == wanted.get(dialect, [False, False])
 
 
 @pytest.mark.parametrize("dialect", TARGETS)

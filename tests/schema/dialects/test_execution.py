@@ -128,7 +128,7 @@ SPELLED = {
         "yes": "tinyint(1)",
         "words": "longtext",
         "short": "varchar(3)",
-        "id": "char(36)",
+        "id": "varchar(36)",
         "day": "date",
         "moment": "datetime(6)",
         "instant": "timestamp(6)",

@@ -62,6 +62,13 @@ VIEWS = {
     "computed": "SELECT id, CASE WHEN total > 5 THEN 'much' ELSE 'little' END AS size, "
     "coalesce(note, '-') AS note FROM orders",
     "of_a_view": "SELECT name FROM plain",
+    "using_one": "SELECT id, name, total FROM people JOIN (SELECT person AS id, total FROM orders) AS o USING (id)",
+    "using_all": "SELECT * FROM (SELECT name, id FROM people) AS p "
+    "LEFT JOIN (SELECT total, person AS id FROM orders) AS o USING (id)",
+    "using_twice": "SELECT * FROM (SELECT note, id FROM orders) AS a "
+    "JOIN (SELECT person, id FROM orders) AS b USING (id) "
+    "JOIN (SELECT name, id, boss AS person FROM people) AS c USING (person, id)",
+    "using_qualified": "SELECT o.id AS own, p.id AS other, id FROM people AS p LEFT JOIN orders AS o USING (id)",
     "crossed": "SELECT p.id AS a, q.id AS b FROM people p CROSS JOIN people q WHERE p.id < q.id",
 }
 REFUSED = {
@@ -70,6 +77,8 @@ REFUSED = {
     "lateral": "SELECT p.id FROM people p, LATERAL (SELECT 1 AS x) AS s",
     "of_a_function": "SELECT g AS n FROM generate_series(1, 3) AS g",
     "recursive": "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 3) SELECT n FROM r",
+    "using_nothing": "SELECT total FROM people JOIN orders USING (name)",
+    "using_alias": "SELECT j.id FROM people JOIN orders USING (id) AS j",
     "natural": "SELECT name FROM people NATURAL JOIN orders",
     "unknown": "SELECT foo(id) AS x FROM people",
     "gone": "SELECT id FROM elsewhere",
@@ -134,6 +143,29 @@ def test_what_cannot_be_translated_is_left_out_with_a_reason(dialect: Dialect) -
     assert set(reasons) == {f"public.{name}" for name in REFUSED}
     assert all(len(message) > len("the view is left out: ") for message in reasons.values())
     assert not any("VIEW" in statement for statement in made.statements)
+
+
+SIDES = {
+    "right_side": "SELECT id, name, note FROM people RIGHT JOIN orders USING (id)",
+    "both_sides": "SELECT * FROM (SELECT id + 1 AS id, name FROM people) AS p FULL JOIN "
+    "(SELECT id, note FROM orders WHERE id < 4) AS o USING (id)",
+}
+
+
+def test_a_column_of_using_is_that_of_the_side_that_keeps_its_rows(server: Server) -> None:
+    engine = opened("duckdb", None)
+    engine.load(subject(SIDES))
+    engine.run(DATA)
+    with (
+        server.scratch_database() as database,
+        psycopg.connect(database.conninfo, autocommit=True) as connection,
+    ):
+        for text in (*(str(one.sql) for one in statements(design(TABLES))), *DATA):
+            connection.execute(text.encode())
+        for name, query in SIDES.items():
+            wanted = rows(connection.execute(query.encode()).fetchall())
+            assert rows(engine.rows(f"SELECT * FROM {name}")) == wanted
+            assert any("None" not in row[0] for row in wanted)
 
 
 @pytest.mark.parametrize("dialect", ["bigquery", "snowflake", "spark"])

@@ -42,7 +42,7 @@ def filled(
             on = switches(connection)
             switch_off(connection, on)
             wished = {t.name: min(rows, wanted.rows.get(t.name, rows)) for t in found.tables if t.holds_rows}
-            generator = Generator(fillable(connection, found), wished, wanted.hints, 1)
+            generator = Generator(fillable(connection, found, wanted.hints), wished, wanted.hints, 1)
             assert all(fill.rows for fill in generator.fill(connection))
             refresh_all(connection, materialized_in_order(connection))
             switch_on(connection, on)

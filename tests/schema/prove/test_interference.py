@@ -117,3 +117,92 @@ views: {v: "SELECT id FROM orders"}
         found = isolation(ground)
     assert failed(found) == set()
     assert states(found)["v", SILENT] == "proven"
+
+
+OPEN = """
+roles: {leak_app: {}}
+tables:
+  tenants: {rows: 8, columns: {id: {type: uuid, primary_key: true}, name: text}}
+  patients:
+    columns: {tenant_id: {references: {table: tenants, on_delete: cascade}}, id: integer}
+    primary_key: [tenant_id, id]
+    row_security: forced
+    policies: {own: {using: "tenant_id = nullif(current_setting('app.tenant', true), '')::uuid"}}
+  visits:
+    columns: {tenant_id: {references: {table: tenants, on_delete: cascade}}, id: integer, fee: integer}
+    primary_key: [tenant_id, id]
+  lines:
+    columns: {id: {type: bigint, primary_key: true}, tenant: uuid, visit: integer, text: text}
+    foreign_keys:
+      - {columns: [tenant, visit], references: {table: visits, columns: [tenant_id, id]}, on_delete: cascade}
+  prices: {columns: {id: {type: bigint, primary_key: true}, amount: integer}}
+views:
+  fees: SELECT tenant_id, id, fee FROM visits
+  texts: SELECT id, text FROM lines
+  price_list: SELECT id, amount FROM prices
+  own: {query: SELECT id FROM patients, options: {security_invoker: true}}
+materialized_views: {fee_sums: "SELECT tenant_id, sum(fee) AS s FROM visits GROUP BY 1"}
+functions:
+  all_fees: {arguments: "", returns: bigint, language: sql, volatility: stable, body: SELECT sum(fee) FROM visits}
+grants:
+  - {on: table patients, to: leak_app, privileges: select}
+  - {on: table visits, to: leak_app, privileges: select}
+  - {on: table lines, to: leak_app, privileges: select}
+  - {on: table fees, to: leak_app, privileges: select}
+  - {on: table texts, to: leak_app, privileges: select}
+  - {on: table price_list, to: leak_app, privileges: select}
+  - {on: table own, to: leak_app, privileges: select}
+  - {on: table fee_sums, to: leak_app, privileges: select}
+"""
+
+
+@pytest.fixture(scope="module")
+def open_claims(server: Server) -> tuple[Claim, ...]:
+    with filled(server, OPEN) as (ground, _, _):
+        return isolation(ground)
+
+
+@pytest.mark.parametrize("object_", ["fees", "texts", "fee_sums", "all_fees()"])
+@pytest.mark.parametrize("promise", [NOTHING, SILENT])
+def test_rows_that_no_policy_guards_leak(open_claims: tuple[Claim, ...], object_: str, promise: str) -> None:
+    assert states(open_claims)[object_, promise] == "failed"
+
+
+@pytest.mark.parametrize("object_", ["price_list", "own"])
+def test_what_is_everybodys_or_guarded_does_not(open_claims: tuple[Claim, ...], object_: str) -> None:
+    assert states(open_claims)[object_, SILENT] == states(open_claims)[object_, NOTHING] == "proven"
+
+
+def test_the_table_without_policies_is_named(open_claims: tuple[Claim, ...]) -> None:
+    told = {claim.object: claim.detail for claim in open_claims if claim.state == "failed"}
+    assert told["public.fees"] == "it reads `public.visits`, which has no row-level security"
+
+
+def _details(server: Server, change: str) -> dict[tuple[str, str], tuple[str, str]]:
+    with filled(server, OPEN) as (ground, _, _):
+        ground.connection.execute(change.encode())
+        claims = isolation(ground)
+    return {(claim.object, claim.claim): (claim.state, claim.detail) for claim in claims}
+
+
+def test_an_empty_table_proves_nothing(server: Server) -> None:
+    told = _details(server, "TRUNCATE visits, lines; REFRESH MATERIALIZED VIEW fee_sums")
+    empty = ("not checked", "the table is empty: `public.visits`")
+    for object_ in ("public.fees", "public.fee_sums", "public.all_fees()"):
+        assert told[object_, SILENT] == told[object_, NOTHING] == empty
+    assert told["public.own", SILENT] == ("proven", "the same answer")
+
+
+def test_nobody_elses_rows_prove_nothing(server: Server) -> None:
+    """Rows of the one tenant that asks, and of no other."""
+    told = _details(
+        server,
+        """
+        ALTER TABLE patients NO FORCE ROW LEVEL SECURITY;
+        DELETE FROM visits;
+        INSERT INTO visits SELECT tenant_id, 1, 1 FROM patients GROUP BY 1 ORDER BY count(*) DESC, tenant_id LIMIT 1;
+        ALTER TABLE patients FORCE ROW LEVEL SECURITY
+        """,
+    )
+    assert told["public.fees", SILENT] == ("not checked", "no other tenant has a row in `public.visits`")
+    assert told["public.fees", NOTHING][0] == "failed"

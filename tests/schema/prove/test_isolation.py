@@ -7,6 +7,7 @@ import pytest
 from data_platform.postgres.server import Server
 from data_platform.schema.prove.isolation import isolation
 from data_platform.schema.prove.promises import (
+    COPIED,
     EMPTY,
     GUARDED,
     INSERTED,
@@ -263,3 +264,63 @@ def test_without_policies_that_read_a_setting_there_is_nothing_to_do(server: Ser
     text = 'tables: {a: {columns: {b: integer}, row_security: on, policies: {p: {using: "b > 0"}}}}'
     with filled(server, text) as (ground, _, _):
         assert isolation(ground) == ()
+
+
+def test_an_empty_table_proves_nothing(server: Server) -> None:
+    with filled(server, GOOD) as (ground, _, _):
+        ground.connection.execute("TRUNCATE items")
+        claims = [claim for claim in isolation(ground) if claim.object == "public.items"]
+    assert {claim.claim for claim in claims} == {UNSET, EMPTY, OWN}
+    assert {(claim.state, claim.detail) for claim in claims} == {("not checked", "the table is empty")}
+
+
+LOG = """
+tables:
+  log: {columns: {id: {type: bigint, identity: always, primary_key: true}, what: text}}
+  counts: {columns: {id: {type: bigint, identity: always, primary_key: true}}}
+  orders:
+    columns: {tenant_id: {type: uuid, data: {distinct: 4}}, id: {type: bigint, primary_key: true}}
+    row_security: SECURITY
+    policies: {own: {using: "CLOSED"}}
+    triggers:
+      tell: {timing: after, events: [insert, update, delete], function: tell}
+      quiet: {timing: before, events: insert, function: quiet}
+functions:
+  tell:
+    returns: trigger
+    security_definer: true
+    body: "BEGIN INSERT INTO public.log (what) VALUES (TG_OP); RETURN NULL; END"
+  quiet: {returns: trigger, body: "BEGIN RETURN NEW; END"}
+""".replace("CLOSED", CLOSED)
+APP = """
+roles: {copy_app: {}}
+grants:
+  - {on: table orders, to: copy_app, privileges: [select, insert, update, delete]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        (LOG.replace("SECURITY", "forced"), "failed"),
+        (LOG.replace("SECURITY", "on") + APP, "proven"),
+        (
+            LOG.replace("SECURITY", "on") + APP + "  - {on: table log, to: copy_app, privileges: select}\n",
+            "failed",
+        ),
+        (LOG.replace("SECURITY", "on"), "not checked"),
+    ],
+)
+def test_rows_that_a_trigger_copies(server: Server, text: str, state: str) -> None:
+    with filled(server, text) as (ground, _, _):
+        (claim,) = [claim for claim in isolation(ground) if claim.claim == COPIED]
+    assert (claim.object, claim.state) == ("public.orders", state)
+    assert claim.detail.startswith("`tell` writes to `public.log`, ")
+
+
+def test_a_log_with_row_security_is_not_told(server: Server) -> None:
+    guarded = LOG.replace(
+        "primary_key: true}, what: text}}", 'primary_key: true}, what: text}, row_security: "on"}'
+    )
+    with filled(server, guarded.replace("SECURITY", "forced")) as (ground, _, _):
+        assert [claim for claim in isolation(ground) if claim.claim == COPIED] == []

@@ -151,3 +151,49 @@ tables:
 def test_the_months_of_these_tests_follow_one_another() -> None:
     first = datetime.fromisoformat(_month(0))
     assert first <= datetime.now(UTC) < datetime.fromisoformat(_month(1)) <= first + timedelta(days=31)
+
+
+@pytest.mark.parametrize("column", ["at: timestamptz", "at: {type: timestamptz, default: now()}"])
+def test_rows_lie_within_the_partitions_though_there_is_a_default(server: Server, column: str) -> None:
+    text = _by_time((-1, 0, 1), default=True).replace("at: timestamptz", column)
+    details = {claim.object: claim.detail for claim in _claims(server, text) if claim.claim == LANDS}
+    assert sum(int(details[f"public.m{n}"].split()[0]) for n in range(3)) == 40
+    assert details["public.rest"] == "empty: every row had a partition of its own"
+
+
+@pytest.mark.parametrize(
+    "key", ["k: {type: integer, check: k > 50}", "k: {type: integer, data: {minimum: 50, maximum: 90}}"]
+)
+def test_rows_that_can_only_lie_in_the_default_lie_there(server: Server, key: str) -> None:
+    text = f"""
+tables:
+  t:
+    columns: {{{key}, a: text}}
+    partition_by: {{range: k}}
+    partitions: {{low: FROM (0) TO (10), rest: default}}
+"""
+    details = {claim.object: claim.detail for claim in _claims(server, text) if claim.claim == LANDS}
+    assert details["public.rest"].startswith("40 rows")
+
+
+def test_a_key_of_partitions_that_refers_elsewhere_keeps_the_default(server: Server) -> None:
+    text = """
+tables:
+  p: {columns: {id: {type: integer, primary_key: true, data: {minimum: 500, maximum: 900}}}}
+  t:
+    columns: {k: {references: {table: p, on_delete: cascade}}, a: text}
+    partition_by: {range: k}
+    partitions: {low: FROM (0) TO (10), rest: default}
+"""
+    details = {claim.object: claim.detail for claim in _claims(server, text) if claim.claim == LANDS}
+    assert "rows" in details["public.rest"]
+
+
+def test_an_empty_table_proves_little(server: Server) -> None:
+    pattern = Measured(pattern=AccessPattern(name="one", sql="SELECT 1"), reads=("m1",))
+    with filled(server, _by_time((-1, 0, 1), default=True)) as (ground, _, _):
+        ground.connection.execute("TRUNCATE events")
+        told = {(c.object, c.claim): (c.state, c.detail) for c in partitions(ground, (pattern,))}
+    assert told["public.events", NARROW] == ("not checked", "the table is empty")
+    assert told["public.rest", LANDS] == ("not checked", "the table is empty")
+    assert told["public.events", PRUNED][0] == "not checked"

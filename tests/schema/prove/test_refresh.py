@@ -79,3 +79,17 @@ def test_one_whose_rows_are_not_those_of_its_query(server: Server) -> None:
         (one,) = refreshes(ground, conninfo)
     assert (one.view, one.state) == (Name("public", "m"), "failed")
     assert "not those of its query" in one.detail
+
+
+def test_one_without_rows_proves_nothing(server: Server) -> None:
+    text = """
+tables: {t: {columns: {a: integer}}}
+materialized_views: {m: "SELECT a FROM t", none: "SELECT a FROM t WHERE a IS NULL AND a > 0"}
+"""
+    with filled(server, text) as (ground, _, conninfo):
+        found = {one.view.name: one for one in refreshes(ground, conninfo)}
+        ground.connection.execute("TRUNCATE t; REFRESH MATERIALIZED VIEW m")
+        (empty, _) = refreshes(ground, conninfo)
+    assert found["m"].state == "proven"
+    assert (found["none"].state, "finds no row" in found["none"].detail) == ("not checked", True)
+    assert (empty.state, empty.detail) == ("not checked", "the table is empty: `public.t`")

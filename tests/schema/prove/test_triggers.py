@@ -65,8 +65,8 @@ def claims(server: Server) -> dict[str, Claim]:
         ("b_log", "proven", "delete: writes to `public.log`"),
         ("c_refuse", "proven", "refuses the row: `never`"),
         ("d_broken", "failed", 'its function fails: `record "new" has no field'),
-        ("e_disabled", "failed", "it is disabled"),
-        ("f_replica", "not checked", "on replicas only"),
+        ("e_disabled", "proven", "insert: it is disabled: its function was not called"),
+        ("f_replica", "proven", "insert: it is for replicas: its function was not called"),
         ("g_always", "proven", "changes `name`"),
         ("h_swallow", "failed", "keeps the row from the delete and writes nothing else"),
         ("i_soft", "proven", "its function was called"),
@@ -99,6 +99,29 @@ tables:
         ground.connection.execute("CREATE TRIGGER s BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION stamp()")
         (claim,) = triggers(ground)
     assert (claim.state, claim.detail) == ("failed", "update: its function was not called")
+
+
+def test_a_trigger_that_the_model_switches_off_must_not_fire(server: Server) -> None:
+    """The prober believes the catalog: on the server somebody has switched it on again."""
+    text = """
+functions:
+  stamp: {returns: trigger, body: "BEGIN RETURN NEW; END"}
+  stop: {returns: trigger, body: "BEGIN RAISE EXCEPTION 'no'; END"}
+tables:
+  t:
+    columns: {id: {type: bigint, primary_key: true}, a: text}
+    triggers:
+      s: {timing: before, events: update, function: stamp, enabled: disabled}
+      z: {timing: before, events: delete, function: stop, enabled: disabled}
+"""
+    with filled(server, text) as (ground, _, _):
+        assert {(claim.state, claim.claim.split(" before")[0]) for claim in triggers(ground)} == {
+            ("proven", "does not fire")
+        }
+        ground.connection.execute("ALTER TABLE t ENABLE TRIGGER s, ENABLE TRIGGER z")
+        told = [(claim.state, claim.detail) for claim in triggers(ground)]
+    assert told[0] == ("failed", "update: it is disabled, and its function was called")
+    assert told[1] == ("failed", "delete: it is disabled, and its function was called")
 
 
 def test_a_trigger_of_a_partitioned_table(server: Server) -> None:

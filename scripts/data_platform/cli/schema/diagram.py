@@ -25,10 +25,12 @@ def _declare(parser: ArgumentParser) -> None:
 def _diagram(invocation: Invocation) -> Outcome:
     from pathlib import Path  # noqa: PLC0415
 
+    from data_platform.cli.files import refuse_existing  # noqa: PLC0415
     from data_platform.schema.diagram.mermaid import drawn, mermaid  # noqa: PLC0415
     from data_platform.schema.diagram.page import page  # noqa: PLC0415
 
     arguments = invocation.arguments
+    refuse_existing([arguments.output, arguments.html], arguments.force)
     given, allowed = read_design(invocation, arguments.model)
     design = drawn(given)
     result = {

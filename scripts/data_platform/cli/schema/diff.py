@@ -26,9 +26,9 @@ def _declare(parser: ArgumentParser) -> None:
 
 
 def _diff(invocation: Invocation) -> Outcome:
+    from data_platform.postgres.connect import shown  # noqa: PLC0415
     from data_platform.schema import diff_report  # noqa: PLC0415
     from data_platform.schema.imported import difference_result  # noqa: PLC0415
-    from data_platform.schema.sources import shown  # noqa: PLC0415
 
     arguments = invocation.arguments
     found = _found(invocation)
@@ -46,20 +46,16 @@ def _found(invocation: Invocation) -> Differences:
     from data_platform.cli.progress import progress  # noqa: PLC0415
     from data_platform.model.design import Design  # noqa: PLC0415
     from data_platform.model.differences import differences  # noqa: PLC0415
-    from data_platform.postgres.server import open_server  # noqa: PLC0415
     from data_platform.schema import compare, sources  # noqa: PLC0415
 
     arguments = invocation.arguments
     before, after = (_source(invocation, source) for source in (arguments.before, arguments.after))
     if isinstance(before, Design) and isinstance(after, Design) and before.database == after.database:
         return differences(before.database, after.database)
-    with progress("starting PostgreSQL") as step, open_server(None) as server:
+    with progress("starting PostgreSQL") as step:
         if isinstance(before, Design) and isinstance(after, Design):
-            return compare.compare(server, before, after, step)
-        databases = compare.both(
-            lambda: sources.of_any(server, before, step), lambda: sources.of_any(server, after, step)
-        )
-        return differences(*databases)
+            return compare.compare(before, after, step)
+        return differences(*sources.of_both(before, after, step))
 
 
 def _source(invocation: Invocation, source: str) -> Source:
@@ -69,8 +65,10 @@ def _source(invocation: Invocation, source: str) -> Source:
     if sources.is_model(source):
         return read_design(invocation, source)[0]
     if invocation.arguments.store is None:
+        from data_platform.postgres.connect import shown  # noqa: PLC0415
+
         raise UsageProblem(
-            f"whose database is {sources.shown(source)}?",
+            f"whose database is {shown(source)}?",
             expected="--store NAME, a store that the project's scope owns",
         )
     return source if sources.is_live(source) else sources.scripts([source])

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from data_platform.model.differences import Differences
-    from data_platform.postgres.server import Server
     from data_platform.schema.sources import Taken
 
 
@@ -51,11 +50,14 @@ def _import(invocation: Invocation) -> Outcome:
     refuse_existing([arguments.output], arguments.force)
     started = time.perf_counter()
     given = sources.scripts(arguments.sql or ())
-    with progress("starting PostgreSQL") as step, open_server(None) as server:
-        taken = sources.of_live(arguments.dsn) if arguments.dsn else sources.of_scripts(server, given, step)
-        design = sources.design(arguments.store, taken)
-        text = write(design, _made_by(invocation))
-        found = None if arguments.no_check else _loaded_again(server, text, arguments.output, taken, step)
+    with progress("starting PostgreSQL") as step:
+        if arguments.dsn:
+            taken = sources.of_live(arguments.dsn)
+        else:
+            with open_server(None) as server:
+                taken = sources.of_scripts(server, given, step)
+        text = write(sources.design(arguments.store, taken), _made_by(invocation))
+        found = None if arguments.no_check else _loaded_again(text, arguments.output, taken, step)
     written = invocation.write({Path(arguments.output): text})
     made = imported.Import(
         store=arguments.store,
@@ -72,10 +74,8 @@ def _import(invocation: Invocation) -> Outcome:
     )
 
 
-def _loaded_again(
-    server: Server, text: str, path: str, taken: Taken, step: Callable[[str, float], None]
-) -> Differences:
-    """How the catalog that the written model makes differs from the one it was written from."""
+def _loaded_again(text: str, path: str, taken: Taken, step: Callable[[str, float], None]) -> Differences:
+    """How the catalog that the written model makes on another server differs from the one it was written from."""
     from data_platform.model.differences import differences  # noqa: PLC0415
     from data_platform.schema import sources  # noqa: PLC0415
     from data_platform.spec import document, validate  # noqa: PLC0415
@@ -84,7 +84,7 @@ def _loaded_again(
     parsed = document.parse(text.encode(), path)
     validate.check(parsed)
     step("loading the model again", 0.5)
-    return differences(taken.database, sources.of_design(server, read_model(parsed), step).database)
+    return differences(taken.database, sources.of_source(read_model(parsed), step))
 
 
 def _made_by(invocation: Invocation) -> str:
@@ -92,10 +92,10 @@ def _made_by(invocation: Invocation) -> str:
 
 
 def _words(invocation: Invocation) -> list[str]:
+    from data_platform.postgres.connect import shown  # noqa: PLC0415
+
     arguments = invocation.arguments
-    # A URL may hold a password; the other two forms only name where it is.
-    dsn = arguments.dsn if arguments.dsn and arguments.dsn.startswith(("env:", "service:")) else "env:NAME"
-    source = ["--dsn", dsn] if arguments.dsn else ["--sql", *arguments.sql]
+    source = ["--dsn", shown(arguments.dsn)] if arguments.dsn else ["--sql", *arguments.sql]
     return [*source, "--store", arguments.store, "--output", arguments.output]
 
 

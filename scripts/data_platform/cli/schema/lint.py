@@ -26,10 +26,10 @@ def _declare(parser: ArgumentParser) -> None:
 
 
 def _lint(invocation: Invocation) -> Outcome:
+    from data_platform.postgres.connect import shown  # noqa: PLC0415
     from data_platform.report.finding import in_order  # noqa: PLC0415
     from data_platform.schema.lint import lint  # noqa: PLC0415
     from data_platform.schema.lint_report import report  # noqa: PLC0415
-    from data_platform.schema.sources import shown  # noqa: PLC0415
 
     source = invocation.arguments.source
     design, decision = _design(invocation, source)
@@ -50,8 +50,10 @@ def _design(invocation: Invocation, source: str) -> tuple[Design, Decision | Non
         return design, allowed.decision
     store = invocation.arguments.store
     if store is None:
+        from data_platform.postgres.connect import shown  # noqa: PLC0415
+
         raise UsageProblem(
-            f"whose database is {sources.shown(source)}?",
+            f"whose database is {shown(source)}?",
             expected="--store NAME, a store that the project's scope owns",
         )
     if sources.is_live(source):

@@ -109,11 +109,11 @@ def _table(design: Design, text: str) -> Name:
 
 
 def _prove_words(arguments: Any) -> list[str]:
+    from data_platform.postgres.connect import shown  # noqa: PLC0415
+
     words = [word for rows in arguments.rows for word in ("--rows", rows)]
     words += ["--seed", str(arguments.seed)] if arguments.seed != 1 else []
-    # A URL may hold a password; the other two forms only name where it is.
-    dsn = arguments.dsn if arguments.dsn and arguments.dsn.startswith(("env:", "service:")) else "env:NAME"
-    return [*words, "--dsn", dsn] if arguments.dsn else words
+    return [*words, "--dsn", shown(arguments.dsn)] if arguments.dsn else words
 
 
 PROVE = Command(

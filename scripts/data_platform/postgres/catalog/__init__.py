@@ -13,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from data_platform.model.database import Database, Extension
 from data_platform.postgres.catalog import access, programs, tables, types
-from data_platform.postgres.catalog.raw import extension_dependents, index_comments, raw_objects
+from data_platform.postgres.catalog.raw import comments, extension_dependents, raw_objects
 from data_platform.postgres.catalog.rows import Connection, Owners, Query, tidy
 from data_platform.postgres.catalog.sequences import sequences
 from data_platform.postgres.queries import query
 
-__all__ = ["Connection", "read", "secrets"]
+__all__ = ["Connection", "left_out", "read"]
 
 _SINCE = (
     (140000, "pg_get_function_sqlbody(p.oid)", "text"),
@@ -33,13 +34,22 @@ _SINCE = (
 _ALWAYS_ANONYMOUS = frozenset({"pg_database_owner"})
 
 
-def read(connection: Connection, *, anonymous: Collection[str] = (), roles: Collection[str] = ()) -> Database:
-    """Everything in the connection's database.
+def read(
+    connection: Connection,
+    *,
+    anonymous: Collection[str] = (),
+    roles: Collection[str] = (),
+    own_is_anonymous: bool = True,
+) -> Database:
+    """Everything in the connection's database, as of one moment.
 
-    Objects of the `anonymous` roles, and of the connection's own, name no owner. Roles that an object refers to are
-    part of it, and those of `roles`.
+    Objects of the `anonymous` roles, and of the connection's own if that is one, name no owner. Roles that an object
+    refers to are part of it, and those of `roles`.
     """
+    alone = connection.info.transaction_status == TransactionStatus.IDLE
     with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+        if alone:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("SET LOCAL search_path TO ''")
         version = connection.info.server_version
 
@@ -47,11 +57,11 @@ def read(connection: Connection, *, anonymous: Collection[str] = (), roles: Coll
             found = cursor.execute(_for_version(query(name), version).encode(), values or None).fetchall()
             return [tidy(row) for row in found]
 
-        own = connection.info.user
-        owners = Owners(frozenset({own, *anonymous}) | _ALWAYS_ANONYMOUS)
+        own = [connection.info.user] if own_is_anonymous else []
+        owners = Owners(frozenset([*own, *anonymous]) | _ALWAYS_ANONYMOUS)
         found = _read(rows, owners, version, roles)
         said_apart = (
-            *index_comments(rows("constraint_comments")),
+            *comments(rows("comments")),
             *extension_dependents(rows("extension_dependents")),
         )
         has_raw = rows("without_form")[0]["found"]
@@ -94,8 +104,8 @@ def _for_version(text: str, version: int) -> str:
     return text
 
 
-def secrets(connection: Connection) -> dict[str, int]:
-    """How many user mappings and subscriptions the database has: they hold passwords and are in no model."""
+def left_out(connection: Connection) -> dict[str, int]:
+    """How many of each kind the database has that no model holds: see the query of that name."""
     with connection.cursor(row_factory=dict_row) as cursor:
-        found = cursor.execute(query("secrets")).fetchone()
+        found = cursor.execute(query("left_out")).fetchone()
     return {kind.replace("_", " "): count for kind, count in (found or {}).items() if count}

@@ -15,7 +15,7 @@ from data_platform.model.database import (
     Schema,
     Server,
 )
-from data_platform.postgres.catalog.rows import Owners, Row, options
+from data_platform.postgres.catalog.rows import Owners, Row, foreign_options
 
 
 def roles(rows: Iterable[Row], owners: Owners) -> tuple[Role, ...]:
@@ -98,7 +98,7 @@ def servers(rows: Iterable[Row], owners: Owners) -> tuple[Server, ...]:
             wrapper=row["wrapper"],
             type=row["type"],
             version=row["version"],
-            options=options(row["options"]),
+            options=foreign_options(row["options"]),
             comment=row["comment"],
             owner=owners.named(row["owner"]),
         )

@@ -9,6 +9,7 @@ from data_platform.model.database import EventTrigger, Function, Policy, Rule, T
 from data_platform.postgres.catalog.rows import ENABLED, Owners, Row, deferral, maybe_named, named
 from data_platform.sql.text import NotSql, tokens_of
 
+CURRENT_USER = "current_user"
 _ROW, _BEFORE, _INSTEAD = 1, 2, 64
 _EVENTS: tuple[tuple[int, Literal["insert", "update", "delete", "truncate"]], ...] = (
     (4, "insert"),
@@ -71,7 +72,7 @@ def trigger(row: Row) -> Trigger:
         timing="before" if bits & _BEFORE else "instead of" if bits & _INSTEAD else "after",
         events=tuple(event for bit, event in _EVENTS if bits & bit),
         function=named(row, "function_"),
-        arguments=tuple(part.decode() for part in row["arguments"].split(b"\0")[: row["argument_count"]]),
+        arguments=tuple(map(_text, row["arguments"].split(b"\0")[: row["argument_count"]])),
         level="row" if bits & _ROW else "statement",
         update_of=tuple(row["update_of"] or ()),
         when=_condition(row["definition"]) if row["definition"] else None,
@@ -83,6 +84,14 @@ def trigger(row: Row) -> Trigger:
         enabled=ENABLED[row["enabled"]],
         comment=row["comment"],
     )
+
+
+def _text(raw: bytes) -> str:
+    """An argument, which is in the encoding of the database: one that is not UTF-8 is taken for a Latin one."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _condition(definition: str) -> str:
@@ -115,13 +124,14 @@ def rule(row: Row) -> Rule:
     )
 
 
-def policy(row: Row) -> Policy:
-    """A policy from a row of the query `policies`."""
+def policy(row: Row, owners: Owners) -> Policy:
+    """A policy from a row of the query `policies`; for an anonymous role it is whoever loads the model."""
+    roles = {CURRENT_USER if role in owners.anonymous else role for role in row["roles"]}
     return Policy(
         name=row["name"],
         command=row["command"],
         permissive=row["permissive"],
-        roles=tuple(sorted(row["roles"])),
+        roles=tuple(sorted(roles)),
         using=row["using"],
         with_check=row["with_check"],
         comment=row["comment"],

@@ -13,14 +13,14 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import postgast
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from data_platform.errors import EnvironmentProblem
 from data_platform.model.database import Name, Raw
 from data_platform.postgres.binaries import find_programs, server_account
 from data_platform.postgres.catalog.rows import Connection, Owners, Row
-from data_platform.sql.text import identifier, literal, qualified
+from data_platform.sql.script import pieces
+from data_platform.sql.text import identifier, literal
 
 KINDS = (
     "SHELL TYPE",
@@ -44,8 +44,9 @@ KINDS = (
 _LOCK_WAIT_MS = 2000
 _ENTRY = re.compile(r"\d+; \d+ \d+ (.*)")
 _HEADER = re.compile(
-    r"^--\n-- Name: (?P<name>.*); Type: (?P<kind>[A-Z ]+); Schema: (?P<schema>.*); Owner: .*\n--\n\n", re.M
+    r"^-- Name: (?P<name>.*); Type: (?P<kind>[A-Z ]+); Schema: (?P<schema>.*); Owner: .*$", re.MULTILINE
 )
+_LONGEST_SECONDS = 300
 
 
 def raw_objects(connection: Connection, owners: Owners, types: Iterable[Name]) -> tuple[Raw, ...]:
@@ -80,7 +81,7 @@ def _without_password(connection: Connection) -> tuple[str, dict[str, str]]:
     address = {
         key: str(value)
         for key, value in conninfo_to_dict(connection.info.dsn).items()
-        if key not in ("options", "password")
+        if key not in ("options", "password", "sslpassword")
     }
     environment = {"PGPASSWORD": connection.info.password} if connection.info.password else {}
     return make_conninfo(**address), environment
@@ -93,6 +94,7 @@ def _run(command: list[str | Path], environment: Mapping[str, str]) -> str:
         text=True,
         env={**os.environ, **environment, "PGCLIENTENCODING": "UTF8"},
         check=False,
+        timeout=_LONGEST_SECONDS,
     )
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
@@ -118,19 +120,28 @@ def _is_wanted(text: str, typed: tuple[str, ...]) -> bool:
 
 
 def _objects(sql: str, owners: Owners) -> Iterator[Raw]:
-    body = sql.partition("\n--\n-- PostgreSQL database dump complete")[0]
-    headers = list(_HEADER.finditer(body))
-    for number, header in enumerate(headers):
-        end = headers[number + 1].start() if number + 1 < len(headers) else len(body)
-        statements = postgast.split(body[header.end() : end])
-        kept = [text.strip() for text in statements if not _is_left_out(text.strip(), owners)]
+    """What the text makes. An entry begins with a comment that says what it is, between two statements."""
+    raw, end = sql.encode(), 0
+    found: dict[str, str] | None = None
+    made: list[str] = []
+    for piece in pieces(raw):
+        if piece.kind != "statement":
+            continue
+        headers = list(_HEADER.finditer(raw[end : piece.offset].decode()))
+        if headers:
+            yield from _object(found, made)
+            found, made = headers[-1].groupdict(), []
+        if not _is_left_out(piece.text.strip(), owners):
+            made.append(piece.text.strip())
+        end = piece.offset + len(piece.text.encode())
+    yield from _object(found, made)
+
+
+def _object(header: Mapping[str, str] | None, statements: list[str]) -> Iterator[Raw]:
+    if header is not None and statements:
         schema = "" if header["schema"] == "-" else f"{header['schema']}."
-        if kept:
-            yield Raw(
-                kind=header["kind"].lower(),
-                name=f"{schema}{header['name']}",
-                sql="".join(f"{text.removesuffix(';')};\n" for text in kept).strip(),
-            )
+        sql = "".join(f"{text.removesuffix(';')};\n" for text in statements).strip()
+        yield Raw(kind=header["kind"].lower(), name=f"{schema}{header['name']}", sql=sql)
 
 
 def _is_left_out(statement: str, owners: Owners) -> bool:
@@ -141,12 +152,11 @@ def _is_left_out(statement: str, owners: Owners) -> bool:
     )
 
 
-def index_comments(rows: Iterable[Row]) -> Iterator[Raw]:
-    """Comments on the indexes behind constraints, of which a model says only the constraint."""
+def comments(rows: Iterable[Row]) -> Iterator[Raw]:
+    """Comments that no field of a model holds. Kind and object are spelled by the server."""
     for row in rows:
-        name = qualified(row["schema"], row["name"])
-        sql = f"COMMENT ON INDEX {name} IS {literal(row['comment'])};"
-        yield Raw(kind="comment", name=f"index {row['schema']}.{row['name']}", sql=sql)
+        sql = f"COMMENT ON {row['kind'].upper()} {row['object']} IS {literal(row['comment'])};"
+        yield Raw(kind="comment", name=f"{row['kind']} {row['object']}", sql=sql)
 
 
 def extension_dependents(rows: Iterable[Row]) -> Iterator[Raw]:

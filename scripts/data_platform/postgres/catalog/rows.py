@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,10 @@ Row = Mapping[str, Any]
 Connection = psycopg.Connection[Any]
 
 ENABLED: Mapping[str, Enabled] = {"O": "origin", "D": "disabled", "R": "replica", "A": "always"}
+
+
+_SECRET = re.compile("passw|secret|token|credential", re.IGNORECASE)
+"""As in the query `left_out`, which counts them."""
 
 
 class Query(Protocol):
@@ -87,6 +92,11 @@ def options(texts: Sequence[str] | None, prefix: str = "") -> Options:
     """`{name=value, …}` as sorted pairs."""
     pairs = (text.partition("=") for text in texts or ())
     return tuple(sorted((prefix + name, value) for name, _, value in pairs))
+
+
+def foreign_options(texts: Sequence[str] | None) -> Options:
+    """The options of a server or foreign table without what a model must not show."""
+    return tuple((name, value) for name, value in options(texts) if not _SECRET.search(name))
 
 
 def deferral(row: Row) -> Deferral:

@@ -26,7 +26,7 @@ from data_platform.model.database import (
 )
 from data_platform.postgres.catalog.constraints import Constraints, index, statistics
 from data_platform.postgres.catalog.programs import policy, rule, trigger
-from data_platform.postgres.catalog.rows import Owners, Query, Row, grouped, named, options
+from data_platform.postgres.catalog.rows import Owners, Query, Row, foreign_options, grouped, named, options
 from data_platform.postgres.catalog.sequences import settings
 from data_platform.sql.naming import default_name
 from data_platform.sql.text import tokens_of
@@ -62,9 +62,9 @@ class Parts:
         """Triggers of one relation."""
         return tuple(trigger(row) for row in self.triggers[oid])
 
-    def own_policies(self, oid: int) -> tuple[Policy, ...]:
+    def own_policies(self, oid: int, owners: Owners) -> tuple[Policy, ...]:
         """Policies of one table."""
-        return tuple(policy(row) for row in self.policies[oid])
+        return tuple(policy(row, owners) for row in self.policies[oid])
 
     def own_rules(self, oid: int) -> tuple[Rule, ...]:
         """Rules of one relation."""
@@ -109,7 +109,7 @@ def _table(row: Row, parts: Parts, owners: Owners, not_null_names: _NotNullNames
         partition_of=PartitionOf(table=parents[0], bound=row["bound"]) if row["is_partition"] else None,
         inherits=() if row["is_partition"] else parents,
         row_security=row["row_security"],
-        policies=parts.own_policies(oid),
+        policies=parts.own_policies(oid, owners),
         rules=parts.own_rules(oid),
         statistics=parts.own_statistics(oid),
         unlogged=row["unlogged"],
@@ -118,7 +118,7 @@ def _table(row: Row, parts: Parts, owners: Owners, not_null_names: _NotNullNames
         cluster_on=row["cluster_on"],
         access_method=row["access_method"],
         of_type=Name(row["of_schema"], row["of_name"]) if row["of_name"] else None,
-        foreign=Foreign(server=row["server"], options=options(row["server_options"]))
+        foreign=Foreign(server=row["server"], options=foreign_options(row["server_options"]))
         if row["server"]
         else None,
         owner=owners.named(row["owner"]),

@@ -2,9 +2,10 @@ r"""Anybody's SQL into a scratch database, safely: dumps, schema files, migratio
 
     loaded = load(database, [read_script(Path("schema.sql"))])
 
-A file runs as the scratch owner, who has no privileges. What PostgreSQL keeps for superusers goes through an
-allow-list (`privileged`), roles and extensions that are not there are made up (`roles`, `stubs`), and what is left out
-is on the list of notes. `decide` says what happens to a statement, `walk` goes through the files, `runner` runs.
+A file runs as the scratch owner, who on the embedded server gets CREATEROLE, which gives a role no more than the owner
+has, and on a live one no privilege at all. What PostgreSQL keeps for superusers goes through an allow-list
+(`privileged`), roles and extensions that are not there are made up (`roles`, `stubs`), and what is left out is on the
+list of notes. `decide` says what happens to a statement, `walk` goes through the files, `runner` runs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from data_platform.postgres.cluster import stub_directory
 from data_platform.postgres.load.messages import Note
-from data_platform.postgres.load.roles import Roles
+from data_platform.postgres.load.roles import Roles, drop_roles
 from data_platform.postgres.load.runner import Runner
 from data_platform.postgres.load.script import Script, read_script
 from data_platform.postgres.load.sessions import Admin, User, open_sessions
@@ -23,13 +24,13 @@ from data_platform.postgres.scratch import Database
 from data_platform.sql.script import as_bytes
 from data_platform.sql.text import identifier
 
-__all__ = ["Loaded", "Note", "Script", "load", "read_script", "runner_for"]
+__all__ = ["Loaded", "Note", "Script", "drop_roles", "load", "read_script", "runner_for"]
 
 
 @dataclass(frozen=True)
 class Loaded:
     """What a load did: statements run, rows left out (a statement that changes rows counts as one), notes on what
-    was left out or made otherwise, stub extensions and roles that were made up.
+    was left out or made otherwise, stub extensions and roles that were made up (see `drop_roles`).
     """
 
     statements: int
@@ -71,11 +72,11 @@ def load(
 
 
 def runner_for(database: Database, user: User, admin: Admin) -> Runner:
+    """What runs statements in these sessions, under the limits that they have now."""
+    user.keep_limits()
     stubs = stub_directory(database.admin_conninfo) if admin.is_superuser() else None
     owner = user.role()
-    if stubs:  # from 16 on that is no way to anything but roles without privileges
-        admin.connection.execute(f"ALTER ROLE {identifier(owner)} CREATEROLE".encode())
+    if stubs:  # since 16 that gives nobody what the owner has not
+        admin.execute(f"ALTER ROLE {identifier(owner)} CREATEROLE")
     roles = Roles(admin, owner, may_make=stubs is not None)
-    if stubs:
-        roles.adopt()
     return Runner(user, admin, roles, stubs, event_triggers_rest=admin.event_triggers_rest())

@@ -21,8 +21,12 @@ _MISSING = re.compile(
     r'(collation) "(.+)" for encoding "UTF8" does not exist\Z|'
     r'(role|tablespace|extension) "(.+)" (?:does not exist|is not available)\Z'
     r'|permission denied to create (extension) "(.+)"\Z'
+    r"|permission denied for (tablespace) (.+)\Z"
 )
-"""In the server's English, as the embedded one talks. A file can say it too (RAISE), and gets a harmless role."""
+"""In the server's English, as the embedded one talks. A file can say it too (RAISE), and gets a harmless role.
+
+A tablespace that nobody may use yet is one that another load in the cluster is making.
+"""
 
 NAME_ROLES = (
     *("grant_stmt", "create_policy_stmt", "alter_policy_stmt", "alter_default_privileges_stmt"),
@@ -37,11 +41,30 @@ FOR_SUPERUSERS = (
 )
 SAY_MORE = ("comment_stmt", "grant_stmt", "alter_owner_stmt", "rename_stmt", "alter_object_schema_stmt")
 """What is said of an object that may have been left out."""
+MAKE = {
+    "create_function_stmt": "function",
+    "define_stmt": "definition",
+    "create_cast_stmt": "cast",
+    "create_plang_stmt": "procedural language",
+    "create_am_stmt": "access method",
+    "create_transform_stmt": "transform",
+    "create_conversion_stmt": "conversion",
+    "create_op_class_stmt": "operator class",
+    "create_op_family_stmt": "operator family",
+    "alter_op_family_stmt": "operator family",
+    "create_fdw_stmt": "foreign data wrapper",
+    "create_foreign_server_stmt": "server",
+    "create_event_trig_stmt": "event trigger",
+    "create_publication_stmt": "publication",
+    "sec_label_stmt": "security label",
+}
+"""What a database lacks when such a statement is left out."""
 KEEP_SEARCH_PATH = (
     *("create_stmt", "index_stmt", "alter_table_stmt", "comment_stmt", "view_stmt", "create_seq_stmt"),
     *("alter_seq_stmt", "create_function_stmt", "create_trig_stmt", "create_enum_stmt", "create_domain_stmt"),
     *("create_policy_stmt", "composite_type_stmt", "create_stats_stmt", "rule_stmt"),
 )
+_CALL_NOTHING = frozenset({*KEEP_SEARCH_PATH, "grant_stmt"}) - {"alter_table_stmt"}
 BEFORE_OWNERS = frozenset(KEEP_SEARCH_PATH) - {"alter_seq_stmt"}
 """Statements for which it makes no difference who owns what another one has just made."""
 
@@ -75,10 +98,16 @@ def missing(error: psycopg.Error) -> tuple[str, str] | None:
 
 
 def needs_its_own_transaction(node: pb.Node) -> bool:
-    """Whether a statement cannot share a transaction, or has its effect only after one."""
+    """Whether a statement cannot share a transaction, may end it, or has its effect only after one."""
     kind = kind_of(node)
     concurrent: Any = kind in ("index_stmt", "drop_stmt") and getattr(node, kind).concurrent
-    return bool(concurrent) or kind == "alter_enum_stmt"
+    return bool(concurrent) or kind in ("alter_enum_stmt", "do_stmt", "call_stmt")
+
+
+def may_call(statement: Statement) -> bool:
+    """Whether it may call functions, which may change any setting of the session."""
+    bounds = statement.kind == "create_stmt" and statement.node.create_stmt.HasField("partbound")
+    return bounds or statement.kind not in _CALL_NOTHING
 
 
 def only_drops(statement: Statement) -> bool:

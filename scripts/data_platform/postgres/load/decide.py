@@ -1,7 +1,7 @@
 """What becomes of one statement of a file: decided by its parse tree, without a server.
 
-Whatever is not named here runs as the scratch owner, who has no privileges; so a kind of statement that we forgot is
-at worst refused by PostgreSQL.
+Whatever is not named here runs as the scratch owner, who may do nothing beyond the database but make roles; so a kind
+of statement that we forgot is at worst refused by PostgreSQL.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import psycopg
 
 from data_platform.errors import UsageProblem
+from data_platform.model.database import Raw
 from data_platform.sql.script import Piece
 
 
@@ -20,10 +21,20 @@ class Note:
     line: int
     what: str
     why: str
+    kept: Raw | None = None
+    """The whole statement, where it was left out though it makes something, and tells no secret."""
 
 
-_SECRET = re.compile(r"(\bpassword\s*(?:=|[eE]?')|://[^\s'/@:]*:).*", re.IGNORECASE | re.DOTALL)
-"""A password and all that follows: in SQL, in a connection string, in a URL."""
+_SECRET = re.compile(
+    r"(passw(?:or)?d\w*"
+    r"|\boptions\s*\(.*?(?:secret|token|credential|(?:api|access|private)_?key)\w*"
+    r"|\b(?:secret|token)\w*(?=\"?\s*=?>?\s*(?:[eu]?&?'|\$))"
+    r"|://[^\s'/@:]*:).*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""The word for a password, and all that follows: in SQL, in a connection string, in a URL. Other secrets in OPTIONS, or
+before a constant.
+"""
 
 _LONGEST = 120
 UNDEFINED = ("42883", "42704", "42P01", "3F000", "42703")
@@ -54,6 +65,11 @@ def first_line(piece: Piece) -> str:
     """The beginning of a piece for people, without passwords."""
     line = " ".join(_SECRET.sub(r"\1…", piece.text).split("\n", 1)[0].split())
     return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+
+
+def tells_secret(piece: Piece) -> bool:
+    """Whether a piece seems to hold a password or the like."""
+    return _SECRET.search(piece.text) is not None
 
 
 def place(file: str, piece: Piece, position: int | None = None) -> str:

@@ -24,8 +24,8 @@ class Privileged:
     """How to run one statement in the admin session.
 
     `owner` must be a role without privileges. `violations` is a query that must find nothing afterwards. The objects in
-    `hand_over`, as ALTER … OWNER TO names them, go to the scratch owner. `text` replaces the file's, `note` says how
-    it differs.
+    `hand_over`, as ALTER … OWNER TO names them, go to the scratch owner: they are what the statement has just made.
+    `text` replaces the file's, `note` says how it differs.
     """
 
     owner: str = ""
@@ -34,17 +34,33 @@ class Privileged:
     text: str = ""
     note: str = ""
 
+    @property
+    def checks(self) -> tuple[str, ...]:
+        """Queries of which none may find anything afterwards."""
+        given_away = _NOT_TO_BE_GIVEN_AWAY if self.hand_over else ""
+        return tuple(filter(None, (self.violations, given_away)))
 
-_SYSTEM_OBJECT_GIVEN_AWAY = """
-SELECT FROM pg_shdepend
+
+_NOT_TO_BE_GIVEN_AWAY = """
+SELECT FROM pg_shdepend given
  WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND classid IN ('pg_proc'::regclass, 'pg_class'::regclass, 'pg_type'::regclass, 'pg_namespace'::regclass,
                    'pg_language'::regclass, 'pg_operator'::regclass, 'pg_opclass'::regclass, 'pg_opfamily'::regclass,
                    'pg_collation'::regclass, 'pg_conversion'::regclass, 'pg_ts_dict'::regclass,
                    'pg_ts_config'::regclass)
-   AND objid < 16384 AND deptype = 'o' AND (classid, objid) <> ('pg_namespace'::regclass, 2200)
+   AND deptype = 'o' AND (classid, objid) <> ('pg_namespace'::regclass, 2200)
+   AND (objid < 16384
+        OR EXISTS (SELECT FROM pg_depend member
+                    WHERE (member.classid, member.objid) = (given.classid, given.objid) AND member.deptype = 'e')
+        OR classid = 'pg_proc'::regclass
+           AND EXISTS (SELECT FROM pg_proc
+                         JOIN pg_language ON pg_language.oid = prolang
+                        WHERE pg_proc.oid = given.objid AND prokind <> 'a' AND lanname IN ('c', 'internal')))
 """
-"""Below 16384 is what initdb made (FirstNormalObjectId); 2200 is the schema public, which may have any owner."""
+"""Below 16384 is what initdb made (FirstNormalObjectId); 2200 is the schema public, which may have any owner.
+
+An owner may alter: a function in C that is no longer STRICT follows a null pointer, as an extension's own might.
+"""
 
 _UNSOUND_OPERATOR_CLASS = """
 SELECT FROM pg_opclass
@@ -86,12 +102,12 @@ def privileged(node: pb.Node, *, event_triggers_rest: bool) -> Privileged | None
 def _owner(stmt: Any) -> Privileged | None:
     if stmt.newowner.roletype != pb.ROLESPEC_CSTRING:  # CURRENT_USER is a superuser there
         return None
-    return Privileged(owner=stmt.newowner.rolename, violations=_SYSTEM_OBJECT_GIVEN_AWAY)
+    return Privileged(owner=stmt.newowner.rolename, violations=_NOT_TO_BE_GIVEN_AWAY)
 
 
 def _alter_table(stmt: Any) -> Privileged | None:
     owner = new_owner(stmt)
-    return Privileged(owner=owner, violations=_SYSTEM_OBJECT_GIVEN_AWAY) if owner else None
+    return Privileged(owner=owner, violations=_NOT_TO_BE_GIVEN_AWAY) if owner else None
 
 
 def _grant(stmt: Any) -> Privileged | None:
@@ -143,12 +159,19 @@ SELECT FROM pg_proc made
 """A function in C is its symbol with the types that it was written for; others would be read as what they are not."""
 
 
+_PLAIN_OPTIONS = frozenset({"as", "language", "volatility", "strict", "parallel", "cost", "rows"})
+"""Not SECURITY DEFINER, which would be the superuser, nor SET, SUPPORT, LEAKPROOF, TRANSFORM and WINDOW."""
+
+
 def _c_function(stmt: Any) -> Privileged | None:
     """The same function as an extension's under another name, as people make immutable ones of unaccent().
 
     The server loads the library as it looks, so that must be one of those that extensions of the list come with.
+    The function stays a superuser's, so no option may make it more than it is, and no file can alter it.
     """
     options = {option.def_elem.defname: option.def_elem.arg for option in stmt.options}
+    if not options.keys() <= _PLAIN_OPTIONS:
+        return None
     if "as" not in options or "language" not in options or options["language"].string.sval.lower() != "c":
         return None
     library = options["as"].list.items[0].string.sval

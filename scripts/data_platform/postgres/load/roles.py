@@ -1,19 +1,22 @@
-"""Roles that a file names: made on the embedded server as roles that can do nothing, so that what names them loads.
+"""Roles that a file names: made on the embedded server so that what names them loads; BYPASSRLS is all they may have.
 
-They belong to the cluster, which two databases may share, so one that is there is left as it is. The scratch owner
-becomes a member of each: it goes on working on what is given to them. On a live server no role is made.
+They belong to the cluster, which two databases may share: `drop_roles` takes away those of a load whose database is
+gone. The scratch owner becomes a member of each: it goes on working on what is given to them. On a live server no role
+is made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 from postgast import pg_query_pb2 as pb
 
+from data_platform.postgres.connect import connect
 from data_platform.postgres.load.sessions import Admin
-from data_platform.sql.text import Sql, identifier, identifiers, literal
+from data_platform.sql.text import Sql, identifier, literal
 
 _KEPT = {
     "inherit": ("INHERIT", "NOINHERIT"),
@@ -26,7 +29,12 @@ _DROPPED = {
     "createrole": "CREATEROLE",
     "canlogin": "LOGIN",
     "password": "PASSWORD",
+    "connectionlimit": "CONNECTION LIMIT",
+    "validUntil": "VALID UNTIL",
 }
+_NO_ATTRIBUTE = {"PASSWORD", "CONNECTION LIMIT", "VALID UNTIL"}
+"""What is not on `Roles.attributes`."""
+
 _MEMBERSHIPS = ("addroleto", "rolemembers", "adminmembers")
 _HARMLESS_PREDEFINED = frozenset(
     {
@@ -36,12 +44,16 @@ _HARMLESS_PREDEFINED = frozenset(
 )
 """Those that stay within the database. pg_read_server_files and the like leave it."""
 
-_ALL_OF_FILES = """
+_MEMBERSHIP_OPTIONS = {"admin": "ADMIN", "inherit": "INHERIT", "set": "SET"}
+"""To the grammar any name is one, and a quoted name may hold anything."""
+_USUAL = {"admin": False, "inherit": True, "set": True}
+
+_OF_A_FILE = """
 SELECT rolname FROM pg_catalog.pg_roles
  WHERE NOT rolsuper AND oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
    AND NOT pg_catalog.starts_with(rolname::pg_catalog.text, 'dpe_')
+   AND rolname = %s
 """
-_OF_A_FILE = f"{_ALL_OF_FILES} AND rolname = %s"
 _MEMBER = "WITH ADMIN TRUE, INHERIT TRUE, SET TRUE"
 _EXISTS = "SELECT FROM pg_roles WHERE rolname = %s"
 
@@ -57,13 +69,6 @@ class Roles:
         self.made: list[str] = []
         self.attributes: dict[str, frozenset[str]] = {}
         """What the files say that a role may do, and here it may not: LOGIN, CREATEDB …"""
-
-    def adopt(self) -> None:
-        """Make the owner a member of the roles that other loads in this cluster left, which a DO block may grant."""
-        found = [row[0] for row in self._admin.connection.execute(_ALL_OF_FILES.encode()).fetchall()]
-        if found:
-            self._run(f"GRANT {identifiers(found)} TO {identifier(self._owner)} {_MEMBER}")
-        self._usable.update(found)
 
     def ensure(self, name: str) -> bool:
         """Whether objects may be given to the role; makes it when it is not there."""
@@ -94,23 +99,28 @@ class Roles:
         if isinstance(stmt.role, str) and stmt.stmt_type == pb.ROLESTMT_USER and "canlogin" not in options:
             dropped.append("LOGIN")
         taken = {word for word, value in _known(options, _DROPPED) if not _given(value)}
-        self.attributes[name] = (self.attributes.get(name, frozenset()) - taken) | set(dropped) - {"PASSWORD"}
-        return ", ".join([*(f"without {word}" for word in dropped), *(text for text in refused if text)])
+        self.attributes[name] = (self.attributes.get(name, frozenset()) - taken) | set(
+            dropped
+        ) - _NO_ATTRIBUTE
+        unsaid = _unsaid(["ADMIN TRUE"] if "adminmembers" in options else [])
+        return ", ".join(filter(None, [*(f"without {word}" for word in dropped), *refused, unsaid]))
 
     def grant(self, stmt: Any) -> str:
         """GRANT or REVOKE of memberships; what was left out, for a note, or ""."""
-        options = Sql("")
-        if stmt.opt and stmt.is_grant:
-            words = [
-                f"{option.def_elem.defname.upper()} {_boolean(option.def_elem.arg)}" for option in stmt.opt
-            ]
-            options = Sql(f" WITH {', '.join(words)}")
+        given = {option.def_elem.defname: option.def_elem.arg.boolean.boolval for option in stmt.opt}
+        unknown = [name for name in given if name not in _MEMBERSHIP_OPTIONS]
+        if unknown:
+            return f"{identifier(unknown[0])} is no option of a membership"
+        words = {name: f"{_MEMBERSHIP_OPTIONS[name]} {str(value).upper()}" for name, value in given.items()}
+        options = Sql(f" WITH {', '.join(words.values())}" if words else "")
         refused = []
         for granted in stmt.granted_roles:
             for grantee in stmt.grantee_roles:
                 name, member = granted.access_priv.priv_name, grantee.role_spec.rolename
-                refused.append(self._member(name, member, options, grant=stmt.is_grant, revoked=stmt.opt))
-        return ", ".join(text for text in refused if text)
+                refused.append(self._member(name, member, options, grant=stmt.is_grant, revoked=given))
+        granted_any = stmt.is_grant and not all(refused)
+        unsaid = [words[name] for name in given if granted_any and given[name] != _USUAL[name]]
+        return ", ".join(filter(None, [*refused, _unsaid(unsaid)]))
 
     def _join(self, name: str, kind: str, members: pb.Node) -> str:
         others = [item.role_spec.rolename for item in members.list.items]
@@ -119,14 +129,14 @@ class Roles:
         return ", ".join(filter(None, (self._member(one, two, option, grant=True) for one, two in pairs)))
 
     def _member(
-        self, name: str, member: str, options: Sql, *, grant: bool, revoked: Iterable[pb.Node] = ()
+        self, name: str, member: str, options: Sql, *, grant: bool, revoked: Iterable[str] = ()
     ) -> str:
         if not (name in _HARMLESS_PREDEFINED or self.ensure(name)) or not self.ensure(member):
             return f"not member of {name}" if grant else f"{name} stays as it is"
         if grant:
             self._run(f"GRANT {identifier(name)} TO {identifier(member)}{options}")
         else:
-            only = " ".join(f"{option.def_elem.defname.upper()} OPTION FOR" for option in revoked)
+            only = " ".join(f"{_MEMBERSHIP_OPTIONS[option]} OPTION FOR" for option in revoked)
             self._run(f"REVOKE {only} {identifier(name)} FROM {identifier(member)}")
         return ""
 
@@ -144,15 +154,44 @@ class Roles:
         return self._admin.finds(query, name)
 
     def _run(self, statement: str) -> None:
-        self._admin.connection.execute(statement.encode())
+        self._admin.execute(statement)
 
 
-def make_tablespace(admin: Admin, name: str) -> None:
-    """A tablespace inside the data directory, for files that name one; anybody may use it."""
-    run = admin.connection.execute
-    run("SET allow_in_place_tablespaces = on")
-    run(f"CREATE TABLESPACE {identifier(name)} LOCATION {literal('')}".encode())
-    run(f"GRANT CREATE ON TABLESPACE {identifier(name)} TO PUBLIC".encode())
+def drop_roles(conninfo: str, names: Sequence[str]) -> None:
+    """Drop roles that a load made (`Loaded.roles`), once its database is gone.
+
+    `conninfo` is a superuser's, of another database. A role that something in the cluster still needs stays, and so
+    does one that no load makes.
+    """
+    left = list(names)
+    with connect(conninfo, read_only=False) as connection:
+        while dropped := [name for name in left if _dropped(connection, name)]:  # one may wait for another
+            left = [name for name in left if name not in dropped]
+
+
+def _dropped(connection: psycopg.Connection, name: str) -> bool:
+    if connection.execute(_OF_A_FILE.encode(), [name]).fetchone() is None:
+        return False
+    try:
+        connection.execute(f"DROP ROLE IF EXISTS {identifier(name)}".encode(), binary=True)
+    except (psycopg.errors.DependentObjectsStillExist, psycopg.errors.ObjectInUse):
+        return False
+    return True
+
+
+def make_tablespace(admin: Admin, name: str) -> bool:
+    """A tablespace inside the data directory, for files that name one; anybody may use it. False for the server's own.
+
+    Another load in the cluster may be half way through the same: what it has done is done, and all else is done here.
+    """
+    if name.startswith("pg_"):
+        return False
+    admin.execute("SET allow_in_place_tablespaces = on")
+    with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
+        admin.execute(f"CREATE TABLESPACE {identifier(name)} LOCATION {literal('')}")
+    with suppress(psycopg.errors.InternalError_):  # "tuple concurrently updated": by the same GRANT
+        admin.execute(f"GRANT CREATE ON TABLESPACE {identifier(name)} TO PUBLIC")
+    return True
 
 
 def _known(options: dict[str, pb.Node], names: dict[str, Any]) -> list[tuple[Any, pb.Node]]:
@@ -160,9 +199,17 @@ def _known(options: dict[str, pb.Node], names: dict[str, Any]) -> list[tuple[Any
 
 
 def _given(value: pb.Node) -> bool:
-    """Whether an option asks for something: NOSUPERUSER is the same option with false, PASSWORD NULL has no value."""
-    return value.boolean.boolval if value.HasField("boolean") else value.WhichOneof("node") is not None
+    """Whether an option asks for something.
+
+    NOSUPERUSER is the same option with false, PASSWORD NULL has no value; a limit of -1 and infinity are none.
+    """
+    if value.HasField("boolean"):
+        return bool(value.boolean.boolval)
+    return value.WhichOneof("node") is not None and (value.integer.ival, value.string.sval) not in _NO_LIMIT
 
 
-def _boolean(value: pb.Node) -> str:
-    return "TRUE" if value.boolean.boolval else "FALSE"
+_NO_LIMIT = ((-1, ""), (0, "infinity"))
+
+
+def _unsaid(words: Sequence[str]) -> str:
+    return f"a model does not say {' and '.join(words)} of a membership" if words else ""

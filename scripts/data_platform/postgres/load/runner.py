@@ -6,7 +6,7 @@ session when the allow-list has it; leave it out with a note when only a superus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import psycopg
 from postgast import pg_query_pb2 as pb
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
-from data_platform.postgres.extensions import PROVABLE_EXTENSIONS
+from data_platform.model.database import Raw
+from data_platform.postgres.extensions import PROVABLE_EXTENSIONS, STUB
 from data_platform.postgres.load.blocks import makes_roles, role_statements
 from data_platform.postgres.load.cases import (
     BEFORE_OWNERS,
@@ -24,10 +25,12 @@ from data_platform.postgres.load.cases import (
     FOR_SUPERUSERS,
     INSUFFICIENT_PRIVILEGE,
     KEEP_SEARCH_PATH,
+    MAKE,
     NAME_ROLES,
     SAY_MORE,
     UNDEFINED_OBJECT,
     Statement,
+    may_call,
     missing,
     needs_its_own_transaction,
     only_drops,
@@ -35,7 +38,7 @@ from data_platform.postgres.load.cases import (
     said,
 )
 from data_platform.postgres.load.decide import kind_of
-from data_platform.postgres.load.messages import UNDEFINED, Note, first_line, problem
+from data_platform.postgres.load.messages import UNDEFINED, Note, first_line, problem, tells_secret
 from data_platform.postgres.load.privileged import Privileged, privileged
 from data_platform.postgres.load.roles import Roles, make_tablespace
 from data_platform.postgres.load.sessions import Admin, RefusedError, User
@@ -52,6 +55,8 @@ from data_platform.sql.text import Sql, identifier
 _BATCH = 200
 _BATCH_CHARACTERS = 500_000
 _MOST_REMEDIES = 50
+_AVAILABLE = "SELECT FROM pg_available_extensions WHERE name = %s AND comment IS DISTINCT FROM %s"
+"""Not counting the stubs of other loads on this server."""
 _LEFT_OUT = "it needs a superuser, and may run or open more than the schema"
 
 
@@ -82,6 +87,14 @@ class Runner:
         """Put on record that a statement was left out or changed."""
         self.notes.append(Note(statement.file, statement.piece.line, first_line(statement.piece), why))
 
+    def leave_out(self, statement: Statement, why: str) -> None:
+        """Put on record that a statement was left out, whole if an object is missing now."""
+        piece, kind = statement.piece, MAKE.get(statement.kind)
+        kept = None
+        if kind and not tells_secret(piece):
+            kept = Raw(kind=kind, name=first_line(piece), sql=f"{piece.text.strip()};")
+        self.notes.append(Note(statement.file, piece.line, first_line(piece), why, kept))
+
     def add(self, statement: Statement) -> None:
         """Run an ordinary statement, soon."""
         if statement.kind in NAME_ROLES:
@@ -111,13 +124,18 @@ class Runner:
     def _run_batch(self, batch: Sequence[Statement]) -> None:
         """All in one transaction, or, when something in it fails, one by one."""
         try:
-            self.user.run_all([statement.piece.text for statement in batch])
+            self.user.run_all([text for statement in batch for text in self._texts(statement)])
             again = [one for one in batch if self.user.grant_refused and one.kind == "grant_stmt"]
         except psycopg.Error:
             again = list(batch)
         for statement in again:
             self._one(statement)
         self._ran(batch)
+
+    def _texts(self, statement: Statement) -> Iterator[str]:
+        yield statement.piece.text
+        if may_call(statement):
+            yield self.user.limits
 
     def _change_owners(self, owners: Sequence[tuple[Statement, Privileged]]) -> None:
         schemas = self._search_path()
@@ -128,21 +146,22 @@ class Runner:
             for statement, how in owners:
                 self._in_admin(statement, how)
 
-    def run_as(self, statement: Statement, text: str) -> None:
-        """Run another text in place of a statement's own, at once; an error is noted."""
+    def run_as(self, statement: Statement, text: str) -> bool:
+        """Run another text in place of a statement's own, at once; an error is noted, and the answer False."""
         self.flush()
         try:
             self._provide_and_run(statement, text)
             self._ran([statement])
         except psycopg.Error as error:
             self.note(statement, said(error))
+            return False
+        return True
 
     def copy(self, statement: Statement, rows: bytes | memoryview) -> None:
         """COPY … FROM stdin with these rows."""
         self.flush()
         try:
-            with self.user.connection.cursor() as cursor, cursor.copy(statement.piece.text.encode()) as copy:
-                copy.write(rows)
+            self.user.copy(statement.piece.text, rows)
             self._ran([statement])
         except psycopg.Error as error:
             raise self._problem(error, statement) from None
@@ -151,7 +170,7 @@ class Runner:
         """Run in the admin session what the allow-list has; what it has not is noted."""
         how = privileged(statement.node, event_triggers_rest=self.event_triggers_rest)
         if how is None or self.stub_directory is None:
-            self.note(statement, _LEFT_OUT)
+            self.leave_out(statement, _LEFT_OUT)
         elif how.owner and not self.roles.ensure(how.owner):
             self.note(statement, f"the role {how.owner} gets nothing here; the scratch owner keeps it")
         elif how.owner:
@@ -228,14 +247,13 @@ class Runner:
             return self._extension(name, "")
         if kind == "collation":
             return self._collation(statement, name)
-        make_tablespace(self.admin, name)
-        return True
+        return make_tablespace(self.admin, name)
 
     def _collation(self, statement: Statement, name: str) -> bool:
         text = missing_collation(name)
         if text is None:
             return False
-        self.admin.connection.execute(text.encode())
+        self.admin.execute(text)
         self.note(statement, f"{name} is {SORTS_BY_CODE_POINT}")
         return True
 
@@ -247,7 +265,7 @@ class Runner:
         instead = substitute(statement, error.sqlstate) if self.stub_directory else None
         if instead:
             self._instead(statement, instead)
-        elif kind == "variable_set_stmt":
+        elif kind in ("variable_set_stmt", "refresh_mat_view_stmt"):
             self.note(statement, said(error))
         elif error.sqlstate == DUPLICATE_OBJECT and kind == "do_stmt" and makes_roles(statement.piece.text):
             self.note(statement, "its roles are there")
@@ -287,7 +305,7 @@ class Runner:
     def _beyond_the_owner(self, statement: Statement, why: str) -> None:
         how = privileged(statement.node, event_triggers_rest=self.event_triggers_rest)
         if how is None or self.stub_directory is None:
-            self.note(statement, why)
+            self.leave_out(statement, why)
         else:
             self._in_admin(statement, how)
 
@@ -297,10 +315,10 @@ class Runner:
             self.admin.run(statement.piece.text, how, self._search_path(), role)
             self._ran([statement])
         except RefusedError:
-            self.note(statement, _LEFT_OUT)
+            self.leave_out(statement, _LEFT_OUT)
         except psycopg.Error as error:
             if error.sqlstate == INSUFFICIENT_PRIVILEGE:
-                self.note(statement, said(error))
+                self.leave_out(statement, said(error))
             elif error.sqlstate in UNDEFINED and self._left_something_out():
                 self.note(statement, f"{said(error)}: left out before")
             else:
@@ -315,7 +333,7 @@ class Runner:
         """Make the extension in the admin session, unless it is there; False when there is none to be had."""
         if self.admin.finds("SELECT FROM pg_extension WHERE extname = %s", name):
             return True
-        available = self.admin.finds("SELECT FROM pg_available_extensions WHERE name = %s", name)
+        available = self.admin.finds(_AVAILABLE, name, STUB)
         stub = None if available and name in PROVABLE_EXTENSIONS else stub_for(name)
         if stub and self.stub_directory:
             stub.write(self.stub_directory)

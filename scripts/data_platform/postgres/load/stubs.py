@@ -8,6 +8,7 @@ real ones' signatures and are right or raise an error; of extensions that are no
 from __future__ import annotations
 
 import re
+import secrets
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -58,8 +59,11 @@ class Stub:
         self._put(directory / f"{self.name}.control", control)
 
     def _put(self, path: Path, text: str) -> None:
-        path.write_text(text, encoding="utf-8")
-        path.chmod(0o644)
+        """Whole or not at all: another load's server may be reading the directory."""
+        aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        aside.write_text(text, encoding="utf-8")
+        aside.chmod(0o644)
+        aside.replace(path)
 
 
 def stub_for(name: str) -> Stub | None:

@@ -19,6 +19,8 @@ from data_platform.postgres.load.decide import Decision, Way, decide
 from data_platform.postgres.load.messages import Note, first_line, place
 from data_platform.postgres.load.runner import Runner
 from data_platform.postgres.load.script import Script, included
+from data_platform.postgres.load.sessions import LIMITS
+from data_platform.postgres.load.substitutes import text_of
 from data_platform.sql.script import Piece, as_bytes, pieces
 from data_platform.sql.text import NotSql, identifier, parse
 
@@ -27,13 +29,6 @@ Progress = Callable[[str, float], None]
 _STEP = 100
 _ROWS = re.compile(r"(?:insert|update|delete|merge|truncate)\b", re.IGNORECASE)
 """Known by their first word: of a file full of INSERTs not one has to be parsed."""
-
-_SET_LOCAL = re.compile(r"\A(set\s+)local\s", re.IGNORECASE)
-_OURS = frozenset(
-    {"statement_timeout", "lock_timeout", "transaction_timeout", "client_encoding"}
-    | {"idle_in_transaction_session_timeout", "idle_session_timeout"}
-)
-"""Settings of the session that a file does not change: its limits, and the encoding, which is that of the reader."""
 
 _SENT = (";", "", r"\g", r"\gx", r"\;")
 _SILENT = frozenset(
@@ -150,7 +145,7 @@ class Walk:
         elif decision.way is Way.SETTING:
             self._setting(statement, statement.node.variable_set_stmt)
         elif decision.way is Way.SKIP:
-            self.runner.note(statement, decision.why)
+            self.runner.leave_out(statement, decision.why)
         elif decision.way is Way.REFUSE:
             where = place(statement.file, statement.piece)
             raise UsageProblem(
@@ -167,7 +162,7 @@ class Walk:
     # --- settings ---
 
     def _setting(self, statement: Statement, stmt: Any) -> None:
-        if stmt.name in _OURS:
+        if stmt.name in LIMITS:
             return
         if stmt.name == "standard_conforming_strings" and _value(stmt) in ("off", "false", "0", "no"):
             where = place(statement.file, statement.piece)
@@ -179,14 +174,17 @@ class Walk:
             )
         elif not stmt.is_local:
             self.runner.add(statement)
-        elif self._in_transaction:
+        elif self._in_transaction and stmt.kind != pb.VAR_SET_MULTI:  # that is about the transaction itself
             self._until_commit(statement, stmt.name)
 
     def _until_commit(self, statement: Statement, name: str) -> None:
         self.runner.flush()
-        if name not in self._local:
-            self._local[name] = self.runner.user.setting(name)
-        self.runner.run_as(statement, _SET_LOCAL.sub(r"\1", statement.piece.text))
+        before = self.runner.user.setting(name)
+        for_session = pb.Node()
+        for_session.CopyFrom(statement.node)
+        for_session.variable_set_stmt.is_local = False
+        if self.runner.run_as(statement, text_of(for_session)):
+            self._local.setdefault(name, before)
 
     def _commit(self) -> None:
         if self._local:

@@ -17,7 +17,7 @@ SELECT i.indrelid AS table_oid, i.indexrelid AS oid, r.relname AS name, m.amname
                    'expression_collation', CASE WHEN i.indkey[n - 1] = 0 THEN c.spelled END,
                    'opclass', CASE WHEN NOT o.opcdefault OR own.attoptions IS NOT NULL THEN
                                   CASE WHEN o.opcnamespace IN ('pg_catalog'::regnamespace, 'public'::regnamespace) THEN o.opcname::text
-                                       ELSE format('%%s.%%s', o.opcnamespace::regnamespace, o.opcname) END END,
+                                       ELSE (SELECT nspname FROM pg_namespace WHERE oid = o.opcnamespace) || '.' || o.opcname END END,
                    'opclass_options', own.attoptions,
                    'option', CASE WHEN m.amname = 'btree' THEN i.indoption[n - 1] ELSE 0 END) ORDER BY n)
         FROM generate_series(1, i.indnkeyatts) AS n

@@ -1,7 +1,7 @@
 -- Range types.
 SELECT n.nspname AS schema, t.typname AS name, format_type(g.rngsubtype, NULL) AS subtype,
        CASE WHEN NOT o.opcdefault THEN CASE WHEN o.opcnamespace IN ('pg_catalog'::regnamespace, 'public'::regnamespace) THEN o.opcname::text
-                                            ELSE format('%s.%s', o.opcnamespace::regnamespace, o.opcname) END END AS opclass,
+                                            ELSE (SELECT nspname FROM pg_namespace WHERE oid = o.opcnamespace) || '.' || o.opcname END END AS opclass,
        CASE WHEN g.rngcollation <> st.typcollation THEN
            CASE WHEN cn.nspname = 'pg_catalog' THEN c.collname::text ELSE format('%I."%s"', cn.nspname, replace(c.collname, '"', '""')) END END AS collation,
        can_n.nspname AS canonical_schema, can.proname AS canonical_name,

@@ -21,7 +21,7 @@ SELECT r.oid, n.nspname AS schema, r.relname AS name, obj_description(r.oid, 'pg
                                          ELSE format('%I."%s"', cn.nspname, replace(c.collname, '"', '""')) END END,
                    'opclass', CASE WHEN NOT o.opcdefault THEN
                                   CASE WHEN o.opcnamespace IN ('pg_catalog'::regnamespace, 'public'::regnamespace) THEN o.opcname::text
-                                       ELSE format('%s.%s', o.opcnamespace::regnamespace, o.opcname) END END) ORDER BY k)
+                                       ELSE (SELECT nspname FROM pg_namespace WHERE oid = o.opcnamespace) || '.' || o.opcname END END) ORDER BY k)
         FROM generate_series(0, part.partnatts - 1) AS k
         JOIN pg_opclass AS o ON o.oid = part.partclass[k]
         LEFT JOIN pg_collation AS c ON c.oid = part.partcollation[k]

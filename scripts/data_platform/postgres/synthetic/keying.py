@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from data_platform.postgres.synthetic.facts import World
 from data_platform.postgres.synthetic.keys import Key
-from data_platform.postgres.synthetic.kinds import LINEAR
+from data_platform.postgres.synthetic.kinds import LINEAR, TREES
 from data_platform.postgres.synthetic.placing import Placed
 from data_platform.postgres.synthetic.space import Space
 from data_platform.postgres.synthetic.steps import Counted
@@ -77,7 +77,7 @@ class Keying:
         return None
 
     def _is_linear(self, unit: Unit) -> bool:
-        return isinstance(unit, Plain) and self._subject.kinds[unit.column].base in LINEAR
+        return isinstance(unit, Plain) and self._subject.kinds[unit.column].base in LINEAR | TREES
 
     def _exempt(self, key: Key) -> frozenset[int]:
         return frozenset(place for place, world in enumerate(self._worlds) if key.name in world.exempt)
@@ -107,7 +107,8 @@ class Keying:
     def _grows(self, unit: Unit) -> bool:
         if not isinstance(unit, Plain):
             return isinstance(unit, Slots)
-        return self._subject.is_serial(unit.column) or self._subject.is_uuid7(unit.column)
+        is_tree = self._subject.kinds[unit.column].base in TREES
+        return is_tree or self._subject.is_serial(unit.column) or self._subject.is_uuid7(unit.column)
 
     def _place(self) -> list[Placed]:
         placed: list[Placed] = []

@@ -18,6 +18,8 @@ MOMENTS = frozenset({"date", "timestamp without time zone", "timestamp with time
 CLOCKS = frozenset({"time without time zone", "time with time zone"})
 LINEAR = NUMBERS | MOMENTS | CLOCKS | {"interval", "oid"}
 """Values on a line: there is a smaller, a larger and a step."""
+TREES = frozenset({"ltree"})
+"""Values below one another: that of a number is below that of a smaller one."""
 RANGES = {
     "int4range": "integer",
     "int8range": "bigint",

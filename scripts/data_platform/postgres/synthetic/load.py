@@ -10,8 +10,9 @@ from typing import Any
 
 import psycopg
 
-from data_platform.model.database import Table
+from data_platform.model.database import ForeignKey, Table
 from data_platform.postgres.synthetic import trees
+from data_platform.postgres.synthetic.kinds import WHOLE
 from data_platform.postgres.synthetic.plan import Plan
 from data_platform.postgres.synthetic.rows import Rows, copy_text
 from data_platform.postgres.synthetic.units import Texts
@@ -110,7 +111,10 @@ def sort_rows(
             break
         _stage(connection, rows.plan, block.columns)
         with connection.transaction():
-            taken = run(connection, take, [wanted - total]).rowcount
+            taken = found = run(connection, take, [wanted - total]).rowcount
+            while found and rows.plan.grows and total + taken < wanted:  # now for the children of those
+                found = run(connection, take, [wanted - total - taken]).rowcount
+                taken += found
             check_now(connection, rows.plan)
         # When enough rows were found, the rest of the block was not looked at.
         tried += block.count if total + taken < wanted else min(block.count, ceil(taken / share))
@@ -138,11 +142,24 @@ def take_over(plan: Plan) -> str:
         trees.renamed(check, "value", name) for name in plan.columns for check in plan.kinds[name].checks
     ]
     checks = [f"({expression}) IS NOT FALSE" for expression in expressions]
+    checks += [_refers(key) for key in plan.computed_keys]
     names = identifiers(plan.columns)
     return (
         f"INSERT INTO {target} ({names}) OVERRIDING SYSTEM VALUE SELECT {names} FROM ({computed(plan)}) AS dpe"  # noqa: S608
         f" WHERE {' AND '.join(checks) or 'true'} LIMIT $1::bigint ON CONFLICT DO NOTHING"
     )
+
+
+def _refers(key: ForeignKey) -> str:
+    """Whether a computed row's foreign key is NULL or matches."""
+    nulls = [f"dpe.{identifier(column)} IS NULL" for column in key.columns]
+    same = [
+        f"parent.{identifier(target)} = dpe.{identifier(column)}"
+        for column, target in zip(key.columns, key.target_columns, strict=True)
+    ]
+    target = qualified(key.target.schema, key.target.name)
+    found = f"EXISTS (SELECT FROM {target} AS parent WHERE {' AND '.join(same)})"
+    return f"({' OR '.join([*nulls, found])})"
 
 
 def computed(plan: Plan) -> str:
@@ -174,18 +191,22 @@ def computed_texts(connection: Connection, plan: Plan, columns: Sequence[Texts])
 
 
 def advance_sequences(connection: Connection, plan: Plan) -> None:
-    """Let identity and serial columns go on after the highest value that was loaded."""
+    """Let identity and serial columns go on after the highest value that was loaded, within the sequence's bounds."""
     target = qualified(plan.table.name.schema, plan.table.name.name)
     for name in plan.columns:
         column = plan.table.column(name)
-        if not column.identity and "nextval(" not in (column.default or ""):
+        serial = column.identity or "nextval(" in (column.default or "")
+        if not serial or plan.kinds[name].base not in WHOLE:  # a text may hold a number of a sequence too
             continue
         owner = relation_literal(plan.table.name)
         found = run(connection, f"SELECT pg_get_serial_sequence({owner}, $1)", [name]).fetchone()
         sequence = found[0] if found and found[0] else _sequence_in(column.default or "")
         if sequence:
-            highest = f"max({identifier(name)})"
-            query = f"SELECT setval($1::regclass, {highest}) FROM {target} HAVING {highest} > 0"  # noqa: S608
+            query = (
+                f"SELECT setval(seqrelid, least(highest, seqmax)) FROM pg_catalog.pg_sequence,"  # noqa: S608
+                f" (SELECT max({identifier(name)})::bigint AS highest FROM {target}) AS dpe"
+                f" WHERE seqrelid = $1::regclass AND highest >= seqmin"
+            )
             run(connection, query, [sequence])
 
 

@@ -30,7 +30,8 @@ _FAMILIES = (NUMBERS, MOMENTS, CLOCKS, frozenset({"interval"}), frozenset({"oid"
 class Plan:
     """The columns to write, the units that write them, the steps that number the units, and the worlds' weights.
 
-    `derived` columns are computed by the server. `deferred` constraints are to be checked when the rows are in.
+    `derived` columns are computed by the server, and so are those of `computed_keys`, foreign keys with generated
+    columns. `deferred` constraints are to be checked when the rows are in.
     `confirmed_only` is the setting's.
     """
 
@@ -43,12 +44,18 @@ class Plan:
     owners: Mapping[str, Unit]
     derived: tuple[Derived, ...]
     deferred: tuple[str, ...]
+    computed_keys: tuple[ForeignKey, ...]
     confirmed_only: bool
 
     @property
     def refers_back(self) -> bool:
         """Whether rows refer to rows of the same table."""
         return any(isinstance(step, Backward) for step in self.steps)
+
+    @property
+    def grows(self) -> bool:
+        """Whether a row may become valid because another one of the same table came in."""
+        return any(key.target == self.table.name for key in self.computed_keys)
 
 
 def plan_of(table: Table, setting: Setting) -> Plan:
@@ -72,8 +79,14 @@ def plan_of(table: Table, setting: Setting) -> Plan:
         owners=owners,
         derived=derived_columns(subject, worlds),
         deferred=tuple(name for name in _initially_deferred(table) if name not in setting.late),
+        computed_keys=tuple(key for key in _computed_keys(table) if key.name not in setting.late),
         confirmed_only=setting.confirmed_only,
     )
+
+
+def _computed_keys(table: Table) -> Iterator[ForeignKey]:
+    generated = {column.name for column in table.columns if column.generated}
+    return (key for key in table.foreign_keys if not generated.isdisjoint(key.columns))
 
 
 def _initially_deferred(table: Table) -> Iterator[str]:

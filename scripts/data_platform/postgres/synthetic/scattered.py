@@ -10,6 +10,9 @@ from data_platform.postgres.synthetic.space import HUGE, Space, Written
 _GOLDEN = 0x9E3779B97F4A7C15F39CC0605CEDC835
 """An odd number: multiplying by it modulo a power of two scatters numbers and loses none."""
 
+_BRANCHES = 12
+"""How many children a label has."""
+
 
 def scattered(number: int, bits: int) -> int:
     """A number of that many bits that looks random; different for different numbers."""
@@ -71,6 +74,15 @@ def _document(number: int) -> str:
     return f"'{noun}':2 '{adjective}':1 'n{number}':3"
 
 
+def _label_path(number: int) -> str:
+    """A path below that of a smaller number: the numbers below any limit are a whole forest."""
+    labels: list[str] = []
+    while number >= 0:
+        labels.append(words.NOUNS[number % _BRANCHES])
+        number = number // _BRANCHES - 1
+    return ".".join(reversed(labels))
+
+
 WRITERS: dict[str, Callable[[int], str]] = {
     "uuid": _uuid,
     "point": _point,
@@ -88,7 +100,7 @@ WRITERS: dict[str, Callable[[int], str]] = {
     "xid8": str,
     "pg_snapshot": lambda n: f"{n + 3}:{n + 3}:",
     "hstore": lambda n: f'"color"=>"{words.COLORS[n % len(words.COLORS)]}", "number"=>"{n}"',
-    "ltree": lambda n: f"top.{words.NOUNS[n % len(words.NOUNS)]}.n{n}",
+    "ltree": _label_path,
     "lquery": lambda n: f"top.*.n{n}",
     "ltxtquery": lambda n: f"{words.NOUNS[n % len(words.NOUNS)]} & n{n}",
     "xml": lambda n: f"<item><name>{words.NOUNS[n % len(words.NOUNS)]}</name><number>{n}</number></item>",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from types import MappingProxyType
@@ -61,7 +61,7 @@ class Setting:
 class Subject:
     """A table and its setting, with what every part of planning asks about them.
 
-    `columns` are those that get values, `kinds` theirs, `all_kinds` those of every column.
+    `columns` are those that get values, `kinds` theirs, `all_kinds` those of every column; `empty` are to be NULL.
     """
 
     def __init__(self, table: Table, setting: Setting) -> None:
@@ -71,6 +71,10 @@ class Subject:
         self.columns = {column.name: column for column in self._written()}
         self.kinds = {name: self.all_kinds[name] for name in self.columns}
         self.reader = CheckReader(self.kinds, setting.fold)
+        self._loose = {key.name for key in table.foreign_keys if self._names_itself(key)}
+        self.empty = setting.empty | self._optional(
+            key for key in table.foreign_keys if key.name in self._loose
+        )
         pinned = set(setting.pins)
         self.keys = [key for key in keys_of(table) if not {*key.columns, *key.overlap} <= pinned]
 
@@ -155,7 +159,24 @@ class Subject:
         return sorted(keys, key=lambda key: (not self._leads(key), len(key.columns), key.name))
 
     def _bound(self) -> Iterator[ForeignKey]:
-        return (key for key in self.table.foreign_keys if key.name not in self.setting.left_open)
+        open_ = self.setting.left_open | self._loose
+        return (key for key in self.table.foreign_keys if key.name not in open_)
+
+    def _names_itself(self, key: ForeignKey) -> bool:
+        """Whether a key that may be NULL holds the row's own, new id, as one to its newest version does.
+
+        The rows that it could refer to come after ours, so it stays NULL unless a value is given.
+        """
+        loose = self._optional([key])
+        own = set(key.columns) - loose
+        others = {c for other in self.table.foreign_keys if other != key for c in other.columns}
+        new = [self.columns[c] for c in own - others if c in self.columns]
+        given = any(self.setting.pins.get(column) is not None for column in loose)
+        made = bool(new) and all(column.identity or column.default is not None for column in new)
+        return bool(loose) and made and not given and any(set(k.columns) <= own for k in keys_of(self.table))
+
+    def _optional(self, keys: Iterable[ForeignKey]) -> frozenset[str]:
+        return frozenset(column for key in keys for column in key.columns if self.may_be_null(column))
 
     def _leads(self, key: ForeignKey) -> bool:
         """Whether a key of ours lies within a composite foreign key: then the parents are what must not repeat."""

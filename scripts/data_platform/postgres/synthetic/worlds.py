@@ -55,7 +55,7 @@ def _given(subject: Subject) -> World:
         name: Facts(null=True) if value is None else Facts(null=False, only=(value,))
         for name, value in pins.items()
     }
-    return World({**facts, **{name: Facts(null=True) for name in subject.setting.empty}})
+    return World({**facts, **{name: Facts(null=True) for name in subject.empty}})
 
 
 def _of_domain(subject: Subject, kind: Kind, column: str) -> tuple[World, ...]:

@@ -15,6 +15,7 @@ from data_platform.schema.diagram.layout.layout import Banner, Layout, Node, Rec
 from data_platform.schema.diagram.layout.letters import fitted, shortened
 from data_platform.schema.diagram.layout.places import WIDTH
 from data_platform.schema.diagram.layout.routes import Point, Wire
+from data_platform.schema.diagram.tables import foreign_keys, marks
 
 HEADER = 30
 ROW = 19
@@ -103,7 +104,7 @@ def drawing(design: Design) -> Drawing:
 
 def shown_columns(table: Table, limit: int) -> tuple[int, ...]:
     """The numbers of the columns that a box shows, in their order: keys before others where not all have room."""
-    keys = [bool(facts.marks(table, column.name)) for column in table.columns]
+    keys = [any(marks(table, column.name)) for column in table.columns]
     ranked = sorted(range(len(keys)), key=lambda number: (not keys[number], number))
     return tuple(sorted(ranked[:limit]))
 
@@ -122,7 +123,7 @@ def height(columns: int, of: int) -> float:
 def _wires(design: Design, shows: Sequence[tuple[int, ...]]) -> Iterator[Wire]:
     """The foreign keys as lines from the row of their first column to the head of the table that they refer to."""
     numbers = {table.name: number for number, table in enumerate(design.database.tables)}
-    for table, key in facts.foreign_keys(design):
+    for table, key in foreign_keys(design):
         source = numbers[table.name]
         names = [table.columns[number].name for number in shows[source]]
         row = names.index(key.columns[0]) if key.columns[0] in names else len(names)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from data_platform.model.database import (
     Check,
     Column,
     Exclusion,
-    ForeignKey,
     Index,
     IndexElement,
     Name,
@@ -20,24 +19,15 @@ from data_platform.model.database import (
 )
 from data_platform.model.design import AccessPattern, Design
 from data_platform.report.document import Code, shown, shown_block
+from data_platform.schema.diagram.tables import foreign_keys, is_unique, marks, names
 from data_platform.sql.statements import only_statement, relations
-from data_platform.sql.text import qualified
 
 Facts = dict[str, Any]
-_LIVING = "deleted_at IS NULL"
-"""The predicate of our soft deletion."""
 
 
 def labels(design: Design) -> dict[Name, str]:
-    """What each table is called, in the page and in a link to it: with its schema if that is not the default one."""
-    names = [table.name for table in design.database.tables]
-    short = {n: shown(Code(n.name if n.schema == design.default_schema else str(n))) for n in names}
-    count = Counter(short.values())
-    return {n: text if count[text] == 1 else shown(Code(qualified(*_parts(n)))) for n, text in short.items()}
-
-
-def _parts(name: Name) -> tuple[str, str]:
-    return name.schema, name.name
+    """What each table is called, in the page and in a link to it."""
+    return names(design, lambda name: shown(Code(name)))
 
 
 def tables(design: Design) -> list[Facts]:
@@ -79,15 +69,6 @@ def references(design: Design) -> list[Facts]:
     ]
 
 
-def foreign_keys(design: Design) -> Iterator[tuple[Table, ForeignKey]]:
-    """Every foreign key whose target is in the model, with its table."""
-    known = {table.name for table in design.database.tables}
-    for table in design.database.tables:
-        for key in table.foreign_keys:
-            if key.target in known:
-                yield table, key
-
-
 def patterns(design: Design) -> list[Facts]:
     """One entry an access pattern."""
     return [
@@ -125,43 +106,12 @@ def _named(relation: Any, design: Design, known: set[Name]) -> Name | None:
     return next((n for n in (Name(schema, relation.name) for schema in schemas) if n in known), None)
 
 
-def marks(table: Table, column: str) -> list[str]:
-    """PK, FK and UK, as far as they hold of a column; UK if it is unique by itself, be it among living rows only."""
-    is_key = table.primary_key is not None and column in table.primary_key.columns
-    return [
-        mark
-        for mark, holds in (
-            ("PK", is_key),
-            ("FK", any(column in key.columns for key in table.foreign_keys)),
-            ("UK", not is_key and (column,) in [*_keys(table), *_keys(table, _LIVING)]),
-        )
-        if holds
-    ]
-
-
-def is_unique(table: Table, columns: Sequence[str]) -> bool:
-    """Whether no two rows agree in `columns`, by a key or by a unique index over all rows."""
-    return any(set(key) <= set(columns) for key in _keys(table))
-
-
-def _keys(table: Table, where: str | None = None) -> Iterator[tuple[str, ...]]:
-    """The columns of each key that holds over all rows, or of each unique index over those with the predicate."""
-    if table.primary_key and where is None:
-        yield table.primary_key.columns
-    if where is None:
-        yield from (key.columns for key in table.uniques)
-    for index in table.indexes:
-        named = tuple(element.column for element in index.elements if element.column)
-        if index.unique and index.where == where and len(named) == len(index.elements):
-            yield named
-
-
 def _column(table: Table, column: Column) -> list[Any]:
     """Name, type, marks, nullable, where its value comes from, comment."""
     return [
         shown(Code(column.name)),
         shown(Code(column.type)),
-        marks(table, column.name),
+        list(marks(table, column.name)),
         column.nullable,
         shown(Code(_origin(column))),
         _text(column.comment),

@@ -7,14 +7,13 @@ none stands in the attribute's comment.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from data_platform.model.database import Column, ForeignKey, Name, Table
 from data_platform.model.design import Design
+from data_platform.schema.diagram.tables import is_unique, marks, names
 from data_platform.sql import types
-from data_platform.sql.text import qualified
 
 _NO_WORD = re.compile(r"[^A-Za-z0-9_]+")
 _KEY_WORD = re.compile(r"(pk|fk|uk)\Z", re.IGNORECASE)
@@ -44,37 +43,26 @@ def drawn(design: Design) -> Design:
 def mermaid(design: Design) -> str:
     """The `erDiagram` of the tables, their columns and foreign keys; the same design gives the same text."""
     tables = design.database.tables
-    labels = _labels(design)
+    called = names(design, _quoted)
     lines = ["erDiagram"]
     for table in tables:
         lines += [
-            f"    {labels[table.name]} {{",
+            f"    {called[table.name]} {{",
             *(f"        {line}" for line in _attributes(table)),
             "    }",
         ]
     for table in tables:
-        lines += [f"    {_relationship(table, key, labels)}" for key in table.foreign_keys]
+        lines += [f"    {_relationship(table, key, called)}" for key in table.foreign_keys]
     return "\n".join(lines) + "\n"
-
-
-def _labels(design: Design) -> dict[Name, str]:
-    """What each table is called: its name, with the schema if that is not the default one."""
-    names = [table.name for table in design.database.tables]
-    short = {name: name.name if name.schema == design.default_schema else str(name) for name in names}
-    count = Counter(short.values())
-    return {
-        name: _quoted(text if count[text] == 1 else qualified(name.schema, name.name))
-        for name, text in short.items()
-    }
 
 
 def _attributes(table: Table) -> Iterator[str]:
     taken: set[str] = set()
     for column in table.columns:
         word = _word(column.name, taken)
-        marks = ", ".join(_marks(table, column.name))
+        keys = ", ".join(marks(table, column.name))
         comment = _comment(column, word)
-        yield " ".join(part for part in (_type(column.type), word, marks, comment) if part)
+        yield " ".join(part for part in (_type(column.type), word, keys, comment) if part)
 
 
 def _type(text: str) -> str:
@@ -99,16 +87,6 @@ def _word(text: str, taken: set[str]) -> str:
     return unique
 
 
-def _marks(table: Table, column: str) -> Iterator[str]:
-    if table.primary_key and column in table.primary_key.columns:
-        yield "PK"
-    if any(column in key.columns for key in table.foreign_keys):
-        yield "FK"
-    is_key = table.primary_key is not None and table.primary_key.columns == (column,)
-    if not is_key and (column,) in (*_keys(table), *_keys(table, where="deleted_at IS NULL")):
-        yield "UK"
-
-
 def _comment(column: Column, word: str) -> str:
     lines = (column.comment or "").strip().splitlines()
     text = lines[0] if lines else ""
@@ -118,25 +96,14 @@ def _comment(column: Column, word: str) -> str:
     return _quoted(" - ".join(parts)) if parts else ""
 
 
-def _relationship(table: Table, key: ForeignKey, labels: Mapping[Name, str]) -> str:
+def _relationship(table: Table, key: ForeignKey, called: Mapping[Name, str]) -> str:
     optional = any(table.column(name).nullable for name in key.columns)
-    single = any(set(columns) <= set(key.columns) for columns in _keys(table))
+    single = is_unique(table, key.columns)
     identifying = table.primary_key is not None and set(key.columns) <= set(table.primary_key.columns)
     line = "--" if identifying else ".."
     ends = f"{'|o' if optional else '||'}{line}{'o|' if single else 'o{'}"
     label = _quoted(f"{', '.join(key.columns)} - on delete {key.on_delete}")
-    return f"{labels[key.target]} {ends} {labels[table.name]} : {label}"
-
-
-def _keys(table: Table, where: str | None = None) -> Iterator[tuple[str, ...]]:
-    """The columns of each key that holds over all rows, or over those with the predicate `where`."""
-    if table.primary_key:
-        yield table.primary_key.columns
-    yield from (key.columns for key in table.uniques)
-    for index in table.indexes:
-        columns = tuple(element.column for element in index.elements if element.column)
-        if index.unique and index.where == where and len(columns) == len(index.elements):
-            yield columns
+    return f"{called[key.target]} {ends} {called[table.name]} : {label}"
 
 
 def _quoted(text: str) -> str:

@@ -153,12 +153,29 @@ def _generated(work: Work, plan_: Plan, planned: Planned) -> Translated | None:
             raise Untranslatable("this target has no generated columns")
         made = work.translate(generated.expression, plan_.scope(), place, volatile=False)
         _assignable(made.typed.kind, planned.mapped.kind)
+        _without_counter(work, plan_, made)
     except Untranslatable as reason:
         work.ledger.omit(place, f"the generated column is left out: {reason}", integrity=True)
         return None
     if wanted not in work.target.generated:
         work.ledger.differs(place, "the generated column is computed when it is read, not stored")
     return made
+
+
+def _without_counter(work: Work, plan_: Plan, made: Translated) -> None:
+    """MySQL and MariaDB compute nothing stored or virtual from the column in which they count."""
+    counter = counting(work, plan_.table)
+    if counter is not None and work.names.node(counter).name in made.columns:
+        raise Untranslatable("it reads an AUTO_INCREMENT column")
+
+
+def counting(work: Work, table: Table) -> str | None:
+    """The column in which MySQL would count: an identity that a key begins with."""
+    if work.target.name != "mysql":
+        return None
+    keys = [key.columns for key in (table.primary_key, *table.uniques) if key is not None]
+    firsts = {columns[0] for columns in keys}
+    return next((one.name for one in table.columns if one.identity and one.name in firsts), None)
 
 
 def _assignable(value: Kind, column: Kind) -> None:

@@ -133,10 +133,18 @@ def _action_problem(
         return "it is for some of the columns only"
     if work.target.name == "mysql" and changes and conflict:
         return "a check or a generated column depends on the column that it would change"
+    if work.target.name == "mysql" and action == "cascade" and _is_computed_from(plan, key):
+        return "MySQL refuses CASCADE on a column from which a stored one is computed"
     not_null = any(not plan.columns[name].nullable for name in key.columns)
     if work.target.name == "mysql" and action == "set null" and not_null:
         return "a column of the key is NOT NULL"
     return None
+
+
+def _is_computed_from(plan: Plan, key: ForeignKey) -> bool:
+    columns = {plan.columns[name].node.name for name in key.columns}
+    stored = (one for one in plan.columns.values() if one.column.generated and one.column.generated.stored)
+    return any(one.generated is not None and columns & one.generated.columns for one in stored)
 
 
 def _deferral(work: Work, key: ForeignKey, place: Place) -> Iterator[str]:

@@ -43,7 +43,7 @@ class KeySizes:
 
 
 def _is_text(mapped: Mapped) -> bool:
-    return mapped.text.startswith(("LONG", "VARCHAR"))
+    return mapped.kind != "uuid" and mapped.text.startswith(("LONG", "VARCHAR"))
 
 
 def key_sizes(target: Target, types: Types, table: Table, referenced: Iterable[tuple[str, ...]]) -> KeySizes:

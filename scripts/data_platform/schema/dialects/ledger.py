@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from data_platform.model.database import Name
-from data_platform.model.design import Design
+from data_platform.model.design import Design, Mark
 from data_platform.report.finding import Finding, Severity, in_order
+from data_platform.schema.dialects.marks import Marks
 
 
 @dataclass(frozen=True)
 class Place:
-    """An object as messages name it, and where it stands in the spec."""
+    """An object as messages name it, and where it stands in the spec: in a table, or in a section of its own."""
 
     object: str
     table: Name | None = None
     path: tuple[str, ...] = ()
+    section: str | None = None
+    key: str | int | None = None
+    """In that section: a name, or a number in a list; without one it is the object's."""
 
 
 def at_table(name: Name) -> Place:
@@ -30,7 +34,17 @@ def at_column(table: Name, column: str) -> Place:
 
 def at_constraint(table: Name, name: str) -> Place:
     """A constraint of a table."""
-    return Place(f"{table}.{name}", table)
+    return Place(f"{table}.{name}", table, ("constraints", name))
+
+
+def at_object(section: str, name: Name) -> Place:
+    """A view, type or sequence."""
+    return Place(str(name), section=section)
+
+
+def at_part(on: Name, section: str, name: str) -> Place:
+    """A trigger, rule, policy or statistics object of a table."""
+    return Place(f"{on}.{name}", on, (section, name))
 
 
 def at_index(table: Name, name: str) -> Place:
@@ -43,6 +57,7 @@ class Ledger:
 
     def __init__(self, design: Design) -> None:
         self._design = design
+        self._marks = Marks(design)
         self._findings: dict[Finding, None] = {}
         self.expressed = 0
         self.left_out = 0
@@ -78,16 +93,23 @@ class Ledger:
         self._add("dialect-unsupported", severity, place, message, None)
 
     def _add(self, rule: str, severity: Severity, place: Place, message: str, fix: str | None) -> None:
-        mark = self._design.mark(place.table, *place.path) if place.table else None
+        mark = self._mark(place)
         finding = Finding(
             rule=rule,
             severity=severity,
             message=message,
             evidence="documented",
-            file=self._design.file or None,
+            file=(mark.file if mark else None) or self._design.file or None,
             line=mark.line if mark else None,
             column=mark.column if mark else None,
             object=place.object,
             fix=fix,
         )
         self._findings[finding] = None
+
+    def _mark(self, place: Place) -> Mark | None:
+        if place.section is not None:
+            if isinstance(place.key, int):
+                return self._marks.of_listed(place.section, place.key)
+            return self._marks.of_object(place.section, place.key or place.object)
+        return self._marks.of_table(place.table, place.path) if place.table is not None else None

@@ -11,6 +11,7 @@ from data_platform.model.database import (
     Database,
     Domain,
     Enum,
+    Function,
     Name,
     Range,
     Sequence,
@@ -20,7 +21,8 @@ from data_platform.model.order import in_dependency_order
 from data_platform.schema.dialects.columns import Plan, plan, sequence_text
 from data_platform.schema.dialects.comments import comment
 from data_platform.schema.dialects.keysizes import key_sizes, referenced_columns
-from data_platform.schema.dialects.ledger import Place, at_table
+from data_platform.schema.dialects.ledger import Place, at_object, at_part, at_table
+from data_platform.schema.dialects.partitions import omit_partition
 from data_platform.schema.dialects.properties import unsaid
 from data_platform.schema.dialects.tables import plan_keys, table
 from data_platform.schema.dialects.views import views
@@ -37,7 +39,7 @@ def statements(work: Work) -> Iterator[str]:
 
 def _schemas(work: Work, database: Database) -> Iterator[str]:
     for schema in database.schemas:
-        place = Place(schema)
+        place = Place(schema, section="schemas")
         problem = work.names.problem(schema)
         if problem is not None or not work.target.schemas:
             why = problem or "there are no schemas: it is a part of the names of its tables"
@@ -53,22 +55,23 @@ def _schemas(work: Work, database: Database) -> Iterator[str]:
 def _schema_details(work: Work, database: Database) -> Iterator[str]:
     for schema in database.schema_details:
         if schema.comment is not None:
-            work.ledger.lacks(Place(schema.name), "the schema's comment is left out")
+            work.ledger.lacks(Place(schema.name, section="schemas"), "the schema's comment is left out")
         if schema.owner is not None:
-            work.ledger.say(Place(schema.name), "the schema's owner is left out", "info")
+            work.ledger.say(Place(schema.name, section="schemas"), "the schema's owner is left out", "info")
     return iter(())
 
 
 def _extensions(work: Work, database: Database) -> Iterator[str]:
+    key = 0 if len(database.extensions) == 1 else -1  # they are sorted, and the spec need not be
     for extension in database.extensions:
         message = "the extension is left out: what uses it is said at each object"
-        work.ledger.omit(Place(f"extension {extension.name}"), message)
+        work.ledger.omit(Place(f"extension {extension.name}", section="extensions", key=key), message)
     return iter(())
 
 
 def _types(work: Work, database: Database) -> Iterator[str]:
     for type_ in database.types:
-        place = Place(str(type_.name))
+        place = at_object("types", type_.name)
         match type_:
             case Enum() if work.types.mapped_own(type_).text == work.names.relation(type_.name):
                 yield from _enum(work, type_, place)
@@ -93,7 +96,7 @@ def _enum(work: Work, type_: Enum, place: Place) -> Iterator[str]:
 
 def _sequences(work: Work, database: Database) -> Iterator[str]:
     for sequence in database.sequences:
-        place = Place(str(sequence.name))
+        place = at_object("sequences", sequence.name)
         problem = work.names.problem(sequence.name.name)
         if work.target.name not in ("duckdb", "snowflake"):
             problem = "there are no sequences in every version of this target"
@@ -129,7 +132,11 @@ def _tables(work: Work, database: Database) -> Iterator[str]:
 def _plans(work: Work, database: Database) -> dict[Name, Plan]:
     targets = referenced_columns(database.tables)
     plans: dict[Name, Plan] = {}
+    by_name = {one.name: one for one in database.tables}
     for one in database.tables:
+        if one.partition_of is not None:
+            omit_partition(work, one, by_name.get(one.partition_of.table))
+            continue
         problem = _table_problem(work, one)
         if problem is not None:
             omit_table(work, one, problem)
@@ -145,8 +152,6 @@ def _plans(work: Work, database: Database) -> dict[Name, Plan]:
 
 
 def _table_problem(work: Work, one: Table) -> str | None:
-    if one.partition_of is not None:
-        return f"it is a partition, and its rows lie in {one.partition_of.table}"
     if one.foreign is not None:
         return "it is a foreign table, and its rows lie in another server"
     if not one.columns:
@@ -162,33 +167,46 @@ def _table_problem(work: Work, one: Table) -> str | None:
 
 def omit_table(work: Work, one: Table, problem: str) -> None:
     """The table and everything on it, each with its own finding."""
-    lost = one.partition_of is None and one.foreign is None
+    lost = one.foreign is None
     message = f"the table is left out: {problem}"
     work.ledger.omit(at_table(one.name), message, integrity=lost)
-    parts = [(part.name, "column") for part in one.columns]
-    parts += [(part.name, "constraint") for part in one.constraints]
-    parts += [(part.name, "index") for part in one.indexes]
-    parts += [(part.name, "trigger") for part in one.triggers]
-    parts += [(part.name, "policy") for part in one.policies]
-    parts += [(part.name, "rule") for part in one.rules]
-    parts += [(part.name, "statistics object") for part in one.statistics]
-    for name, kind in parts:
-        place = Place(f"{one.name}.{name}", one.name)
-        work.ledger.omit(
-            place, f"the {kind} is left out with its table", integrity=lost and kind == "constraint"
-        )
+    for kind, (section, parts) in {
+        "column": ("columns", one.columns),
+        "constraint": ("constraints", tuple(one.constraints)),
+        "index": ("indexes", one.indexes),
+        "trigger": ("triggers", one.triggers),
+        "policy": ("policies", one.policies),
+        "rule": ("rules", one.rules),
+        "statistics object": ("statistics", one.statistics),
+    }.items():
+        for part in parts:
+            place = at_part(one.name, section, part.name)
+            work.ledger.omit(
+                place, f"the {kind} is left out with its table", integrity=lost and kind == "constraint"
+            )
+
+
+_LISTS = frozenset({"grants", "default_privileges", "raw"})
+"""Sections of the spec without keys."""
 
 
 def _never(kind: str, why: str, field: str, *, integrity: bool = False) -> Make:
     """A kind of object that no target has in PostgreSQL's sense."""
 
     def make(work: Work, database: Database) -> Iterator[str]:
-        for one in getattr(database, field):
+        for number, one in enumerate(getattr(database, field)):
             name = one.name if hasattr(one, "name") else _described(one)
-            work.ledger.omit(Place(f"{kind} {name}"), f"the {kind} is left out: {why}", integrity=integrity)
+            key = number if field in _LISTS else _key(one, str(name))
+            place = Place(f"{kind} {name}", section=field, key=key)
+            work.ledger.omit(place, f"the {kind} is left out: {why}", integrity=integrity)
         return iter(())
 
     return make
+
+
+def _key(one: object, name: str) -> str:
+    """The key in the spec; that of an overloaded function has its arguments."""
+    return f"{name}({one.arguments})" if isinstance(one, Function) else name
 
 
 def _described(one: object) -> str:

@@ -76,7 +76,10 @@ UNSAID: dict[type, dict[str, Unsaid]] = {
         "statistics": Unsaid("its statistics targets are left out"),
     },
     model.Table: {
-        "partition_by": Unsaid("the table is not partitioned here: its rows lie in one table"),
+        "partition_by": Unsaid(
+            "the table is not partitioned here: its rows lie in one table, and what its partitions repeat of it is "
+            "said of it alone"
+        ),
         "inherits": Unsaid(
             "it inherits from no table: its rows are not rows of its parents any more", "error"
         ),

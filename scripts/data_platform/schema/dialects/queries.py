@@ -65,6 +65,14 @@ class Source:
     columns: Columns
 
 
+@dataclass(frozen=True)
+class _Sides:
+    """A join while its right side is read: what its left side shows, and where the join's columns begin in `*`."""
+
+    before: Mapping[tuple[str, ...], Typed]
+    start: int
+
+
 class QueryReader(Reader):
     """Translates a SELECT."""
 
@@ -122,7 +130,7 @@ class QueryReader(Reader):
     def _plain(self, node: Node) -> tuple[exp.Query, Columns]:
         made = exp.Select()
         inner = self._inside(self._from(made, node.from_clause))
-        outputs = inner._outputs(node.target_list, self._last_sources)
+        outputs = inner._outputs(node.target_list, self._last_sources, self._all)
         made.set("expressions", [exp.alias_(value.node, self.quote(name)) for name, value in outputs])
         if node.HasField("where_clause"):
             made.set("where", exp.Where(this=inner.read(node.where_clause).node))
@@ -150,6 +158,7 @@ class QueryReader(Reader):
     # ------------------------------------------------------------------ FROM
     def _from(self, made: exp.Select, items: Iterable[Node]) -> dict[tuple[str, ...], Typed]:
         self._last_sources: list[Source] = []
+        self._all: list[tuple[str, Typed]] = []
         visible: dict[tuple[str, ...], Typed] = {}
         for number, item in enumerate(items):
             node = self._from_item(made, item, visible)
@@ -205,6 +214,7 @@ class QueryReader(Reader):
         for name, own, kind in columns:
             reference = exp.Column(this=exp.to_identifier(own, quoted=True), table=quoted.copy())
             visible[(alias, name)] = Typed(reference, kind)
+            self._all.append((name, visible[(alias, name)]))
             if name in known:
                 visible.pop((name,), None)
             else:
@@ -214,26 +224,52 @@ class QueryReader(Reader):
     def _join(self, made: exp.Select, node: Node, visible: dict[tuple[str, ...], Typed]) -> exp.Expr:
         kind = _JOINS.get(node.jointype)
         outer = kind in ("RIGHT", "FULL") and self.dialect in ("sqlite", "mysql")
-        if kind is None or node.is_natural or node.using_clause or outer or node.rarg.HasField("join_expr"):
+        unusual = node.join_using_alias.aliasname or node.alias.aliasname
+        if kind is None or node.is_natural or outer or unusual or node.rarg.HasField("join_expr"):
             raise Untranslatable("there is no translation of this join")
+        start = len(self._all)
         left = self._from_item(made, node.larg, visible)
+        joined = _Sides(dict(visible), start)
         right = self._from_item(made, node.rarg, visible)
-        if not node.HasField("quals"):
+        if node.using_clause:
+            names = [part.string.sval for part in node.using_clause]
+            condition = self._using(names, kind, joined, visible)
+        elif node.HasField("quals"):
+            condition = self._inside(visible).read(node.quals).node
+        else:
             made.append("joins", exp.Join(this=right, kind="CROSS"))
             return left
-        condition = self._inside(visible).read(node.quals).node
         made.append("joins", exp.Join(this=right, side=kind or None, on=condition))
         return left
 
+    def _using(
+        self, names: list[str], side: str, joined: _Sides, visible: dict[tuple[str, ...], Typed]
+    ) -> exp.Expr:
+        """The condition of USING. After it each of its columns is one, of the side that keeps its rows."""
+        tests: list[exp.Expr] = []
+        right = self._last_sources[-1].alias
+        for name in names:
+            one, other = joined.before.get((name,)), visible.get((right, name))
+            if one is None or other is None:
+                raise Untranslatable(f"the column `{name}` of USING is not there, or not once")
+            tests.append(self.compared(one, other, "=").node)
+            kept = {"RIGHT": other.node, "FULL": exp.Coalesce(this=one.node, expressions=[other.node])}
+            visible[(name,)] = Typed(kept.get(side, one.node), one.kind)
+        # In `*` they come first, and once.
+        rest = [column for column in self._all[joined.start :] if column[0] not in names]
+        self._all[joined.start :] = [*((name, visible[(name,)]) for name in names), *rest]
+        return exp.and_(*tests)
+
     # ------------------------------------------------------------------ SELECT list, GROUP BY, ORDER BY
-    def _outputs(self, targets: Iterable[Node], sources: list[Source]) -> list[tuple[str, Typed]]:
+    def _outputs(
+        self, targets: Iterable[Node], sources: list[Source], every: list[tuple[str, Typed]]
+    ) -> list[tuple[str, Typed]]:
         outputs: list[tuple[str, Typed]] = []
         for item in targets:
             target = item.res_target
             fields = target.val.column_ref.fields if target.val.HasField("column_ref") else ()
             if fields and fields[-1].HasField("a_star"):
-                alias = fields[0].string.sval if len(fields) > 1 else None
-                outputs += self._star(sources, alias)
+                outputs += self._star(sources, fields[0].string.sval) if len(fields) > 1 else every
             else:
                 outputs.append((_output_name(target), self.read(target.val)))
         names = [name for name, _ in outputs]
@@ -241,11 +277,11 @@ class QueryReader(Reader):
             raise Untranslatable("two of its columns have one name here")
         return outputs
 
-    def _star(self, sources: list[Source], alias: str | None) -> list[tuple[str, Typed]]:
+    def _star(self, sources: list[Source], alias: str) -> list[tuple[str, Typed]]:
         return [
             (name, self.scope.columns[(source.alias, name)])
             for source in sources
-            if alias in (None, source.alias)
+            if alias == source.alias
             for name, _, _ in source.columns
         ]
 

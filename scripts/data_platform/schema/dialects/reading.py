@@ -176,7 +176,11 @@ class Reader:
         return Typed(exp.Neg(this=self.require(value, NUMBERS, "`-`")), value.kind)
 
     def _comparison(self, node: Node, name: str) -> Typed:
-        left, right = self._alike(self.read(node.lexpr), self.read(node.rexpr))
+        return self.compared(self.read(node.lexpr), self.read(node.rexpr), name)
+
+    def compared(self, one: Typed, other: Typed, name: str) -> Typed:
+        """`one = other`, or another comparison."""
+        left, right = self._alike(one, other)
         self._check_order(left, right, ordering=name not in ("=", "<>"))
         sides = [nested(self._comparable(side)) for side in (left, right)]
         return Typed(_COMPARISONS[name](this=sides[0], expression=sides[1]), "boolean")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from data_platform import __version__
+from data_platform.model.database import Sequence
 from data_platform.model.design import Design
 from data_platform.report.finding import Finding
-from data_platform.schema.dialects.ledger import Ledger, Place
+from data_platform.schema.dialects.ledger import Ledger, Place, at_object
 from data_platform.schema.dialects.names import Names
 from data_platform.schema.dialects.objects import statements
 from data_platform.schema.dialects.serials import with_identities
@@ -35,11 +36,10 @@ def render(design: Design, dialect: Dialect, again: str) -> Rendered:
     database, counters = with_identities(design.database)
     design = replace(design, database=database)
     ledger = Ledger(design)
-    for sequence in counters:
-        ledger.wrote()
-        ledger.remark(Place(str(sequence.name)), "the sequence is the identity of the column that owns it")
     work = Work(design, target, names, Types(design, target, names), ledger)
     made = (*target.before, *statements(work))
+    for sequence in counters:
+        _told(work, sequence)
     if any(table.columns for table in design.database.tables):
         ledger.remark(
             Place(design.store), "text is ordered by code point, whatever PostgreSQL's collation is"
@@ -52,6 +52,16 @@ def render(design: Design, dialect: Dialect, again: str) -> Rendered:
         expressed=ledger.expressed,
         left_out=ledger.left_out,
     )
+
+
+def _told(work: Work, sequence: Sequence) -> None:
+    """What became of the sequence behind a serial column."""
+    place = at_object("sequences", sequence.name)
+    if sequence.owned_by in work.identities:
+        work.ledger.wrote()
+        work.ledger.remark(place, "the sequence is the identity of the column that owns it")
+    else:
+        work.ledger.omit(place, "the sequence is left out: the column that owns it does not count here")
 
 
 def _header(design: Design, target: Target, again: str) -> str:

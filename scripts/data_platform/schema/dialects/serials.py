@@ -24,7 +24,7 @@ def _column(
     table: Table, column: Column, owned: dict[tuple[Name, str], Sequence], used: dict[Name, Sequence]
 ) -> Column:
     sequence = owned.get((table.name, column.name))
-    if sequence is None or column.default is None or _counted(column.default) != sequence.name.name:
+    if sequence is None or column.default is None or counted(column.default) != sequence.name.name:
         return column
     used[sequence.name] = sequence
     return replace(
@@ -36,7 +36,7 @@ def _column(
     )
 
 
-def _counted(default: str) -> str | None:
+def counted(default: str) -> str | None:
     """The sequence in `nextval('app.orders_id_seq'::regclass)`, without its schema."""
     try:
         call = expression_tree(default).func_call

@@ -67,7 +67,7 @@ SPELLINGS: dict[str, Spelling] = {
     ),
     "uuid": Spelling(
         "uuid",
-        "CHAR(36) CHARACTER SET ascii COLLATE ascii_bin",
+        "VARCHAR(36) CHARACTER SET ascii COLLATE ascii_bin",  # MariaDB computes nothing from a CHAR
         "TEXT",
         "UUID",
         "STRING(36)",

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from data_platform.model.database import ForeignKey, Name, Table
 from data_platform.model.order import Ordered
 from data_platform.schema.dialects import constraints
-from data_platform.schema.dialects.columns import Plan, Planned, sequence_text
+from data_platform.schema.dialects.columns import Plan, Planned, counting, sequence_text
 from data_platform.schema.dialects.comments import comment
 from data_platform.schema.dialects.foreign_keys import KeyLine, foreign_key
 from data_platform.schema.dialects.indexes import index
-from data_platform.schema.dialects.ledger import Place, at_column, at_constraint, at_index, at_table
+from data_platform.schema.dialects.ledger import (
+    Place,
+    at_column,
+    at_constraint,
+    at_index,
+    at_part,
+    at_table,
+)
 from data_platform.schema.dialects.properties import unsaid
 from data_platform.schema.dialects.work import Work
 
@@ -63,18 +70,32 @@ def _unsaid(work: Work, table_: Table) -> None:
         unsaid(work, at_constraint(table_.name, constraint.name), constraint)
     for one in table_.indexes:
         unsaid(work, at_index(table_.name, one.name), one)
-    attached(work, table_.name, "trigger", table_.triggers, "what it does must be done by the writer")
-    attached(work, table_.name, "rule", table_.rules, "statements are not rewritten here")
-    attached(work, table_.name, "statistics object", table_.statistics, "there is no such object here")
+    parts: dict[str, Iterable[Named]] = {"triggers": table_.triggers, "rules": table_.rules}
+    parts["statistics"] = table_.statistics
+    attached(work, table_.name, at_table(table_.name), parts)
     for policy in table_.policies:
-        place = Place(f"{table_.name}.{policy.name}", table_.name)
+        place = at_part(table_.name, "policies", policy.name)
         work.ledger.omit(place, "the policy is left out: rows are not filtered by role", integrity=True)
 
 
-def attached(work: Work, on: Name, kind: str, objects: Iterable[Named], why: str) -> None:
-    """Objects on a table or view that are never translated."""
-    for one in objects:
-        work.ledger.omit(Place(f"{on}.{one.name}", on), f"the {kind} is left out: {why}")
+ATTACHED = {
+    "triggers": ("trigger", "what it does must be done by the writer"),
+    "rules": ("rule", "statements are not rewritten here"),
+    "statistics": ("statistics object", "there is no such object here"),
+    "indexes": ("index", "a view has none here"),
+}
+"""Field → kind of what is on a table or view, and why it is never translated."""
+
+
+def attached(
+    work: Work, on: Name, place: Place, fields: Mapping[str, Iterable[Named]], why: str = ""
+) -> None:
+    """Objects on a table or view (at `place`) that are not translated: for `why`, or for what they are."""
+    for field, objects in fields.items():
+        kind, usual = ATTACHED[field]
+        for one in objects:
+            own = replace(place, object=f"{on}.{one.name}", path=(field, one.name))
+            work.ledger.omit(own, f"the {kind} is left out: {why or usual}")
 
 
 # ---------------------------------------------------------------------- columns
@@ -148,6 +169,7 @@ def _identity(work: Work, plan: Plan, planned: Planned, before: list[str]) -> It
             yield "NOT NULL"
             work.ledger.lacks(place, "the identity is left out: the client must send the value")
             return
+    work.identities.add((plan.table.name, planned.column.name))
     if options and work.target.name != "snowflake":
         work.ledger.differs(place, f"the options of its sequence are left out: {options}")
 
@@ -211,9 +233,9 @@ def plan_keys(work: Work, plan: Plan) -> None:
         lines = []  # it is written at the column
     lines += [constraints.unique(work, plan, one) for one in plan.table.uniques]
     plan.lines = [line for line in lines if line is not None]
-    firsts = {columns[0] for columns in plan.keys}
-    identities = (name for name, one in plan.columns.items() if one.column.identity and name in firsts)
-    plan.counter = next(identities, None) if work.target.name == "mysql" else None
+    counter = counting(work, plan.table)
+    written = any(columns[0] == counter for columns in plan.keys)
+    plan.counter = counter if written else None
 
 
 def _counts(plan: Plan, planned: Planned) -> bool:

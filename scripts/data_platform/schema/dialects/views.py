@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
 from sqlglot import ErrorLevel, exp
@@ -15,7 +15,7 @@ from data_platform.schema.dialects.literals import Untranslatable
 from data_platform.schema.dialects.properties import unsaid
 from data_platform.schema.dialects.queries import Columns, QueryReader, Relation
 from data_platform.schema.dialects.scope import Scope
-from data_platform.schema.dialects.tables import attached
+from data_platform.schema.dialects.tables import Named, attached
 from data_platform.schema.dialects.work import Work
 from data_platform.schema.dialects.writing import write
 from data_platform.sql.text import NotSql
@@ -65,7 +65,7 @@ def _try(work: Work, view: AnyView, relations: dict[Name, Relation], reasons: di
         return None
     relations[view.name] = Relation(work.names.relation_node(view.name), columns)
     for note in notes:
-        work.ledger.differs(Place(str(view.name)), note)
+        work.ledger.differs(_place(view), note)
     work.ledger.wrote()
     return f"CREATE VIEW {work.names.relation(view.name)} AS\n{text}"
 
@@ -90,15 +90,11 @@ def _text(work: Work, query: exp.Query) -> str:
 
 
 def _rest(work: Work, view: AnyView) -> Iterator[str]:
-    place = Place(str(view.name))
+    place = _place(view)
     unsaid(work, place, view)
     if isinstance(view, MaterializedView):
         work.ledger.differs(place, "the view is not materialized: its query runs whenever it is read")
-        attached(work, view.name, "index", view.indexes, "a view has none here")
-        attached(work, view.name, "statistics object", view.statistics, "a view has none here")
-    else:
-        attached(work, view.name, "trigger", view.triggers, "what it does must be done by the writer")
-        attached(work, view.name, "rule", view.rules, "statements are not rewritten here")
+    attached(work, view.name, place, _parts(view))
     if view.column_comments:
         work.ledger.lacks(place, "the comments on its columns are left out")
     if work.target.comments == "statement":
@@ -108,10 +104,17 @@ def _rest(work: Work, view: AnyView) -> Iterator[str]:
 
 
 def _omit(work: Work, view: AnyView, reason: str) -> None:
-    work.ledger.omit(Place(str(view.name)), f"the view is left out: {reason}")
+    work.ledger.omit(_place(view), f"the view is left out: {reason}")
+    attached(work, view.name, _place(view), _parts(view), "its view is not there")
+
+
+def _place(view: AnyView) -> Place:
+    section = "materialized_views" if isinstance(view, MaterializedView) else "views"
+    return Place(str(view.name), section=section, key=str(view.name))
+
+
+def _parts(view: AnyView) -> Mapping[str, Iterable[Named]]:
+    """What hangs on a view."""
     if isinstance(view, MaterializedView):
-        attached(work, view.name, "index", view.indexes, "its view is not there")
-        attached(work, view.name, "statistics object", view.statistics, "its view is not there")
-    else:
-        attached(work, view.name, "trigger", view.triggers, "its view is not there")
-        attached(work, view.name, "rule", view.rules, "its view is not there")
+        return {"indexes": view.indexes, "statistics": view.statistics}
+    return {"triggers": view.triggers, "rules": view.rules}

@@ -51,6 +51,8 @@ class Work:
     ledger: Ledger
     sequences: dict[str, str] = field(default_factory=dict)
     """What `nextval` may name → the sequence in the target."""
+    identities: set[tuple[Name, str]] = field(default_factory=set)
+    """Columns, by table, in which the target counts."""
     plans: dict[Name, Plan] = field(default_factory=dict)
     """The tables that are written."""
 

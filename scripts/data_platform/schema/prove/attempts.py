@@ -88,7 +88,7 @@ class Trials:
             return row
         made: dict[str, str | None] = dict(pins or {})
         for key in table.foreign_keys:
-            if set(key.columns) & set(made):
+            if set(key.columns) & set(made) or any(table.column(name).generated for name in key.columns):
                 continue
             if key.target == table.name or key.target in below:
                 return None

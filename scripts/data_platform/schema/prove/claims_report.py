@@ -33,7 +33,7 @@ _HEADINGS = {
 _TOLD = {
     "partitions": "promises of partitions held",
     "isolation": "promises of tenant isolation held",
-    "triggers": "triggers fired",
+    "triggers": "triggers did as the model says",
     "grants": "objects and roles have the privileges of the model",
 }
 
@@ -118,7 +118,8 @@ def _counted(stage: str, claims: Sequence[Claim]) -> Table:
     found: Counter[tuple[str, str]] = Counter((label(claim), claim.state) for claim in claims)
     names = list(dict.fromkeys(label(claim) for claim in claims))
     if stage == "triggers":
-        return _states(("promise",), {"its function is called": Counter(claim.state for claim in claims)})
+        told = "it fires where the model says so, and nowhere else"
+        return _states(("promise",), {told: Counter(claim.state for claim in claims)})
     by_name = {name: {state: found[name, state] for state in _FIRST} for name in names}
     return _states(("role" if stage == "grants" else "promise",), by_name, code=stage == "grants")
 

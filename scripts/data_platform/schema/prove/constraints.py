@@ -34,6 +34,7 @@ from data_platform.schema.prove.breaking import (
     constants_of,
     names_in,
 )
+from data_platform.schema.prove.generated import assignments, is_generated, sources
 from data_platform.schema.prove.result import DEFAULT, Probe
 from data_platform.schema.prove.tenancy import settings_in
 from data_platform.sql.text import identifier, literal, qualified_name
@@ -153,7 +154,7 @@ class _Prober:
 
     def _key(self, table: Table, key: Key, valid: Row) -> Probe:
         kind = "primary key" if isinstance(key, PrimaryKey) else "unique"
-        columns = _key_columns(key)
+        columns = sources(table, _key_columns(key))
         temporal = not isinstance(key, Index) and key.without_overlaps
         refusal = EXCLUSION if temporal else UNIQUE
         last: Attempt | None = None
@@ -202,11 +203,15 @@ class _Prober:
             return _probe(
                 "foreign key", table, key.name, "not checked", "no value was found that the target lacks"
             )
-        attempt = self.trials.attempt(
-            table, {**valid, **dict(zip(key.columns, absent, strict=True))}, key.name
-        )
-        if attempt.broke(FOREIGN_KEY, key.name):
-            return _refused("foreign key", table, key.name, attempt, "a key that the target does not have")
+        for given in assignments(table, key.columns, absent):
+            attempt = self.trials.attempt(table, {**valid, **given}, key.name)
+            if attempt.broke(FOREIGN_KEY, key.name):
+                return _refused(
+                    "foreign key", table, key.name, attempt, "a key that the target does not have"
+                )
+        if is_generated(table, key.columns):
+            told = "its column is generated, and no row tried gives it a value that the target lacks"
+            return _probe("foreign key", table, key.name, "not checked", told)
         return _unproven("foreign key", table, key.name, attempt, "a key that the target does not have")
 
     def enum(self, type_: Enum) -> Probe:
@@ -244,8 +249,11 @@ class _Prober:
     # --- rows and values to break things with ---
 
     def _rows_under(self, table: Table, key: Key) -> list[Row]:
-        where = key.where if isinstance(key, Index) else None
-        rows = self._sample(table, where)
+        conditions = [f"({key.where})"] if isinstance(key, Index) and key.where else []
+        if not (isinstance(key, PrimaryKey) or key.nulls_not_distinct):
+            made = [name for name in _key_columns(key) if table.column(name).generated]
+            conditions += [f"{identifier(name)} IS NOT NULL" for name in made]
+        rows = self._sample(table, " AND ".join(conditions) or None)
         if isinstance(key, PrimaryKey) or key.nulls_not_distinct:
             return rows
         elements = key.columns if isinstance(key, Unique) else [e.column for e in key.elements if e.column]
@@ -261,10 +269,11 @@ class _Prober:
 
     def _other_keys(self, table: Table, key: Key, valid: Row) -> Row:
         """Fresh values for the columns of all other keys, so that only `key` is broken."""
-        own = set(_key_columns(key))
+        own = set(sources(table, _key_columns(key)))
         keys: list[Key] = [other for other in (table.primary_key, *table.uniques) if other]
         keys += [index for index in table.indexes if index.unique]
-        others = {name for other in keys if other.name != key.name for name in _key_columns(other)}
+        named = [name for other in keys if other.name != key.name for name in _key_columns(other)]
+        others = set(sources(table, named))
         return {name: valid[name] for name in others - own if name in valid}
 
     def _absent_key(self, key: ForeignKey) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ import psycopg
 from data_platform.model.database import ForeignKey, Table
 from data_platform.report.document import State
 from data_platform.schema.prove.attempts import Connection, Row, Trials, own_rows
+from data_platform.schema.prove.generated import assignments, is_generated, sources
 from data_platform.schema.prove.result import Probe
 from data_platform.sql.text import identifier, literal, qualified_name
 
@@ -49,8 +50,10 @@ def _tried(trials: Trials, table: Table, key: ForeignKey) -> tuple[State, str]:
             with connection.transaction():
                 parent_key = _insert(trials, parent, trials.fresh(parent), key.target_columns)
                 # Another foreign key of the child may leave this parent without a child (a clinic without doctors).
-                pins = dict(zip(key.columns, parent_key, strict=True))
-                child_key = _insert(trials, table, _child(trials, table, key, pins), identity)
+                ways = list(assignments(table, key.columns, parent_key))
+                child = _child(trials, table, key, ways[attempt % len(ways)])
+                child_key = _insert(trials, table, child, identity)
+                _unless_generated_otherwise(connection, table, key, child_key, parent_key)
             break
         except (psycopg.Error, _NoRow) as error:
             if attempt == MAX_PARENTS - 1:
@@ -81,9 +84,20 @@ def _child(trials: Trials, table: Table, key: ForeignKey, pins: Row) -> Row | No
 
 def _overlapping(table: Table, key: ForeignKey) -> Iterator[ForeignKey]:
     """Other foreign keys of the table that share columns with this one."""
+    own = set(sources(table, key.columns))
     for other in table.foreign_keys:
-        if other.name != key.name and set(other.columns) & set(key.columns):
+        if other.name != key.name and set(sources(table, other.columns)) & own:
             yield other
+
+
+def _unless_generated_otherwise(
+    connection: Connection, table: Table, key: ForeignKey, child: tuple[str, ...], parent: tuple[str, ...]
+) -> None:
+    """Raises _NoRow where the child's columns are generated, and not so that they refer to the parent."""
+    if is_generated(table, key.columns):
+        found = _child_columns(connection, table, key, _identity(table), child)
+        if None in parent or found != parent:
+            raise _NoRow
 
 
 class _NoRow(Exception):

@@ -8,6 +8,7 @@ from typing import Any
 
 from data_platform.model.design import Design, Mark
 from data_platform.report.finding import Finding
+from data_platform.schema.prove import remedies
 from data_platform.schema.prove.checklist import wasteful_scans
 from data_platform.schema.prove.result import DEFAULT, Claim, IndexUse, Measured, Proof
 
@@ -36,23 +37,23 @@ def findings(design: Design, proof: Proof) -> Iterator[Finding]:
 def _run_findings(design: Design, proof: Proof) -> Iterator[Finding]:
     if proof.refused:
         message = f"{proof.refused.sqlstate}: {proof.refused.message}"
-        finding = _finding(design, "ddl-refused", "error", message, proof.refused.object)
+        finding = _finding(design, "ddl-refused", "error", message, proof.refused.object, remedies.REFUSED)
         yield _placed(finding, design.mark(proof.refused.table) if proof.refused.table else None)
     if proof.broken:
-        yield _finding(design, "run-ended-early", "error", proof.broken)
+        yield _finding(design, "run-ended-early", "error", proof.broken, fix=remedies.RUN_ENDED)
     if proof.verdict == "not_provable":
         for reason in proof.reasons:
-            yield _finding(design, "not-provable", "error", reason)
+            yield _finding(design, "not-provable", "error", reason, fix=remedies.NOT_PROVABLE)
 
 
 def _catalog_findings(design: Design, proof: Proof) -> Iterator[Finding]:
     if proof.catalog:
         for change in proof.catalog.changed:
             message = f"the model says {change.property} {change.before}, the server has {change.after}"
-            yield _finding(design, "catalog-differs", "error", message, change.object)
+            yield _finding(design, "catalog-differs", "error", message, change.object, remedies.CATALOG)
         for name in (*proof.catalog.added, *proof.catalog.removed):
             side = "only on the server" if name in proof.catalog.added else "only in the model"
-            yield _finding(design, "catalog-differs", "error", side, name)
+            yield _finding(design, "catalog-differs", "error", side, name, remedies.CATALOG)
 
 
 def _probe_findings(design: Design, proof: Proof) -> Iterator[Finding]:
@@ -60,7 +61,8 @@ def _probe_findings(design: Design, proof: Proof) -> Iterator[Finding]:
         if probe.state == "failed":
             rule = RULES.get(probe.kind, "constraint-accepts-bad-row")
             rule = "on-delete-fails" if probe.kind.startswith("on delete") else rule
-            finding = _finding(design, rule, "error", probe.detail, f"{probe.table}.{probe.constraint}")
+            name = f"{probe.table}.{probe.constraint}"
+            finding = _finding(design, rule, "error", probe.detail, name, remedies.of_probe(probe))
             yield _placed(finding, design.mark(probe.table))
 
 
@@ -72,13 +74,15 @@ def _claim_findings(design: Design, proof: Proof) -> Iterator[Finding]:
             who = f" (as {claim.role})" if claim.role else ""
             if claim.state == "failed":
                 message = f"{claim.claim}{who}: {claim.detail}"
-                yield _placed(_finding(design, broken, "error", message, claim.object), mark)
+                fix = remedies.of_claim(claim)
+                yield _placed(_finding(design, broken, "error", message, claim.object, fix), mark)
             if claim.warning:
                 yield _placed(_finding(design, doubtful, "warning", claim.warning, claim.object), mark)
     for refresh in proof.refreshes:
         name = str(refresh.view)
         if refresh.state == "failed":
-            yield _finding(design, "refresh-fails", "error", refresh.detail, name)
+            fix = remedies.of_refresh(design.database, refresh)
+            yield _finding(design, "refresh-fails", "error", refresh.detail, name, fix)
         if refresh.warning:
             fix = "a unique index over plain columns"
             yield _finding(design, "refresh-blocks-readers", "warning", refresh.warning, name, fix)
@@ -119,11 +123,11 @@ def _data_findings(design: Design, proof: Proof) -> Iterator[Finding]:
 def _pattern_findings(design: Design, measured: Measured) -> Iterator[Finding]:
     name = f"access_patterns.{measured.pattern.name}"
     if measured.error:
-        yield _finding(design, "pattern-fails", "error", measured.error, name)
+        yield _finding(design, "pattern-fails", "error", measured.error, name, remedies.PATTERN_FAILS)
         return
     if measured.meets_target is False:
         message = f"median {measured.median_ms:.2f} ms, target {measured.pattern.latency_ms:g} ms"
-        yield _finding(design, "pattern-too-slow", "error", message, name)
+        yield _finding(design, "pattern-too-slow", "error", message, name, remedies.TOO_SLOW)
     for scan in wasteful_scans(measured):
         read = scan.rows + scan.removed
         message = f"reads all {read:,.0f} rows of {scan.relation} and keeps {scan.rows:,.0f}"

@@ -45,6 +45,11 @@ class Ground:
             yield child
             yield from self.below(child.name)
 
+    def root(self, table: Name) -> Name:
+        """The partitioned table at the top, or the table itself."""
+        above = self.database.table(table).partition_of
+        return self.root(above.table) if above else table
+
     @property
     def unforced(self) -> tuple[str, ...]:
         """Statements after which the owner of a table sees all of it."""

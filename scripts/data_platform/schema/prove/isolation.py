@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+from data_platform.model.database import Name
 from data_platform.report.document import State
 from data_platform.schema.prove.attempts import insert_sql
+from data_platform.schema.prove.copies import copies
 from data_platform.schema.prove.elsewhere import Elsewhere
 from data_platform.schema.prove.ground import Ground
-from data_platform.schema.prove.interference import Tenants, noninterference, without_setting
+from data_platform.schema.prove.holdings import Holdings
+from data_platform.schema.prove.interference import Asking, noninterference, without_setting
 from data_platform.schema.prove.promises import (
     EMPTY,
     GUARDED,
@@ -34,6 +38,7 @@ from data_platform.schema.prove.tenancy import Guarded, Tenancy, tenancy
 from data_platform.sql.text import identifier, literal, qualified_name
 
 FOREIGN_KEY, UNIQUE = "23503", "23505"
+NO_ROWS = "the table is empty"
 
 
 def isolation(ground: Ground) -> tuple[Claim, ...]:
@@ -51,6 +56,10 @@ class _Prober:
     read: Tenancy
     subjects: Subjects
 
+    @cached_property
+    def rows(self) -> Mapping[Name, int]:
+        return Holdings(self.ground, self.read).rows()
+
     def claims(self) -> Iterator[Claim]:
         """In this order: once a setting has had a value, a session never again has none."""
         known = samples(self.ground, self.read)
@@ -58,20 +67,23 @@ class _Prober:
         elsewhere = Elsewhere(self.ground, self.read)
         yield from self._unset()
         yield from without_setting(self.ground, self.read, everybody)
-        chosen: dict[str | None, Tenants] = {}
+        chosen: dict[str | None, Asking] = {}
         for guard in self.read.guarded:
             yield from self._guard(guard)
             sample = known.get(guard.table.name)
             for subject in self.subjects.of(guard):
-                if sample is None:
+                if not self.rows[guard.table.name]:
+                    yield of_table(guard.table, OWN, subject, "not checked", NO_ROWS)
+                elif sample is None:
                     yield from elsewhere.indirect(guard, subject, known)
                 else:
                     settings = self._settings(sample, subject)
                     main = self.read.main
                     if main and sample.compared.setting == main.setting:
-                        chosen.setdefault(subject.role, Tenants(sample.a, sample.b, settings))
+                        chosen.setdefault(subject.role, Asking(sample.a, settings))
                     yield from self._table(sample, subject, settings)
         yield from elsewhere.forgotten(everybody)
+        yield from copies(self.ground, self.read, everybody)
         for subject in everybody:
             if subject.role in chosen:
                 yield from noninterference(self.ground, self.read, subject, chosen[subject.role])
@@ -89,6 +101,8 @@ class _Prober:
         query = f"SELECT count(*) FROM {qualified_name(guard.table.name)}"  # noqa: S608 - a quoted name
         outcome = tried(self.ground.connection, Identity(subject.role, settings), query)
         state, detail = _judged_nothing(outcome)
+        if state == "proven" and not self.rows[guard.table.name]:
+            state, detail = "not checked", NO_ROWS
         return of_table(guard.table, claim, subject, state, detail)
 
     # --- one table ---

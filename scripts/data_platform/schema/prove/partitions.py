@@ -101,6 +101,8 @@ class _Prober:
             return replace(made, detail=f"{rows:,} rows{share}")
         if leaf.foreign:
             return replace(made, state="not checked", detail="it is on another server")
+        if takes_rest(leaf) and not total:
+            return replace(made, state="not checked", detail="the table is empty")
         if takes_rest(leaf):
             return replace(made, detail="empty: every row had a partition of its own")
         row = self._row_within(leaf)
@@ -245,6 +247,8 @@ class _Prober:
         return names & set(_relations(plan[0]["Plan"]))
 
     def _narrow(self, patterns: Sequence[Measured]) -> Claim:
+        if not self.rows:
+            return self._claim(NARROW, "not checked", "the table is empty")
         names = {leaf.name.name for leaf in self.leaves}
         all_ = [measured.pattern.name for measured in patterns if names <= set(measured.reads)]
         reading = [measured for measured in patterns if names & set(measured.reads)]

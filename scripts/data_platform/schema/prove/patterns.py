@@ -62,6 +62,8 @@ class Bench:
     search_path: tuple[str, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     """What an application would have set, such as the tenant that it works for."""
+    empty: frozenset[str] = frozenset()
+    """Relations without rows."""
 
 
 def measure(bench: Bench, pattern: AccessPattern) -> Measured:
@@ -86,8 +88,34 @@ def measure(bench: Bench, pattern: AccessPattern) -> Measured:
         scans=_distinct_scans(plans),
         plan=plans[0].text,
         reads=plans[0].reads,
+        empty=tuple(
+            sorted(bench.empty & {scan.relation for plan in plans for scan in plan.scans if _reads(scan)})
+        ),
         usable_indexes=usable,
     )
+
+
+def empty_relations(connection: Connection, database: Database) -> frozenset[str]:
+    """Tables and materialized views without rows; of a partitioned table all partitions, or none."""
+    roots = [table.name for table in database.tables if table.holds_rows]
+    roots += [view.name for view in database.materialized_views if view.populated]
+    if not roots:
+        return frozenset()
+    asked = ", ".join(f"EXISTS (SELECT FROM {qualified_name(name)})" for name in roots)
+    row = connection.execute(f"SELECT {asked}".encode()).fetchone() or ()
+    empty = {name for name, filled in zip(roots, row, strict=True) if not filled}
+    above = {table.name: table.partition_of.table for table in database.tables if table.partition_of}
+    for name in above:
+        root = name
+        while root in above:
+            root = above[root]
+        empty |= {name} if root in empty else set()
+    return frozenset(name.name for name in empty)
+
+
+def _reads(scan: Scan) -> bool:
+    """Whether it is no table that is only written to."""
+    return scan.node not in ("ModifyTable", "Conflict Arbiter")
 
 
 def baseline_ms(connection: Connection) -> float:

@@ -17,6 +17,7 @@ INSERTED = "no row is inserted for another tenant"
 MOVED = "no row is moved to another tenant"
 TOUCHED = "another tenant's rows are not changed or deleted"
 REFERRED = "no row refers to another tenant's"
+COPIED = "no trigger copies its rows to where other tenants see them"
 GUARDED = "row-level security holds for whoever uses it"
 
 

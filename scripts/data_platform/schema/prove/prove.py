@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.indexes import index_uses
 from data_platform.schema.prove.isolation import isolation
 from data_platform.schema.prove.partitions import partitions
-from data_platform.schema.prove.patterns import Bench, baseline_ms, measure
+from data_platform.schema.prove.patterns import Bench, baseline_ms, empty_relations, measure
 from data_platform.schema.prove.refresh import refreshes
 from data_platform.schema.prove.result import Measured, Proof
 from data_platform.schema.prove.samples import usual_settings
@@ -98,7 +99,7 @@ def prove(
         checks = checklist(proof, lint(design))
         return replace(proof, verdict="not_provable", reasons=missing, checks=checks)
     plain = [extension.name for extension in design.database.extensions if not extension.schema]
-    with server.scratch_database(extensions=plain) as database:
+    with _interruptible(), server.scratch_database(extensions=plain) as database:
         _create_placed_extensions(design, database)
         with connect(
             database.conninfo, read_only=False, statement_timeout_ms=STATEMENT_SECONDS * 1000
@@ -110,6 +111,24 @@ def prove(
     proof = replace(proof, checks=checklist(proof, lint(design)))
     verdict, reasons = judge(proof)
     return replace(proof, verdict=verdict, reasons=reasons, seconds=time.perf_counter() - started)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """An interruption says what became of the database, and the driver nothing of what it could not roll back."""
+    driver, silent = logging.getLogger("psycopg"), logging.NullHandler()
+    before, driver.propagate = driver.propagate, False
+    driver.addHandler(silent)
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        said = "".join(f"{word}: " for word in interruption.args)
+        raise type(interruption)(
+            f"{said}the scratch database was dropped, and with it all that was tried"
+        ) from None
+    finally:
+        driver.removeHandler(silent)
+        driver.propagate = before
 
 
 @dataclass(frozen=True)
@@ -138,7 +157,9 @@ class _Trial:
     @cached_property
     def generator(self) -> Generator:
         rows = self.plan.rows_of(self.design)
-        return Generator(fillable(self.connection, self.found), rows, self.design.hints, self.plan.seed)
+        return Generator(
+            fillable(self.connection, self.found, self.design.hints), rows, self.design.hints, self.plan.seed
+        )
 
     @cached_property
     def trials(self) -> Trials:
@@ -224,7 +245,8 @@ def _filled(trial: _Trial, proof: Proof) -> Proof:
 
 def _measured(trial: _Trial, proof: Proof) -> Proof:
     path, settings = trial.design.search_path, usual_settings(trial.connection, tenancy(trial.found))
-    bench = Bench(trial.connection, trial.found, trial.generator, path, settings)
+    empty = empty_relations(trial.connection, trial.found)
+    bench = Bench(trial.connection, trial.found, trial.generator, path, settings, empty)
     empty_trip = baseline_ms(trial.connection)
     return replace(proof, baseline_ms=empty_trip, patterns=tuple(_patterns(trial, bench)))
 

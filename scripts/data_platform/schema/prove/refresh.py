@@ -17,7 +17,7 @@ from data_platform.schema.prove.filling import materialized_in_order
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.result import Refresh
 from data_platform.schema.prove.sessions import Connection, Identity, failed, tried
-from data_platform.sql.text import qualified_name
+from data_platform.sql.text import qualified_name, relation_literal
 
 MAX_STALL_MS = 1_000
 """A reader that waits longer for a view that is refreshed CONCURRENTLY waits for a lock."""
@@ -76,6 +76,8 @@ def _judged(ground: Ground, view: MaterializedView, made: Refresh, before: int) 
         return replace(made, state="failed", detail=told)
     if same is False:
         return replace(made, state="failed", detail="its rows are not those of its query")
+    if not made.rows:
+        return replace(made, state="not checked", detail=_nothing(ground, view))
     if made.concurrently and made.stall_ms > MAX_STALL_MS:
         return replace(made, state="failed", detail=f"a reader waited {made.stall_ms:,.0f} ms")
     told = f"{made.rows:,} rows, those of its query" if same else "its query never answers the same twice"
@@ -95,6 +97,23 @@ def _holds_its_query(ground: Ground, view: MaterializedView) -> bool | None:
     if held in asked:
         return True
     return False if asked[0] == asked[1] else None
+
+
+def _nothing(ground: Ground, view: MaterializedView) -> str:
+    """Why it holds nothing."""
+    empty = [name for name in _sources(ground.connection, view.name) if not _rows(ground.connection, name)]
+    return f"the table is empty: `{empty[0]}`" if empty else "its query finds no row: nothing was refreshed"
+
+
+def _sources(connection: Connection, view: Name) -> list[Name]:
+    relation = relation_literal(view)
+    query = f"""
+        SELECT DISTINCT n.nspname, c.relname
+          FROM pg_rewrite AS w JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
+          JOIN pg_class AS c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid
+          JOIN pg_namespace AS n ON n.oid = c.relnamespace
+         WHERE w.ev_class = {relation}::regclass AND d.refobjid <> w.ev_class ORDER BY 1, 2"""  # noqa: S608 - quoted
+    return [Name(schema, name) for schema, name in connection.execute(query.encode())]
 
 
 def _rows(connection: Connection, view: Name) -> int:

@@ -106,6 +106,7 @@ def _pattern(measured: Measured) -> dict[str, Any]:
         "expected_rows": measured.pattern.expected_rows,
         "load_ms_per_s": None if measured.load is None else round(measured.load, 3),
         "indexes": list(measured.indexes),
+        "empty": list(measured.empty),
         "scans": [dataclasses.asdict(scan) for scan in measured.scans],
         "plan": measured.plan,
     }
@@ -114,6 +115,8 @@ def _pattern(measured: Measured) -> dict[str, Any]:
 def _status(measured: Measured) -> str:
     if measured.error:
         return "error"
+    if measured.empty and measured.meets_target is None:
+        return "not checked"
     return {True: "met", False: "missed", None: "no target"}[measured.meets_target]
 
 
@@ -153,7 +156,7 @@ def _summary(design: Design, proof: Proof) -> str:
     if not proof.filled:
         return ""
     rows = sum(fill.rows for fill in proof.filled)
-    met = sum(measured.meets_target is not False and not measured.error for measured in proof.patterns)
+    met = sum(_status(measured) in ("met", "no target") for measured in proof.patterns)
     constraints = [probe for probe in proof.constraints if probe.kind != DEFAULT]
     held = sum(probe.state == "proven" for probe in constraints)
     did = sum(probe.state == "proven" for probe in proof.deletes)
@@ -249,11 +252,19 @@ def _pattern_row(measured: Measured) -> tuple[Inline, ...]:
         Code(pattern.name),
         f"{measured.median_ms:.2f} ms",
         f"{measured.p95_ms:.2f} ms",
-        Strong(f"{target} (missed)") if measured.meets_target is False else target,
+        _target(measured, target),
         rows,
         _reads(measured),
         f"{measured.load:.1f} ms/s" if measured.load is not None else "–",
     )
+
+
+def _target(measured: Measured, target: str) -> Inline:
+    if measured.meets_target is False:
+        return Strong(f"{target} (missed)")
+    if measured.empty:
+        return (f"{target} (not checked: ", Code(measured.empty[0]), " is empty)")
+    return target
 
 
 def _reads(measured: Measured) -> Inline:

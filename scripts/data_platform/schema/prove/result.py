@@ -123,6 +123,9 @@ class Measured:
     usable_indexes: tuple[tuple[str, str], ...] = ()
     """(table, index) for the indexes that the planner searches when sequential scans are off."""
 
+    empty: tuple[str, ...] = ()
+    """Relations that it reads and that hold no rows, so that its time says nothing."""
+
     @property
     def indexes(self) -> tuple[str, ...]:
         """Names of the indexes that the plans used."""
@@ -139,10 +142,11 @@ class Measured:
 
     @property
     def meets_target(self) -> bool | None:
-        """None where the pattern has no target."""
+        """None where the pattern has no target, or was quick because it had nothing to read."""
         if self.pattern.latency_ms is None or self.error:
             return None
-        return self.median_ms <= self.pattern.latency_ms
+        quick = self.median_ms <= self.pattern.latency_ms
+        return None if quick and self.empty else quick
 
 
 @dataclass(frozen=True, kw_only=True)

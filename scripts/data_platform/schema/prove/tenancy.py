@@ -70,17 +70,33 @@ class Tenancy:
 
     def forgotten(self, database: Database) -> Iterator[Table]:
         """Tables with a column that tells tenants apart elsewhere, but without row-level security."""
-        names = {
-            (compared.column, guard.table.column(compared.column).type)
-            for guard in self.guarded
-            for compared in guard.compared
-            if not _is_key(guard.table, compared.column)
-        }
         guarded = {guard.table.name for guard in self.guarded}
+        names = self._telling(None)
         for table in database.tables:
             has = any((column.name, column.type) in names for column in table.columns)
             if has and table.holds_rows and table.name not in guarded and table.row_security == "off":
                 yield table
+
+    def tenant_column(self, table: Table) -> str | None:
+        """The column that says whose a row is: that of the table's policies, else one like that of other tables."""
+        main = self.main
+        if main is None:
+            return None
+        guard = next((guard for guard in self.guarded if guard.table.name == table.name), None)
+        first = self.first(guard) if guard else None
+        if first is not None:
+            return first.column if first.setting == main.setting else None
+        names = self._telling(main.setting) if guard is None else set()
+        return next((c.name for c in table.columns if (c.name, c.type) in names), None)
+
+    def _telling(self, setting: str | None) -> set[tuple[str, str]]:
+        """Names and types of the columns that are compared with the setting, or with any; not a table's own key."""
+        return {
+            (compared.column, guard.table.column(compared.column).type)
+            for guard in self.guarded
+            for compared in guard.compared
+            if not _is_key(guard.table, compared.column) and setting in (None, compared.setting)
+        }
 
 
 def tenancy(database: Database) -> Tenancy:
@@ -130,7 +146,7 @@ def settings_in(
     text: str, functions: Mapping[str, Sequence[Function]], seen: frozenset[str] = frozenset()
 ) -> tuple[str, ...]:
     """The names in `current_setting('name', …)`, there and in the functions called, in whatever language."""
-    words = _words(text)
+    words = words_of(text)
     found: dict[str, None] = {}
     for place, word in enumerate(words[:-2]):
         name = word.strip('"').lower()
@@ -144,7 +160,8 @@ def settings_in(
     return tuple(found)
 
 
-def _words(text: str) -> list[str]:
+def words_of(text: str) -> list[str]:
+    """The tokens of a text in SQL or PL/pgSQL; none where it is neither."""
     try:
         raw, tokens = tokens_of(text)
     except NotSql:
@@ -157,7 +174,7 @@ def _unquoted(word: str) -> str:
 
 
 def _json_keys(text: str) -> Iterator[str]:
-    words = _words(text)
+    words = words_of(text)
     for operator, key in pairwise(words):
         if operator == "->>" and key.startswith("'"):
             yield _unquoted(key)

@@ -24,6 +24,9 @@ from data_platform.schema.prove.sessions import Connection, failed, nothing_stay
 from data_platform.sql.text import identifier, literal
 
 FIRES = "fires"
+STAYS_OUT = "does not fire"
+_DORMANT = {"disabled": "it is disabled", "replica": "it is for replicas"}
+"""Triggers that an ordinary session must not call, as the model says."""
 NEVER = "no row that was tried satisfies its WHEN"
 MAX_VARIANTS = 40
 """Pairs of old and new rows that are tried for a WHEN."""
@@ -69,6 +72,16 @@ def untried(ground: Ground) -> tuple[Claim, ...]:
     )
 
 
+def written_by(ground: Ground, table: Table, trigger: Trigger) -> frozenset[Name]:
+    """The other tables that the trigger writes to when it fires."""
+    prober = _Prober(ground, table, trigger)
+    if prober.dormant or not table.holds_rows:
+        return frozenset()
+    with nothing_stays(ground.connection):
+        switch_off(ground.connection, ground.switches)
+        return frozenset(name for event in trigger.events for name in prober.written(event))
+
+
 @dataclass(frozen=True)
 class _Fired:
     """What one statement did: calls of the trigger's function, rows, an error, what the row became, other tables."""
@@ -91,18 +104,21 @@ class _Prober:
     @property
     def made(self) -> Claim:
         events = ", ".join(self.trigger.events)
+        does = STAYS_OUT if self.dormant else FIRES
         return Claim(
             kind="trigger",
             object=f"{self.trigger.name} on {self.owner.name}",
-            claim=f"{FIRES} {self.trigger.timing} {events}",
+            claim=f"{does} {self.trigger.timing} {events}",
             state="proven",
             detail="",
             table=self.owner.name if isinstance(self.owner, Table) else None,
         )
 
+    @property
+    def dormant(self) -> str | None:
+        return _DORMANT.get(self.trigger.enabled)
+
     def claim(self) -> Claim:
-        if self.trigger.enabled == "replica":
-            return replace(self.made, state="not checked", detail="it fires on replicas only")
         if isinstance(self.owner, Table) and not self.owner.holds_rows:
             return replace(self.made, state="not checked", detail="rows reach this table through its parent")
         told = [self._event(event) for event in self.trigger.events]
@@ -118,6 +134,8 @@ class _Prober:
             fired = self._fire(tried, on=True)
             if fired is None:
                 continue
+            if self.dormant and self._was_called(fired):
+                return "failed", f"{self.dormant}, and its function was called"
             without = self._fire(tried, on=False) if isinstance(self.owner, Table) else None
             if without is not None and without.error is not None:
                 said = failed(without.error).message
@@ -127,18 +145,31 @@ class _Prober:
                     else ("not checked", f"the statement itself is refused: `{said}`")
                 )
                 continue
-            if fired.calls or fired.error is not None:
+            if not self.dormant and (fired.calls or fired.error is not None):
                 return self._judged(event, tried, fired, without)
             last = self._silent()
-            if self.trigger.when is None or self.trigger.enabled == "disabled":
+            if self.trigger.when is None:
                 break
         return last
 
+    def written(self, event: str) -> set[Name]:
+        """The other tables that are written to, by the first statement that makes it write."""
+        for tried in islice(Events(self.ground, self.owner, self.trigger).of(event), MAX_VARIANTS):
+            fired = self._fire(tried, on=True)
+            others = set(fired.written) - self._family() if fired else set()
+            if others or self.trigger.when is None:
+                return others
+        return set()
+
+    def _was_called(self, fired: _Fired) -> bool:
+        context = failed(fired.error).context if fired.error is not None else ""
+        return fired.calls > 0 or self.trigger.function.name in context
+
     def _silent(self) -> tuple[State, str]:
-        if self.trigger.enabled == "disabled":
-            return "failed", "it is disabled: its function was not called"
         if self._is_built_in():
             return "not checked", "the server does not count the calls of its own functions"
+        if self.dormant:
+            return "proven", f"{self.dormant}: its function was not called"
         if self.trigger.when is not None:
             return "not checked", NEVER
         return "failed", "its function was not called"

@@ -24,6 +24,8 @@ class Around:
     late: Set[PartKey]
     version: int
     """The server's major version."""
+    constraint_names: Set[tuple[str, str]]
+    """What the spec calls constraints itself, by schema."""
 
     def parent(self, table: Table) -> Table | None:
         """The partitioned table that it is a partition of, if it is one."""
@@ -37,10 +39,22 @@ class Around:
         own = tuple(column for column in table.columns if not column.inherited)
         parent = self.parent(table)
         if parent is None:
-            return own
+            return tuple(self._with_taken_name(table, column) for column in own)
         from_parent = {column.name for column in parent.columns if column.identity is not None}
         columns = (_without_identity(column) if column.name in from_parent else column for column in own)
         return tuple(self._with_not_null_of(parent, column) for column in columns)
+
+    def _with_taken_name(self, table: Table, column: Column) -> Column:
+        """A NOT NULL whose usual name another table holds is named: PostgreSQL would make up another one."""
+        given = column.not_null or NotNull()
+        usual = default_name(table.name.name, column.name, "not_null")
+        if (
+            column.nullable
+            or given.name is not None
+            or (table.name.schema, usual) not in self.constraint_names
+        ):
+            return column
+        return replace(column, not_null=replace(given, name=usual))
 
     def _with_not_null_of(self, parent: Table, column: Column) -> Column:
         given = column.not_null or NotNull()
@@ -105,7 +119,17 @@ def around(database: Database, late: Set[PartKey], version: int) -> Around:
         sequences=sequences,
         late=late,
         version=version,
+        constraint_names=frozenset(_given_names(database)),
     )
+
+
+def _given_names(database: Database) -> Iterator[tuple[str, str]]:
+    for table in database.tables:
+        schema = table.name.schema
+        yield from ((schema, constraint.name) for constraint in table.constraints)
+        for column in table.columns:
+            if column.not_null is not None and column.not_null.name is not None:
+                yield schema, column.not_null.name
 
 
 def _without_identity(column: Column) -> Column:

@@ -26,7 +26,11 @@ def foreign_key_without_index(subject: Subject) -> Iterator[Hit]:
     for table in subject.tables:
         indexes = list(all_indexes(table))
         for key in table.foreign_keys:
-            served = any(supports(index, part) for index in indexes for part in _enough(subject, key))
+            served = any(
+                _finds_one(index, key) or supports(index, part)
+                for index in indexes
+                for part in _enough(subject, key)
+            )
             if subject.is_small(table) or not key.enforced or served:
                 continue
             listed = ", ".join(key.columns)
@@ -51,8 +55,15 @@ def supports(index: Index, key: ForeignKey) -> bool:
     """Whether the check of a foreign key can use the index: it leads with its columns, over all its rows."""
     leading = {element.column for element in index.elements[: len(key.columns)]}
     alone = len(key.columns) == 1
-    by_method = index.method == ("gist" if key.period else "btree") or (index.method == "hash" and alone)
+    # GiST has equality of scalars from btree_gist: an exclusion constraint serves too.
+    by_method = index.method in (("gist",) if key.period else ("btree", "gist", *(["hash"] if alone else [])))
     return by_method and leading == set(key.columns) and not _leaves_out_rows(index, key)
+
+
+def _finds_one(index: Index, key: ForeignKey) -> bool:
+    """Whether some of the key's columns are unique in its own table."""
+    columns = {element.column for element in index.elements}
+    return index.unique and columns <= set(key.columns) and not _leaves_out_rows(index, key)
 
 
 def _leaves_out_rows(index: Index, key: ForeignKey) -> bool:
@@ -70,7 +81,7 @@ def _why_not(index: Index, key: ForeignKey) -> str | None:
         return f"`{index.name}` has it under INCLUDE only, where nothing can be searched"
     if not wanted <= held:
         return None
-    if index.method not in ("btree", "hash"):
+    if index.method not in ("btree", "gist", "hash"):
         return f"`{index.name}` is a {index.method} index"
     return (
         f"`{index.name}` is partial"

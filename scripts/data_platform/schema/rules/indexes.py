@@ -117,10 +117,11 @@ def index_without_reason(subject: Subject) -> Iterator[Hit]:
 
 
 def unexplained(subject: Subject) -> Iterator[tuple[Table, Index]]:
-    """The indexes that no key or constraint needs."""
+    """The indexes that no key or constraint needs, and whose comment does not say what they are for."""
     for table in subject.tables:
         for index in table.indexes:
-            if not index.unique and not any(supports(index, key) for key in table.foreign_keys):
+            needed = index.unique or any(supports(index, key) for key in table.foreign_keys)
+            if not needed and not index.comment:
                 yield table, index
 
 

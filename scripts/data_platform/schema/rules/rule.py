@@ -57,7 +57,7 @@ class Rule:
                 severity=hit.severity or self.severity,
                 message=hit.message,
                 evidence="parsed",
-                file=subject.design.file or None,
+                file=(mark.file if mark else None) or subject.design.file or None,
                 line=mark.line if mark else None,
                 column=mark.column if mark else None,
                 object=hit.object,

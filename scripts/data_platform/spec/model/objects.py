@@ -95,6 +95,9 @@ def read_objects(context: Context, data: Mapping[str, Any]) -> Objects:
     fields["default_privileges"] = tuple(_default_privileges(context, data.get("default_privileges", ())))
     fields["raw"] = tuple(_raw(context, data.get("raw", ())))
     _check_triggers(context, fields["views"])
+    for key, view in data.get("views", {}).items():
+        if isinstance(view, dict) and "security_invoker" in view.get("options", {}):
+            context.needs_version(15, "security_invoker", ("views", key, "options", "security_invoker"))
     for event_trigger in fields["event_triggers"]:
         path = ("event_triggers", event_trigger.name, "function")
         context.known_function(event_trigger.function, path)

@@ -238,7 +238,8 @@ def _fits(
                 context.error(
                     (*reference.path, event), "spec-foreign-key", message, "nullable: true, or another action"
                 )
-            if column.generated and action in ("set null", "set default", "cascade"):
+            changes = ("set null", "set default", *(["cascade"] if event == "on_update" else []))
+            if column.generated and action in changes:
                 message = f"`{event}: {action}` cannot change the generated column `{name}`"
                 context.error((*reference.path, event), "spec-foreign-key", message, "no action or restrict")
     return len(context.findings) == before

@@ -25,7 +25,7 @@ from data_platform.spec.model.conventions import (
     tenancy,
     time_series,
 )
-from data_platform.spec.model.conventions.draft import Draft, Problem
+from data_platform.spec.model.conventions.draft import Draft, Problem, is_said
 
 OF_MODEL: Mapping[str, Callable[[Draft, Any, Path_], None]] = {
     "accounts": accounts.expand,
@@ -60,14 +60,14 @@ def expanded(document: Document) -> tuple[Document, list[Problem]]:
         return document, []
     draft = Draft.of(document)
     for name, of_model in OF_MODEL.items():
-        if draft.rules.get(name):
+        if is_said(draft.rules.get(name)):
             of_model(draft, draft.rules[name], ("conventions", name))
     for key in list(draft.data["tables"]):
         money.expand(draft, key)
     for name, of_table in OF_TABLE.items():
         for key in list(draft.data["tables"]):
             value, path = _of_table(draft, key, name)
-            if value:
+            if is_said(value):
                 of_table(draft, key, value, path)
     tenancy.expand(draft)
     marks = {place: document.mark(origin) for place, origin in draft.origins.items()}

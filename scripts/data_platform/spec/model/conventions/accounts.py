@@ -48,11 +48,12 @@ def _tables(roles: list[str]) -> dict[str, dict[str, Any]]:
                     "comment": "The provider's id of the person; for a password the user's id.",
                 },
                 "user_id": belongs_to("users"),
-                "secret": {
+                "secret_hash": {
                     "type": "text",
                     "nullable": True,
-                    "comment": "A hash that the application makes (argon2id, scrypt), never a password.",
+                    "comment": "Made of a password by the application (argon2id, scrypt); else NULL.",
                 },
+                "created_at": _CREATED,
             },
             "primary_key": ["provider", "subject"],
         },

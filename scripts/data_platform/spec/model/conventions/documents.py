@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,14 +11,27 @@ from data_platform.spec.model.conventions.draft import Draft, singular
 from data_platform.spec.model.conventions.hierarchy import SAFE
 from data_platform.sql.text import Sql, identifier, literal, literals, type_name
 
+_SHOWN = {"string": "text", "number": 1, "boolean": True, "array": [], "object": {}}
+
 
 def documents(draft: Draft, key: str, value: Any, path: Path_) -> None:
     """`{attributes: {required: {title: string}, optional: {weight: number}, closed: true}}`."""
     for column, shape in value.items():
         required = bool(shape.get("required"))
         draft.add_column(key, column, {"type": "jsonb", **({} if required else {"default": "'{}'"})}, path)
+        _show(draft.table(key)["columns"], column, shape)
         name = f"{draft.name(key).name}_{column}_shape"
         draft.add_named(key, "checks", name, _condition(str(identifier(column)), shape), path)
+
+
+def _show(columns: dict[str, Any], column: str, shape: Mapping[str, Any]) -> None:
+    """Documents of the shape for synthetic rows, which no generator could guess from the condition."""
+    given = columns[column]
+    required, optional = shape.get("required", {}), shape.get("optional", {})
+    shown = [
+        json.dumps({k: _SHOWN[kind] for k, kind in keys.items()}) for keys in (required, required | optional)
+    ]
+    columns[column] = {"data": {"values": shown}, **({"type": given} if isinstance(given, str) else given)}
 
 
 def _condition(column: str, shape: Mapping[str, Any]) -> str:
@@ -36,7 +50,10 @@ def _condition(column: str, shape: Mapping[str, Any]) -> str:
 
 
 def versions(draft: Draft, key: str, value: Any, path: Path_) -> None:
-    """A table of versions beside the table; saving names the version that was read, so nobody overwrites anybody."""
+    """A table of versions beside the table; saving names the version that was read, so nobody overwrites anybody.
+
+    A document comes before its first version, which is saved as the one after version 0.
+    """
     own = draft.one_key(key, path)
     if own is None:
         return
@@ -46,7 +63,8 @@ def versions(draft: Draft, key: str, value: Any, path: Path_) -> None:
         draft.error(path, f"the type of `{own}` is not said", f"{own}: {{type: uuid}}")
         return
     history, column = draft.beside(key, f"{thing}_versions"), f"{thing}_id"
-    draft.add_column(key, "current_version", {"type": "integer", "default": 1}, path)
+    current = {"type": "integer", "nullable": True, "comment": "NULL until the first version is saved."}
+    draft.add_column(key, "current_version", current, path)
     draft.add_table(history, _history(key, column), path)
     draft.add_listed(
         key,
@@ -55,7 +73,6 @@ def versions(draft: Draft, key: str, value: Any, path: Path_) -> None:
             "columns": [own, "current_version"],
             "references": {"table": history, "columns": [column, "version"]},
             "on_delete": "no action",
-            "deferral": "initially deferred",
             "index": False,  # the primary key finds the row
         },
         path,

@@ -252,7 +252,7 @@ def tenant_rule(draft: Draft, key: str) -> Mapping[str, Any] | None:
     """The convention `tenant` as it holds for a table, or None."""
     everywhere = draft.rules.get("tenant")
     own = draft.seen(key).get("conventions", {}).get("tenant")
-    if own is False or (own is None and not everywhere):
+    if own is False or (own is None and not is_said(everywhere)):
         return None
     merged = {
         **(everywhere if isinstance(everywhere, dict) else {}),
@@ -260,6 +260,11 @@ def tenant_rule(draft: Draft, key: str) -> Mapping[str, Any] | None:
     }
     home = merged.get("table")
     return None if home is not None and draft.name(home) == draft.name(key) else merged
+
+
+def is_said(value: Any) -> bool:
+    """Whether a convention is to be followed: `{}` says so too, with nothing but defaults."""
+    return value is not None and value is not False
 
 
 def _copied(data: Any) -> Any:

@@ -65,7 +65,8 @@ def _path(draft: Draft, key: str, column: str, path: Path_) -> None:
     above = {"type": "ltree", "nullable": True, "generated": parent}
     above["references"] = {"table": key, "column": column, "on_delete": "no action"}
     draft.add_column(key, f"parent_{column}", above, path)
-    draft.add_listed(key, "indexes", {"columns": [column], "using": "gist"}, path)
+    below = {"columns": [column], "using": "gist", "comment": "For what is below a row: path <@ …"}
+    draft.add_listed(key, "indexes", below, path)
 
 
 def _closure(draft: Draft, key: str, parent: str, values: dict[str, Any], path: Path_) -> None:

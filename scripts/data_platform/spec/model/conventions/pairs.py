@@ -24,12 +24,14 @@ def tags(draft: Draft, key: str, value: Any, path: Path_) -> None:
     """Tags as rows with a name, or as words in a list."""
     if value == "list":
         draft.add_column(key, "tags", {"type": "text[]", "default": "'{}'"}, path)
-        draft.add_listed(key, "indexes", {"columns": ["tags"], "using": "gin"}, path)
+        tagged = {"columns": ["tags"], "using": "gin", "comment": "For rows with a tag: tags @> …"}
+        draft.add_listed(key, "indexes", tagged, path)
         return
     tag = draft.beside(key, "tags")
     columns = {
         "id": {"type": "bigint", "identity": "always", "primary_key": True},
         "name": {"type": "text", "unique": True, "check": _TAG_NAME},
+        "created_at": {"type": "timestamptz", "default": "now()"},
     }
     draft.add_table(tag, {"comment": "Words that rows are tagged with.", "columns": columns}, path)
     _pairs(draft, key, tag, path)

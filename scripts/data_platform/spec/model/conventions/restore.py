@@ -1,6 +1,7 @@
 """`restore`: deleting marks a row and its living children with one instant; restoring brings back those and no others.
 
-A second reference, between the living only, refuses a living child of a deleted row.
+A second reference, between the living only, refuses a living child of a deleted row. It is checked at the end of the
+transaction: asked before the first one has deleted the children, it would refuse that a parent is deleted for good.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from typing import Any
 from data_platform.spec.document import Path_
 from data_platform.spec.model.conventions.draft import Draft, singular
 from data_platform.sql.text import Sql, identifier, type_name
+
+_LIVING = "The key while the row lives, NULL once it is deleted: what living rows refer to."
+_PURGE = "For the purge of what was deleted long ago."
 
 
 def expand(draft: Draft, key: str, value: Any, path: Path_) -> None:
@@ -33,8 +37,8 @@ def expand(draft: Draft, key: str, value: Any, path: Path_) -> None:
     for child, column in children:
         _living_child(draft, child, column, key, type_, path)
     _functions(draft, key, own, Sql(type_name(type_)), children, path)
-    deleted = {"columns": ["deleted_at"], "where": "deleted_at IS NOT NULL"}
-    draft.add_listed(key, "indexes", deleted, path)  # for the purge
+    deleted = {"columns": ["deleted_at"], "where": "deleted_at IS NOT NULL", "comment": _PURGE}
+    draft.add_listed(key, "indexes", deleted, path)
 
 
 def _is_soft_deleted(draft: Draft, key: str) -> bool:
@@ -55,7 +59,7 @@ def _children(draft: Draft, key: str) -> Iterator[tuple[str, str]]:
 
 def _living(draft: Draft, key: str, own: str, type_: str, path: Path_) -> None:
     generated = f"CASE WHEN deleted_at IS NULL THEN {identifier(own)} END"
-    spec = {"type": type_, "nullable": True, "generated": generated}
+    spec = {"type": type_, "nullable": True, "generated": generated, "comment": _LIVING}
     if draft.add_column(key, f"living_{own}", spec, path):
         draft.write_key(key)
         unique = {"columns": [f"living_{own}"], "include_deleted": True}
@@ -65,7 +69,12 @@ def _living(draft: Draft, key: str, own: str, type_: str, path: Path_) -> None:
 def _living_child(draft: Draft, child: str, column: str, key: str, type_: str, path: Path_) -> None:
     own = draft.primary_key(key)[0]
     generated = f"CASE WHEN deleted_at IS NULL THEN {identifier(column)} END"
-    reference = {"table": key, "column": f"living_{own}", "on_delete": "no action"}
+    reference = {
+        "table": key,
+        "column": f"living_{own}",
+        "on_delete": "no action",
+        "deferral": "initially deferred",
+    }
     spec = {"type": type_, "nullable": True, "generated": generated, "references": reference}
     draft.add_column(child, f"living_{column}", spec, path)
 

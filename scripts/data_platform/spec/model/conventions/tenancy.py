@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from data_platform.model.database import Name
 from data_platform.spec.document import Path_
 from data_platform.spec.model.conventions.draft import Draft, listed, tenant_rule
 from data_platform.sql.text import identifier, literal, type_name
@@ -32,6 +33,7 @@ def expand(draft: Draft) -> None:
     keys = {key: draft.primary_key(key) for key in rules}
     for key, rule in rules.items():
         _Member(draft, key, rule, keys).join()
+    _secure_heirs(draft, rules)
     for home in dict.fromkeys(rule["table"] for rule in rules.values() if "table" in rule):
         _secure_home(draft, home, next(rule for rule in rules.values() if rule.get("table") == home))
 
@@ -60,12 +62,12 @@ class _Member:
         self._lead_keys()
         self._lead_indexes()
         self._widen_references()
-        _secure(self.draft.table(self.key), _condition(self.draft, self.column, self.rule), self.rule)
+        secure(self.draft.table(self.key), condition(self.draft, self.column, self.rule), self.rule)
 
     def _column(self) -> None:
         spec: dict[str, Any] = {
-            "type": _type(self.draft, self.rule),
-            "default": _setting(self.draft, self.rule),
+            "type": type_of(self.draft, self.rule),
+            "default": setting(self.draft, self.rule),
         }
         if "table" in self.rule:
             spec["references"] = {"table": self.rule["table"], "on_delete": "restrict"}
@@ -157,7 +159,8 @@ def _as_listed(column: str, reference: dict[str, Any], key: list[str]) -> dict[s
     return {"columns": [column], "references": {"table": reference["table"], "columns": target}, **rest}
 
 
-def _type(draft: Draft, rule: Mapping[str, Any]) -> str:
+def type_of(draft: Draft, rule: Mapping[str, Any]) -> str:
+    """The type of the tenant's column."""
     if "type" in rule or "table" not in rule:
         return str(rule.get("type", "uuid"))
     home = draft.key_of(rule["table"], ("conventions", "tenant", "table"))
@@ -165,17 +168,24 @@ def _type(draft: Draft, rule: Mapping[str, Any]) -> str:
     return draft.type_of(home, key) or "uuid" if home and key else "uuid"
 
 
-def _setting(draft: Draft, rule: Mapping[str, Any]) -> str:
+def setting(draft: Draft, rule: Mapping[str, Any]) -> str:
     """The tenant that the session names; NULL when it names none, or when an earlier transaction did."""
-    name = literal(rule.get("setting", "app.tenant_id"))
-    return f"nullif(current_setting({name}, true), '')::{type_name(_type(draft, rule))}"
+    return (
+        f"nullif(current_setting({literal(setting_name(rule))}, true), '')::{type_name(type_of(draft, rule))}"
+    )
 
 
-def _condition(draft: Draft, column: str, rule: Mapping[str, Any]) -> str:
-    return f"{identifier(column)} = {_setting(draft, rule)}"
+def setting_name(rule: Mapping[str, Any]) -> str:
+    """The setting in which a session names its tenant."""
+    return str(rule.get("setting", "app.tenant_id"))
 
 
-def _secure(spec: dict[str, Any], condition: str, rule: Mapping[str, Any]) -> None:
+def condition(draft: Draft, column: str, rule: Mapping[str, Any]) -> str:
+    """Whether a row is the session's tenant's."""
+    return f"{identifier(column)} = {setting(draft, rule)}"
+
+
+def secure(spec: dict[str, Any], condition: str, rule: Mapping[str, Any]) -> None:
     """Row security on a table and its partitions, since one that is named directly goes by its own policies."""
     spec.setdefault("row_security", "forced")
     policies = spec.setdefault("policies", {})
@@ -187,9 +197,30 @@ def _secure(spec: dict[str, Any], condition: str, rule: Mapping[str, Any]) -> No
             "with_check": "true",
         }
     for key, value in spec.get("partitions", {}).items():
-        part = {"bound": value} if isinstance(value, str) else dict(value)
-        _secure(part, condition, rule)
+        part: dict[str, Any] = {"bound": value} if isinstance(value, str) else dict(value)
+        part["policies"] = {**policies, **part.get("policies", {})}
+        secure(part, condition, rule)
         spec["partitions"][key] = part
+
+
+def _secure_heirs(draft: Draft, rules: Mapping[str, Mapping[str, Any]]) -> None:
+    """Partitions and children that stand as tables of their own: the column they inherit, the policies not."""
+    known = {draft.name(key): rule for key, rule in rules.items()}
+    waiting = {key: above for key in draft.data.get("tables", {}) if (above := _above(draft, key))}
+    while found := {k: known[name] for k, above in waiting.items() for name in above if name in known}:
+        for key, rule in found.items():
+            del waiting[key]
+            known[draft.name(key)] = rule
+            column = str(rule.get("column", "tenant_id"))
+            secure(draft.table(key), condition(draft, column, rule), rule)
+
+
+def _above(draft: Draft, key: str) -> list[Name]:
+    spec = draft.seen(key)
+    if "foreign" in spec or spec.get("conventions", {}).get("tenant") is False:
+        return []
+    parents = [spec["partition_of"]["table"]] if "partition_of" in spec else listed(spec.get("inherits", []))
+    return [draft.name(parent) for parent in parents]
 
 
 def _secure_home(draft: Draft, home: str, rule: Mapping[str, Any]) -> None:
@@ -199,4 +230,4 @@ def _secure_home(draft: Draft, home: str, rule: Mapping[str, Any]) -> None:
     column = draft.one_key(key, path) if key else None
     if key and column:
         draft.write_key(key)
-        _secure(draft.table(key), _condition(draft, column, rule), rule)
+        secure(draft.table(key), condition(draft, column, rule), rule)

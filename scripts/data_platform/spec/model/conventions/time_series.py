@@ -65,9 +65,11 @@ def _procedures(draft: Draft, key: str, column: str, value: Any, zoned: bool, pa
     name, every = draft.name(key), value.get("every", "month")
     values = {
         "regclass": literal(draft.sql(key)),
-        "table": _in_format(draft.sql(key)),
-        "rest": _in_format(qualified(name.schema, f"{name.name}_default")),
+        "table": draft.sql(key),
+        "in_format": _in_format(draft.sql(key)),
+        "rest": literal(qualified(name.schema, f"{name.name}_default")),
         "schema": literal(name.schema),
+        "name": literal(name.name),
         "prefix": literal(f"{name.name}_"),
         "column": _in_format(identifier(column)),
         "unit": literal(every),
