@@ -196,6 +196,7 @@ def test_options_of_each_kind() -> None:
 
 @given(st.text(max_size=30))
 @example("a TO b")
+@example("SELECT.0")
 @example("\x85")  # white space to Python, a letter to PostgreSQL
 def test_nothing_leaves_its_place(text: str) -> None:
     """Whatever a text is: if it is taken, the statement around it is still the one that it was."""

@@ -20,7 +20,7 @@ from psycopg.conninfo import make_conninfo
 from data_platform.errors import EnvironmentProblem
 from data_platform.postgres.cleanup import afterwards
 from data_platform.postgres.connect import connect, redacted
-from data_platform.postgres.extensions import require_provable
+from data_platform.postgres.extensions import STUB, require_provable
 
 _RIGHTS = """
 SELECT current_user, me.rolsuper, me.rolcreatedb, me.rolcreaterole,
@@ -30,6 +30,9 @@ SELECT current_user, me.rolsuper, me.rolcreatedb, me.rolcreaterole,
                   AND pg_has_role(current_user, other.oid, 'MEMBER'))
   FROM pg_roles me WHERE me.rolname = current_user
 """
+
+_STUBS = "SELECT name FROM pg_available_extensions WHERE comment = %s"
+"""Those that a load in the same cluster has left."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,10 @@ def _create_extensions(admin_conninfo: str, extensions: Sequence[str]) -> None:
     require_provable(extensions)
     if extensions:
         with connect(admin_conninfo, read_only=False) as admin:
+            stubs = {name for (name,) in admin.execute(_STUBS, [STUB])}
             for extension in extensions:
+                if extension in stubs:
+                    raise EnvironmentProblem(f"the extension {extension} is not on this server")
                 statement = sql.SQL("CREATE EXTENSION IF NOT EXISTS {} CASCADE")
                 admin.execute(statement.format(sql.Identifier(extension)))
 

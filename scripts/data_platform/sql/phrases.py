@@ -62,6 +62,9 @@ def condition(text: str) -> Sql:
         return Sql(text.strip(SPACE))
     if next(postgast.find_nodes(tree, pb.ParamRef), None) is not None:
         raise NotSql("a parameter is not allowed here")
+    # The parentheses that the tree was read in made an expression of it.
+    if next(iter(words_of(text))).lower() in _QUERIES[:-1]:
+        raise NotSql("a subquery needs parentheses of its own")
     return Sql(text.strip(SPACE))
 
 
