@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[2] / "scripts" / "data_platform"
 
-CAPABILITIES = ("schema", "storage")
+CAPABILITIES = ("schema", "storage", "migration")
 FLOORS = (("cli",), CAPABILITIES, ("spec", "postgres"), ("model", "sql"), ("report",))
 """From the top; a room may import its own floor's modules only if they are its own, and anything below."""
 APART = ("scope", "environment")
