@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from data_platform.cli.migration.lint import LINT
+from data_platform.cli.migration.prove import PROVE
 
-COMMANDS = (LINT,)
+COMMANDS = (LINT, PROVE)

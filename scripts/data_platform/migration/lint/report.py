@@ -111,5 +111,5 @@ def _how(result: Mapping[str, Any]) -> str:
     by_comment = f" {kept} findings are answered for by comments." if kept else ""
     return (
         f"{schema}, for PostgreSQL {result['server_version']}; {mode}.{new}{by_comment} No server was asked and no"
-        " statement was run."
+        " statement was run: `dpe migration prove` does that."
     )

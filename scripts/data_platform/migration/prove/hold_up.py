@@ -1,0 +1,70 @@
+"""Locks of statements that run outside transactions: held up at their first table, so that what they ask for is seen.
+
+CREATE INDEX CONCURRENTLY on a small table is over before anybody has looked.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from data_platform.migration.prove.run import Seen
+from data_platform.migration.prove.watch import INTERVAL, Held, Watch
+from data_platform.sql.text import qualified
+
+Connection = psycopg.Connection[Any]
+
+_SECONDS = 2.0
+
+
+@dataclass
+class HoldUp:
+    """Holds every table while a statement begins. `asked` is what each statement then waited for, by its number."""
+
+    holder: Connection
+    watch: Watch
+    asked: dict[int, Held] = field(default_factory=dict)
+
+    def __call__(self, run: Callable[[], Seen]) -> Seen:
+        """Run the statement; it goes on as soon as it was seen waiting."""
+        found: list[Seen] = []
+        failed: list[BaseException] = []
+        done = threading.Event()
+
+        def work() -> None:
+            try:
+                found.append(run())
+            except BaseException as error:
+                failed.append(error)
+            done.set()
+
+        tables = self._tables()
+        with self.holder.transaction(force_rollback=True):
+            if tables:
+                self.holder.execute(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE".encode())
+            thread = threading.Thread(target=work, name="dpe held up", daemon=True)
+            thread.start()
+            asked = self._asked(done)
+        thread.join()
+        if failed:
+            raise failed[0]
+        self.asked[found[0].statement.number] = asked
+        return found[0]
+
+    def _tables(self) -> str:
+        names = [r for r in self.watch.relations().values() if r.kind in ("table", "partitioned table")]
+        return ", ".join(qualified(relation.schema, relation.name) for relation in names)
+
+    def _asked(self, done: threading.Event) -> Held:
+        deadline = time.monotonic() + _SECONDS
+        while not done.is_set() and time.monotonic() < deadline:
+            asked = self.watch.asked_for()
+            if asked:
+                return asked
+            time.sleep(INTERVAL)
+        return frozenset()
