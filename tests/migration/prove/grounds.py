@@ -18,6 +18,7 @@ from data_platform.migration.prove.watch import Watch
 from data_platform.postgres.connect import connect
 from data_platform.postgres.load import Script
 from data_platform.postgres.server import Database, Server
+from data_platform.sql.text import identifier
 
 SHOP = """
 CREATE TABLE customers (
@@ -50,7 +51,28 @@ def proven(
 ) -> Proof:
     """The whole proof of a migration."""
     given = replace(Base(scripts=(Script("base.sql", base),), what="base.sql"), **(more or {}))
-    return prove(statements(up, transaction), given, server, options, down=statements(down, file="d.sql"))
+    before = _scratch(server)
+    try:
+        return prove(statements(up, transaction), given, server, options, down=statements(down, file="d.sql"))
+    finally:
+        _sweep(server, _scratch(server) - before)
+
+
+def _scratch(server: Server) -> set[str]:
+    with connect(server.conninfo, read_only=True) as admin:
+        both = "SELECT datname FROM pg_database UNION SELECT rolname FROM pg_roles"
+        found = admin.execute(
+            f"SELECT name FROM ({both}) AS t (name) WHERE name ~ '^dpe_[0-9a-f]{{16}}$'".encode()
+        )
+        return {name for (name,) in found}
+
+
+def _sweep(server: Server, names: set[str]) -> None:
+    """Drop what a proof leaves on an embedded server, which usually goes as a whole: other tests share this one."""
+    with connect(server.conninfo, read_only=False) as admin:
+        for kind in ("DATABASE", "ROLE"):
+            for name in names:
+                admin.execute(f"DROP {kind} IF EXISTS {identifier(name)}".encode())
 
 
 def seen(
