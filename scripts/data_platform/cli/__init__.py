@@ -151,7 +151,7 @@ def _nearest(word: str, names: Iterable[str]) -> str:
 
 def _listing() -> str:
     return "\n".join(
-        f"  {name:<8} {noun.summary}" + (f"\n{'':11}{' | '.join(noun.verbs)}" if noun.verbs else "")
+        f"  {name:<9} {noun.summary}" + (f"\n{'':12}{' | '.join(noun.verbs)}" if noun.verbs else "")
         for name, noun in NOUNS.items()
     )
 

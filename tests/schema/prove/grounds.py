@@ -9,13 +9,14 @@ from dataclasses import replace
 from data_platform.model.design import Design
 from data_platform.postgres.catalog import read
 from data_platform.postgres.connect import connect
+from data_platform.postgres.filling import fillable
+from data_platform.postgres.filling.aside import switch_off, switch_on, switches
 from data_platform.postgres.server import Server
 from data_platform.postgres.synthetic import Generator
 from data_platform.schema.prove.apply import apply, search_path
-from data_platform.schema.prove.aside import switch_off, switch_on, switches
 from data_platform.schema.prove.comparison import named_roles
-from data_platform.schema.prove.filling import fillable, materialized_in_order, refresh_all
 from data_platform.schema.prove.ground import Ground
+from data_platform.schema.prove.materialized import materialized_in_order, refresh_all
 from data_platform.schema.prove.result import Claim
 from data_platform.schema.prove.triggers import track_calls
 from data_platform.sql.text import identifiers

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import psycopg
 
+from data_platform.postgres.filling.aside import switch_off, switch_on, switches
 from data_platform.postgres.server import Database
-from data_platform.schema.prove.aside import counted, switch_off, switch_on, switches
-from data_platform.schema.prove.result import Aside
+from data_platform.schema.prove.result import Aside, counted
 
 SETUP = """
 CREATE TABLE t (a integer);

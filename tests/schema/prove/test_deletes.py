@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from data_platform.postgres.filling.aside import switch_off
 from data_platform.postgres.server import Server
-from data_platform.schema.prove.aside import switch_off
 from data_platform.schema.prove.attempts import Trials
 from data_platform.schema.prove.deletes import probe_deletes
 

@@ -96,6 +96,6 @@ def deployed(database: Database, wish: Wish, after: Model, tables: Sequence[Name
             query = f"SELECT count(*) FROM {qualified(table.name.schema, table.name.name)}"  # noqa: S608
             found = connection.execute(query.encode()).fetchone()
             rows[table.name] = int(found[0]) if found else 0
-        generator = Generator(fillable(connection, now), rows, wish.hints, wish.seed)
+        generator = Generator(fillable(connection, now, wish.hints), rows, wish.hints, wish.seed)
         gone = {t.name: [c.name for c in t.columns if c.name not in final[t.name]] for t in asked}
         return asking.scripts(connection, now, generator, [table.name for table in asked], gone)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
 
 from data_platform.migration.prove.result import Filled
 from data_platform.model.database import Database, Name, Table
 from data_platform.model.design import DataHint
 from data_platform.postgres.filling import (
-    Connection,
     NotMultipliable,
     aside,
     fillable,
@@ -21,6 +23,7 @@ from data_platform.postgres.filling import (
 from data_platform.postgres.synthetic import Generator
 from data_platform.sql.text import qualified
 
+Connection = psycopg.Connection[Any]
 Progress = Callable[[str, float], None]
 
 MADE = 10_000
@@ -88,7 +91,7 @@ def _try(
     failed: dict[Name, str] = {}
     counts: dict[Name, int] = {}
     with aside(connection), _without_indexes(connection, tables, wish):
-        generator = Generator(fillable(connection, wish.database), made, wish.hints, wish.seed)
+        generator = Generator(fillable(connection, wish.database, wish.hints), made, wish.hints, wish.seed)
         done = generator.fill(connection, progress=lambda name, _rows: progress(f"filling {name}", 0.1))
         for one in done:
             if one.table in many and one.rows:

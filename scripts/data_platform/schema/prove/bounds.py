@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from data_platform.model.database import Table
-from data_platform.schema.prove.filling import takes_rest
+from data_platform.postgres.filling.partitions import takes_rest
 from data_platform.sql.text import parse
 
 

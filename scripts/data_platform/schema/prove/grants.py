@@ -18,7 +18,7 @@ from data_platform.model.database import (
     Role,
 )
 from data_platform.postgres.canonical.access import named
-from data_platform.schema.prove.aside import switch_off
+from data_platform.postgres.filling.aside import switch_off
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.privileges import Object, grant_kind, objects, with_columns
 from data_platform.schema.prove.result import Claim

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from data_platform.model.database import Database, Name, Role, Table
+from data_platform.postgres.filling.aside import Switch
 from data_platform.postgres.synthetic import Generator
-from data_platform.schema.prove.aside import Switch
 from data_platform.schema.prove.sessions import Connection
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from data_platform.model.database import Enum, Name
-from data_platform.schema.prove.aside import switch_off, switch_on
+from data_platform.postgres.filling.aside import switch_off, switch_on
 from data_platform.schema.prove.callable import Held, Routine, digest, routines
-from data_platform.schema.prove.filling import materialized_in_order, refresh_all
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.holdings import Evidence, Holdings
+from data_platform.schema.prove.materialized import materialized_in_order, refresh_all
 from data_platform.schema.prove.result import Claim
 from data_platform.schema.prove.sessions import Identity, Outcome, tried
 from data_platform.schema.prove.subjects import Subject

@@ -12,12 +12,12 @@ from itertools import islice
 from typing import Any
 
 from data_platform.model.database import Check, Column, IndexElement, Name, Table
+from data_platform.postgres.filling.partitions import fillable, partition_constraint, takes_rest
 from data_platform.postgres.synthetic import Generator
 from data_platform.report.document import State
 from data_platform.schema.prove.attempts import Row, insert_sql
 from data_platform.schema.prove.bounds import range_of
 from data_platform.schema.prove.breaking import breaking_values, columns_in
-from data_platform.schema.prove.filling import fillable, partition_constraint, takes_rest
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.result import Claim, Measured
 from data_platform.schema.prove.sessions import Identity, Outcome, nothing_stays, tried

@@ -18,31 +18,27 @@ from data_platform.model.design import Design
 from data_platform.postgres.canonical import canonical, comparable
 from data_platform.postgres.catalog import read
 from data_platform.postgres.connect import connect
+from data_platform.postgres.filling import fillable, indexes_afterwards
+from data_platform.postgres.filling.aside import Switch, switch_off, switch_on, switches
 from data_platform.postgres.server import PROVABLE_EXTENSIONS, Server, available_extensions
 from data_platform.postgres.server import Database as ScratchDatabase
 from data_platform.postgres.synthetic import Filled, Generator
 from data_platform.schema.lint import lint
-from data_platform.schema.prove import aside
 from data_platform.schema.prove.apply import apply, search_path
 from data_platform.schema.prove.attempts import Trials
 from data_platform.schema.prove.checklist import checklist
 from data_platform.schema.prove.comparison import compared, named_roles
 from data_platform.schema.prove.constraints import probe_constraints
 from data_platform.schema.prove.deletes import probe_deletes
-from data_platform.schema.prove.filling import (
-    fillable,
-    indexes_built_afterwards,
-    materialized_in_order,
-    refresh_all,
-)
 from data_platform.schema.prove.grants import grants
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.indexes import index_uses
 from data_platform.schema.prove.isolation import isolation
+from data_platform.schema.prove.materialized import materialized_in_order, refresh_all
 from data_platform.schema.prove.partitions import partitions
 from data_platform.schema.prove.patterns import Bench, baseline_ms, empty_relations, measure
 from data_platform.schema.prove.refresh import refreshes
-from data_platform.schema.prove.result import Measured, Proof
+from data_platform.schema.prove.result import Measured, Proof, counted
 from data_platform.schema.prove.samples import usual_settings
 from data_platform.schema.prove.tenancy import tenancy
 from data_platform.schema.prove.triggers import track_calls, triggers, untried
@@ -151,8 +147,8 @@ class _Trial:
         return replace(found, roles=tuple(role for role in found.roles if role.name in named))
 
     @cached_property
-    def switches(self) -> tuple[aside.Switch, ...]:
-        return aside.switches(self.connection)
+    def switches(self) -> tuple[Switch, ...]:
+        return switches(self.connection)
 
     @cached_property
     def generator(self) -> Generator:
@@ -230,12 +226,13 @@ def _compared(trial: _Trial, proof: Proof) -> Proof:
 
 
 def _set_aside(trial: _Trial, proof: Proof) -> Proof:
-    aside.switch_off(trial.connection, trial.switches)
-    return replace(proof, aside=aside.counted(trial.switches))
+    switch_off(trial.connection, trial.switches)
+    return replace(proof, aside=counted(trial.switches))
 
 
 def _filled(trial: _Trial, proof: Proof) -> Proof:
-    with indexes_built_afterwards(trial.connection, trial.found):
+    held = [table for table in trial.found.tables if table.holds_rows]
+    with indexes_afterwards(trial.connection, held):
         filled = _fill(trial)
     if trial.found.materialized_views:
         refresh_all(trial.connection, materialized_in_order(trial.connection))
@@ -272,7 +269,7 @@ def _routed(trial: _Trial, proof: Proof) -> Proof:
 
 
 def _restored(trial: _Trial, proof: Proof) -> Proof:
-    aside.switch_on(trial.connection, trial.switches)
+    switch_on(trial.connection, trial.switches)
     return proof
 
 

@@ -13,8 +13,8 @@ import psycopg
 from data_platform.model.database import MaterializedView, Name
 from data_platform.postgres.connect import connect
 from data_platform.schema.prove.callable import digest
-from data_platform.schema.prove.filling import materialized_in_order
 from data_platform.schema.prove.ground import Ground
+from data_platform.schema.prove.materialized import materialized_in_order
 from data_platform.schema.prove.result import Refresh
 from data_platform.schema.prove.sessions import Connection, Identity, failed, tried
 from data_platform.sql.text import qualified_name, relation_literal

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from data_platform.model.database import Name
 from data_platform.model.design import AccessPattern
 from data_platform.model.differences import Differences
+from data_platform.postgres.filling.aside import Switch
 from data_platform.postgres.synthetic import Filled
 from data_platform.report.document import Check, State
 
@@ -54,6 +56,11 @@ class Aside:
     def row_security(self) -> bool:
         """Whether patterns ran without the row-level security that they will meet."""
         return self.forced > 0
+
+
+def counted(switches: Sequence[Switch]) -> Aside:
+    """How many of each kind were switched off."""
+    return Aside(**Counter(switch.kind for switch in switches))
 
 
 @dataclass(frozen=True, kw_only=True)

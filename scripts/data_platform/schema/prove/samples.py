@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from data_platform.model.database import ForeignKey, Name
-from data_platform.schema.prove.aside import switch_off
+from data_platform.postgres.filling.aside import switch_off
 from data_platform.schema.prove.attempts import Row, insert_sql
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.sessions import Connection

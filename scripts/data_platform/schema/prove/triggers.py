@@ -14,9 +14,9 @@ import psycopg
 
 from data_platform.model.database import Name, Table, Trigger, View
 from data_platform.postgres.connect import connect
+from data_platform.postgres.filling.aside import switch_off
 from data_platform.postgres.server import Database as ScratchDatabase
 from data_platform.report.document import State
-from data_platform.schema.prove.aside import switch_off
 from data_platform.schema.prove.events import THE_ROW, Event, Events
 from data_platform.schema.prove.ground import Ground
 from data_platform.schema.prove.result import Claim

@@ -1,156 +1,21 @@
-"""Rows for a whole database at the least cost: triggers aside, indexes afterwards, and a few rows made into many.
-
-    with aside(connection), indexes_afterwards(connection, database):
-        generator.fill(connection)
-
-`aside` switches off what may refuse or change a synthetic row; `fillable` is the database as the generator of rows
-should see it; `multiply` copies the rows of a table within the server, with new values where a key wants them.
-"""
+"""A few rows made into many, within the server: copies with new values where a key wants them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-from data_platform.model.database import Check, Column, Database, Index, IndexElement, Name, Table
-from data_platform.sql.statements import column_references
-from data_platform.sql.text import (
-    NotSql,
-    Sql,
-    identifier,
-    identifiers,
-    literal,
-    parse,
-    qualified,
-    relation_literal,
-)
+from data_platform.model.database import Column, Index, IndexElement, Table
+from data_platform.postgres.filling.partitions import names_in
+from data_platform.sql.text import NotSql, Sql, identifier, identifiers, literal, qualified, relation_literal
 
 Connection = psycopg.Connection[Any]
 
-WITHIN_PARTITIONS = "dpe within partitions"
 _STAGED = "dpe_rows"
-
-_SWITCHES = """
-WITH relation AS (
-    SELECT c.oid, c.relforcerowsecurity
-      FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-     WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema')
-SELECT format('ALTER TABLE ONLY %s DISABLE TRIGGER %I', r.oid::regclass, t.tgname),
-       format('ALTER TABLE ONLY %s ENABLE %s TRIGGER %I', r.oid::regclass,
-              CASE t.tgenabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, t.tgname)
-  FROM pg_catalog.pg_trigger AS t JOIN relation AS r ON r.oid = t.tgrelid
- WHERE NOT t.tgisinternal AND t.tgenabled <> 'D'
- UNION ALL
-SELECT format('ALTER TABLE %s DISABLE RULE %I', r.oid::regclass, w.rulename),
-       format('ALTER TABLE %s ENABLE %s RULE %I', r.oid::regclass,
-              CASE w.ev_enabled WHEN 'R' THEN 'REPLICA' WHEN 'A' THEN 'ALWAYS' ELSE '' END, w.rulename)
-  FROM pg_catalog.pg_rewrite AS w JOIN relation AS r ON r.oid = w.ev_class WHERE w.ev_enabled <> 'D'
- UNION ALL
-SELECT format('ALTER TABLE ONLY %s NO FORCE ROW LEVEL SECURITY', r.oid::regclass),
-       format('ALTER TABLE ONLY %s FORCE ROW LEVEL SECURITY', r.oid::regclass)
-  FROM relation AS r WHERE r.relforcerowsecurity
-"""
-
-
-@contextmanager
-def aside(connection: Connection) -> Iterator[None]:
-    """Triggers, rules and forced row-level security are off while the block runs, and then as they were."""
-    switches = connection.execute(_SWITCHES).fetchall()
-    with connection.transaction():
-        for off, _ in switches:
-            connection.execute(off.encode())
-    yield
-    with connection.transaction():
-        for _, on in switches:
-            connection.execute(on.encode())
-
-
-@contextmanager
-def indexes_afterwards(connection: Connection, tables: Sequence[Table]) -> Iterator[None]:
-    """Indexes that no constraint needs are dropped, and built when the block ends."""
-    names = [
-        Name(table.name.schema, index.name)
-        for table in tables
-        if table.partition_by is None
-        for index in table.indexes
-        if not index.unique
-    ]
-    definitions = []
-    for name in names:
-        found = connection.execute(f"SELECT pg_get_indexdef({relation_literal(name)}::regclass)".encode())
-        definitions.append(_first(found))
-        connection.execute(f"DROP INDEX {qualified(name.schema, name.name)}".encode())
-    yield
-    connection.execute("SET maintenance_work_mem TO '512MB'")
-    for definition in definitions:
-        connection.execute(definition.encode())
-    connection.execute("RESET maintenance_work_mem")
-
-
-def _first(cursor: psycopg.Cursor[Any]) -> str:
-    row = cursor.fetchone()
-    assert row is not None
-    return str(row[0])
-
-
-# --- partitions ---
-
-
-def fillable(connection: Connection, database: Database) -> Database:
-    """The database for the generator: a partitioned table takes only what a partition of it takes."""
-    children: dict[Name, list[Table]] = {}
-    for table in database.tables:
-        if table.partition_of:
-            children.setdefault(table.partition_of.table, []).append(table)
-    held = {table.name for table in database.tables if table.holds_rows}
-    tables = []
-    for table in database.tables:
-        if table.name in held:
-            bounds = _bounds(connection, table, children) if table.partition_by else None
-            more = (Check(name=WITHIN_PARTITIONS, expression=bounds),) if bounds else ()
-            keys = tuple(key for key in table.foreign_keys if key.target in held)
-            tables.append(replace(table, checks=(*table.checks, *more), foreign_keys=keys, triggers=()))
-    return replace(database, tables=tuple(tables))
-
-
-def _bounds(connection: Connection, table: Table, children: Mapping[Name, list[Table]]) -> str | None:
-    """A condition that holds for the rows that some partition takes; None where all are taken."""
-    nodes = list(_limits(table, children))
-    if table in nodes:
-        return None
-    if not nodes:
-        return "false"
-    return " OR ".join(f"({partition_constraint(connection, node.name)})" for node in nodes)
-
-
-def _limits(table: Table, children: Mapping[Name, list[Table]]) -> Iterator[Table]:
-    """The highest partitions that take everything within their own bounds."""
-    below = children.get(table.name, [])
-    takes_all = table.partition_by is None or table.partition_by.strategy == "hash"
-    takes_all |= any(
-        child.partition_of is not None and child.partition_of.bound.upper() == "DEFAULT" for child in below
-    )
-    if takes_all and not any(child.partition_by for child in below):
-        yield table
-        return
-    for child in below:
-        yield from _limits(child, children)
-
-
-def partition_constraint(connection: Connection, partition: Name) -> str:
-    """What holds for every row of a partition, as the server says it."""
-    with connection.transaction(force_rollback=True):
-        connection.execute("SET LOCAL search_path TO ''")
-        query = f"SELECT pg_get_partition_constraintdef({relation_literal(partition)}::regclass)"
-        row = connection.execute(query.encode()).fetchone()
-    return row[0] if row and row[0] else "true"
-
-
-# --- a few rows made into many ---
 
 
 class NotMultipliable(Exception):
@@ -198,14 +63,11 @@ def _columns_of(table: Table, index: Index) -> tuple[str, ...]:
     return tuple(name for element in index.elements for name in _named(element) if name in names)
 
 
-def _named(element: IndexElement) -> tuple[str, ...]:
-    if element.column:
-        return (element.column,)
+def _named(element: IndexElement) -> list[str]:
     try:
-        (tree,) = parse(f"SELECT {element.expression}").stmts
-    except (NotSql, ValueError):
-        return ()
-    return tuple(parts[-1] for parts in column_references(tree.stmt))
+        return names_in(element)
+    except NotSql:
+        return []
 
 
 _ORDER = ("whole", "numeric", "uuid", "text", "bytea", "time", "date")

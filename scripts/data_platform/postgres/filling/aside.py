@@ -6,15 +6,14 @@ could be told from the constraint that is tried. Each goes back to the state it 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from data_platform.model.database import Name
-from data_platform.schema.prove.result import Aside
 
 _SWITCHES = """
 WITH relation AS (
@@ -73,6 +72,10 @@ def switch_on(connection: psycopg.Connection[Any], found: Sequence[Switch]) -> N
             connection.execute(switch.on.encode())
 
 
-def counted(found: Sequence[Switch]) -> Aside:
-    """How many of each kind."""
-    return Aside(**Counter(switch.kind for switch in found))
+@contextmanager
+def aside(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """All of them are off while the block runs, and then as they were."""
+    found = switches(connection)
+    switch_off(connection, found)
+    yield
+    switch_on(connection, found)

@@ -1,9 +1,8 @@
-"""Rows for every table that holds some: partitions get theirs through their parent, other servers' tables none."""
+"""The database as the generator of rows should see it: partitions get theirs through their parent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -15,14 +14,12 @@ from postgast import pg_query_pb2 as pb
 from data_platform.model.database import Check, Database, IndexElement, Name, Table
 from data_platform.model.design import DataHint
 from data_platform.postgres.synthetic import Generator
-from data_platform.schema.prove.breaking import names_in
+from data_platform.sql.statements import column_references
 from data_platform.sql.text import expression_tree, identifier, qualified_name, relation_literal
 
 Connection = psycopg.Connection[Any]
 Children = dict[Name, list[Table]]
 
-INDEX_MEMORY = "512MB"
-"""Enough for the graph of some 200,000 vectors of 384 dimensions; the server takes what it needs."""
 WITHIN_PARTITIONS = "dpe within partitions"
 REFERRED = "dpe referred"
 MAX_BOUNDS = 200
@@ -99,7 +96,7 @@ def _bounded(connection: Connection, table: Table, nodes: Sequence[Table]) -> Ta
 def _has_rows(connection: Connection, database: Database, table: Table, hints: Hints) -> bool:
     """Whether a row is found within the bounds, foreign keys aside; one that has a column of the key decides there."""
     assert table.partition_by is not None
-    parts = {name for part in table.partition_by.key for name in _names(part)}
+    parts = {name for part in table.partition_by.key for name in names_in(part)}
     if any(parts & set(key.columns) for key in table.foreign_keys):
         return False
     alone = replace(table, foreign_keys=())
@@ -111,8 +108,13 @@ def _has_rows(connection: Connection, database: Database, table: Table, hints: H
         return generator.fresh(connection, table.name) is not None
 
 
-def _names(part: IndexElement) -> list[str]:
-    return [part.column] if part.column else names_in(part.expression or "")
+def names_in(element: IndexElement) -> list[str]:
+    """The columns of a part of a key, each once."""
+    if element.column:
+        return [element.column]
+    return list(
+        dict.fromkeys(parts[-1] for parts in column_references(expression_tree(element.expression or "")))
+    )
 
 
 def _children(database: Database) -> dict[Name, list[Table]]:
@@ -162,53 +164,3 @@ def partition_constraint(connection: Connection, partition: Name) -> str:
         query = f"SELECT pg_get_partition_constraintdef({relation}::regclass)"
         row = connection.execute(query.encode()).fetchone()
     return row[0] if row and row[0] else "true"
-
-
-@contextmanager
-def indexes_built_afterwards(connection: Connection, database: Database) -> Iterator[None]:
-    """Load first, then index: many times faster for HNSW and GIN, and IVFFlat takes its lists from the rows."""
-    plain = [t for t in database.tables if t.holds_rows and t.partition_by is None]
-    names = [Name(t.name.schema, index.name) for t in plain for index in t.indexes if not index.unique]
-    definitions = []
-    for name in names:
-        relation = relation_literal(name)
-        row = connection.execute(f"SELECT pg_get_indexdef({relation}::regclass)".encode()).fetchone()
-        assert row is not None
-        definitions.append(row[0])
-        connection.execute(f"DROP INDEX {qualified_name(name)}".encode())
-    yield
-    connection.execute(f"SET maintenance_work_mem TO '{INDEX_MEMORY}'".encode())
-    for definition in definitions:
-        connection.execute(definition.encode())
-    connection.execute("RESET maintenance_work_mem")
-
-
-_MATERIALIZED = """
-WITH RECURSIVE reads(view, source) AS (
-    SELECT w.ev_class, d.refobjid
-      FROM pg_rewrite AS w JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid
-     WHERE d.refclassid = 'pg_class'::regclass AND d.refobjid <> w.ev_class
-), reaches(view, source) AS (
-    SELECT view, source FROM reads
-    UNION
-    SELECT r.view, s.source FROM reaches AS r JOIN reads AS s ON s.view = r.source)
-SELECT n.nspname, c.relname
-  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
- WHERE c.relkind = 'm' AND n.nspname <> ALL (%s)
- ORDER BY (SELECT count(*) FROM reaches AS r JOIN pg_class AS s ON s.oid = r.source
-            WHERE r.view = c.oid AND s.relkind = 'm'), 1, 2
-"""
-
-
-def materialized_in_order(connection: Connection) -> tuple[Name, ...]:
-    """The materialized views, each after those that it reads."""
-    return tuple(
-        Name(*row) for row in connection.execute(_MATERIALIZED, [["pg_catalog", "information_schema"]])
-    )
-
-
-def refresh_all(connection: Connection, views: tuple[Name, ...]) -> None:
-    """With the rows that are there now, so that access patterns find some; one that fails is tried again later."""
-    for view in views:
-        with suppress(psycopg.DatabaseError), connection.transaction():
-            connection.execute(f"REFRESH MATERIALIZED VIEW {qualified_name(view)}".encode())
