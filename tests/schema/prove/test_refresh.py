@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from data_platform.model.database import Name
-from data_platform.postgres.server import Server
+from data_platform.postgres.server import Database, Server
 from data_platform.schema.prove.refresh import refreshes
 from data_platform.schema.prove.result import Refresh
 
@@ -93,3 +93,12 @@ materialized_views: {m: "SELECT a FROM t", none: "SELECT a FROM t WHERE a IS NUL
     assert found["m"].state == "proven"
     assert (found["none"].state, "finds no row" in found["none"].detail) == ("not checked", True)
     assert (empty.state, empty.detail) == ("not checked", "the table is empty: `public.t`")
+
+
+def test_what_its_reader_cannot_read_is_not_proven(server: Server, database: Database) -> None:
+    """The reader's session is in a database that has no such view."""
+    text = 'tables: {t: {columns: {a: integer}}}\nmaterialized_views: {m: "SELECT a FROM t"}'
+    with filled(server, text) as (ground, _, _conninfo):
+        (one,) = refreshes(ground, database.conninfo)
+    assert (one.state, one.reads) == ("not checked", 0)
+    assert 'relation "m" does not exist' in one.detail

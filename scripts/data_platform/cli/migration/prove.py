@@ -302,12 +302,14 @@ def _words(arguments: Any) -> list[str]:
         words += [
             word for value in getattr(arguments, name) for word in (f"--{name.replace('_', '-')}", value)
         ]
+    words += ["--store", arguments.store] if arguments.store else []
     words += ["--to", arguments.to] if arguments.to else []
     words += ["--deploy-after", arguments.deploy_after] if arguments.deploy_after else []
     words += ["--transaction", arguments.transaction] if arguments.transaction != "auto" else []
     words += ["--seed", str(arguments.seed)] if arguments.seed != 1 else []
     words += [] if arguments.traffic else ["--no-traffic"]
     words += ["--long-reader", f"{arguments.long_reader:g}"] if arguments.long_reader else []
+    words += ["--retries", str(arguments.retries)] if arguments.retries != 10 else []
     words += ["--max-stall", f"{arguments.max_stall:g}"] if arguments.max_stall != 100 else []
     words += ["--server-version", str(arguments.server_version)] if arguments.server_version else []
     dsn = arguments.dsn if arguments.dsn and arguments.dsn.startswith(("env:", "service:")) else "env:NAME"

@@ -56,7 +56,11 @@ def _refreshed(ground: Ground, other: Connection, view: MaterializedView) -> Ref
         stall_ms=reader.longest(started, ended),
         reads=len(reader.reads),
     )
-    return _judged(ground, view, made, before)
+    judged = _judged(ground, view, made, before)
+    if reader.refused is not None and judged.state == "proven":
+        told = f"nobody could read it meanwhile: `{failed(reader.refused).message}`"
+        return replace(judged, state="not checked", detail=told)
+    return judged
 
 
 def _has_key(view: MaterializedView) -> bool:
@@ -136,6 +140,8 @@ class _Reader:
     connection: Connection
     sql: bytes
     reads: list[tuple[float, float]] = field(default_factory=list)
+    refused: psycopg.Error | None = None
+    """What ended its reading before its time."""
     begun: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -144,7 +150,8 @@ class _Reader:
             started = time.perf_counter()
             try:
                 self.connection.execute(self.sql)
-            except psycopg.Error:
+            except psycopg.Error as error:
+                self.refused = error
                 break
             self.reads.append((started, time.perf_counter()))
             self.begun.set()
