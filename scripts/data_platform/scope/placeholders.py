@@ -33,8 +33,9 @@ def unedited(
     """(line, text) of every placeholder in order, up to a limit that no person would read beyond."""
     found: list[tuple[int, str]] = []
     for line, value, is_remark in _values(titles, blocks):
-        brackets = islice(_brackets(value, links, whole_only=is_remark), _LIMIT)
-        found += ((line, text) for text in brackets)
+        if "[" in value:
+            brackets = islice(_brackets(value, links, whole_only=is_remark), _LIMIT)
+            found += ((line, text) for text in brackets)
         if not is_remark and (menu := _menu(value)):
             found.append((line, menu))
         if len(found) >= _LIMIT:
