@@ -21,13 +21,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from data_platform.ddl import script  # noqa: E402
 from data_platform.errors import Problem  # noqa: E402
 from data_platform.model.differences import differences, objects  # noqa: E402
+from data_platform.postgres import sources  # noqa: E402
 from data_platform.postgres.binaries import find_programs, server_account  # noqa: E402
 from data_platform.postgres.load import Script, load  # noqa: E402
 from data_platform.postgres.server import Database, Server, embedded_server  # noqa: E402
-from data_platform.schema import sources  # noqa: E402
-from data_platform.schema.render import script  # noqa: E402
 from data_platform.spec import document, validate  # noqa: E402
 from data_platform.spec.model import read_model  # noqa: E402
 from data_platform.spec.model.write import write  # noqa: E402

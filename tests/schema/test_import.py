@@ -11,15 +11,15 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from data_platform.ddl import script
 from data_platform.model.database import Database
 from data_platform.model.design import Design
 from data_platform.model.differences import differences
+from data_platform.postgres import sources
 from data_platform.postgres.binaries import find_programs, server_account
 from data_platform.postgres.load import Script
 from data_platform.postgres.server import Server
-from data_platform.schema import sources
 from data_platform.schema.imported import counts, raw_counts
-from data_platform.schema.render import script
 from data_platform.spec import document, validate
 from data_platform.spec.model import read_model
 from data_platform.spec.model.write import write

@@ -17,11 +17,11 @@ import pytest
 import yaml
 
 from data_platform.model.design import Design
+from data_platform.postgres import sources
 from data_platform.postgres.load import load
 from data_platform.postgres.server import Database, Server
 from data_platform.report.finding import SEVERITIES, Finding
 from data_platform.report.markdown import markdown
-from data_platform.schema import sources
 from data_platform.schema.lint import lint
 from data_platform.schema.lint_report import MANY, report
 

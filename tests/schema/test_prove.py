@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from data_platform.ddl import statements
 from data_platform.model.database import Database, Name
 from data_platform.model.design import Design
 from data_platform.model.differences import differences
@@ -24,7 +25,6 @@ from data_platform.schema.prove.deletes import probe_deletes
 from data_platform.schema.prove.findings import findings
 from data_platform.schema.prove.prove import Plan, prove
 from data_platform.schema.prove.result import Probe, Proof
-from data_platform.schema.render import statements
 from schema.designs import SHOP, design
 
 ROWS = Plan(default_rows=300)

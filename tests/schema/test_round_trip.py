@@ -9,12 +9,12 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, assume, event, given, settings
 
+from data_platform.ddl import files, script, statements
 from data_platform.model.design import Design
 from data_platform.model.differences import differences
 from data_platform.postgres.canonical import canonical, comparable
 from data_platform.postgres.catalog import read
 from data_platform.postgres.server import Server
-from data_platform.schema.render import files, script, statements
 from data_platform.spec import document, validate
 from data_platform.spec.model import read_model
 from data_platform.sql.text import identifier, literal

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 from psycopg import errors
 
+from data_platform import ddl
 from data_platform.model.design import Design
 from data_platform.postgres.server import Database, Server
 from data_platform.report.finding import Finding
-from data_platform.schema import render
 from data_platform.spec import validate
 from data_platform.spec.document import SpecProblem, parse
 from data_platform.spec.model import read_model, write
@@ -37,7 +37,7 @@ def load(database: Database) -> Iterator[Any]:
             design = _design(text)
             for statement in before:
                 connection.execute(statement.encode())
-            for statement in render.statements(design):
+            for statement in ddl.statements(design):
                 connection.execute(str(statement.sql).encode())
             assert _design(write(design).partition("\n")[2].partition("\n")[2]).database == design.database
             return connection
@@ -706,7 +706,7 @@ def test_a_time_series_of_timescaledb_is_a_hypertable() -> None:
     (raw,) = made.raw
     assert "create_hypertable('public.visits'::regclass, by_range('at', INTERVAL '1 week')" in raw.sql
     assert "add_retention_policy('public.visits'::regclass, INTERVAL '12 months')" in raw.sql
-    script = [statement.object for statement in render.statements(_design(text))]
+    script = [statement.object for statement in ddl.statements(_design(text))]
     assert script.index("table public.visits") < next(
         n for n, made_ in enumerate(script) if "hypertable" in made_
     )

@@ -7,10 +7,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from data_platform import ddl
 from data_platform.model.database import Database, Domain, ForeignKey, Index
 from data_platform.model.design import Design
 from data_platform.postgres.server import Server
-from data_platform.schema import render
 from data_platform.spec import document, validate
 from data_platform.spec.model import read_model
 from data_platform.sql.text import type_name
@@ -42,8 +42,8 @@ def test_is_for_a_store_that_the_example_project_owns(design: Design) -> None:
 
 
 def test_renders_every_object_the_same_way_twice(design: Design) -> None:
-    script = render.script(design, "dpe schema render model.yaml")
-    assert script == render.script(design, "dpe schema render model.yaml")
+    script = ddl.script(design, "dpe schema render model.yaml")
+    assert script == ddl.script(design, "dpe schema render model.yaml")
     for table in design.database.tables:
         assert f"CREATE TABLE {table.name.name} (" in script
         for index in table.indexes:
@@ -56,7 +56,7 @@ def test_runs_on_the_server_and_so_does_every_pattern(design: Design, server: Se
         server.scratch_database(extensions=extensions) as database,
         psycopg.connect(database.conninfo, autocommit=True) as connection,
     ):
-        connection.execute(render.script(design, "again").encode())
+        connection.execute(ddl.script(design, "again").encode())
         for pattern in design.access_patterns:
             types = ", ".join(type_name(parameter.type) for parameter in pattern.parameters)
             signature = f" ({types})" if types else ""

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_platform import ddl
 from data_platform.model.database import (
     Column,
     Composite,
@@ -26,7 +27,6 @@ from data_platform.model.database import (
 )
 from data_platform.model.design import DataHint, Design, Mark
 from data_platform.report.finding import Finding
-from data_platform.schema import render
 from data_platform.spec import validate
 from data_platform.spec.document import MAX_FINDINGS, SpecProblem, parse
 from data_platform.spec.model import read_model
@@ -164,7 +164,7 @@ def test_types_are_sorted_and_made_after_those_they_are_made_of() -> None:
     assert isinstance(found[0], Composite)
     assert isinstance(found[1], Domain)
     assert found[2] == Enum(name=Name("public", "t3"), labels=("z", "y", "x"))
-    made = [statement.object for statement in render.statements(design) if statement.section == "types"]
+    made = [statement.object for statement in ddl.statements(design) if statement.section == "types"]
     assert made == ["type public.t3", "domain public.t2", "type public.t1"]
 
 
@@ -618,4 +618,4 @@ def test_a_changed_example_is_a_design_that_renders_or_a_problem_with_places(dat
             assert finding.message.isprintable()
             assert finding.fix, finding
     else:
-        assert render.script(design, "again") == render.script(design, "again")
+        assert ddl.script(design, "again") == ddl.script(design, "again")

@@ -26,11 +26,11 @@ def _demo(invocation: Invocation) -> Outcome:
     from data_platform.cli.files import refuse_existing  # noqa: PLC0415
     from data_platform.cli.schema.prove import proven  # noqa: PLC0415
     from data_platform.cli.spec import read_design  # noqa: PLC0415
+    from data_platform.ddl import statements  # noqa: PLC0415
     from data_platform.report.document import Bullets, Code, Heading, Report  # noqa: PLC0415
     from data_platform.resources import resource  # noqa: PLC0415
     from data_platform.schema.lint import lint  # noqa: PLC0415
     from data_platform.schema.prove.prove import Plan  # noqa: PLC0415
-    from data_platform.schema.render import statements  # noqa: PLC0415
     from data_platform.scope.decision import check  # noqa: PLC0415
 
     refuse_existing([invocation.arguments.output, invocation.arguments.html], invocation.arguments.force)

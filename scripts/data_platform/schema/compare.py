@@ -13,7 +13,7 @@ from data_platform.errors import UsageProblem
 from data_platform.model.database import Database, Name, Table
 from data_platform.model.design import Design
 from data_platform.model.differences import Differences, differences
-from data_platform.schema.sources import Progress, of_both
+from data_platform.postgres.sources import Progress, of_both
 
 
 def compare(before: Design, after: Design, step: Progress) -> Differences:

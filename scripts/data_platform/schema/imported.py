@@ -10,6 +10,7 @@ from typing import Any
 from data_platform.model.database import Database
 from data_platform.model.differences import Differences, objects
 from data_platform.postgres.load import Loaded, Note
+from data_platform.postgres.sources import ROLE_ATTRIBUTES, Taken
 from data_platform.report.document import (
     Block,
     Bullets,
@@ -22,7 +23,6 @@ from data_platform.report.document import (
     Table,
     words,
 )
-from data_platform.schema.sources import ROLE_ATTRIBUTES, Taken
 
 MOST_SHOWN = 20
 

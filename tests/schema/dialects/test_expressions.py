@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from data_platform.ddl import statements
 from data_platform.model.design import Design
 from data_platform.postgres.server import Server
 from data_platform.schema.dialects import TARGETS, Dialect
@@ -17,7 +18,6 @@ from data_platform.schema.dialects.literals import Untranslatable
 from data_platform.schema.dialects.names import Names
 from data_platform.schema.dialects.types import Types
 from data_platform.schema.dialects.work import Work
-from data_platform.schema.render import statements
 from schema.designs import design
 from schema.dialects.engines import EXECUTED, Engine, opened
 

@@ -9,11 +9,11 @@ import psycopg
 import pytest
 import sqlglot
 
+from data_platform.ddl import statements
 from data_platform.model.database import Index, IndexElement, MaterializedView, Name, View
 from data_platform.model.design import Design
 from data_platform.postgres.server import Server
 from data_platform.schema.dialects import TARGETS, Dialect, render
-from data_platform.schema.render import statements
 from schema.designs import design
 from schema.dialects.engines import EXECUTED, Engine, opened
 

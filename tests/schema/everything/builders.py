@@ -6,6 +6,7 @@ from typing import Any
 
 import psycopg
 
+from data_platform.ddl import statements
 from data_platform.model.database import (
     Column,
     Database,
@@ -15,7 +16,6 @@ from data_platform.model.database import (
     Table,
 )
 from data_platform.model.design import Design
-from data_platform.schema.render import statements
 
 
 def design(database: Database, version: int = 18, **more: Any) -> Design:

@@ -276,9 +276,9 @@ def _sql_files(paths: Sequence[str]) -> list[Any]:
 
 
 def _of_model(design: Design) -> Base:
+    from data_platform.ddl import script  # noqa: PLC0415
     from data_platform.migration.prove.options import Base  # noqa: PLC0415
     from data_platform.postgres.load import Script  # noqa: PLC0415
-    from data_platform.schema.render import script  # noqa: PLC0415
 
     return Base(
         scripts=(Script(f"the DDL of {design.file}", script(design, "")),),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
     from data_platform.model.differences import Differences
-    from data_platform.schema.sources import Source
+    from data_platform.postgres.sources import Source
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -46,7 +46,8 @@ def _found(invocation: Invocation) -> Differences:
     from data_platform.cli.progress import progress  # noqa: PLC0415
     from data_platform.model.design import Design  # noqa: PLC0415
     from data_platform.model.differences import differences  # noqa: PLC0415
-    from data_platform.schema import compare, sources  # noqa: PLC0415
+    from data_platform.postgres import sources  # noqa: PLC0415
+    from data_platform.schema import compare  # noqa: PLC0415
 
     arguments = invocation.arguments
     before, after = (_source(invocation, source) for source in (arguments.before, arguments.after))
@@ -60,7 +61,7 @@ def _found(invocation: Invocation) -> Differences:
 
 def _source(invocation: Invocation, source: str) -> Source:
     """What the argument names, read as far as no server is needed."""
-    from data_platform.schema import sources  # noqa: PLC0415
+    from data_platform.postgres import sources  # noqa: PLC0415
 
     if sources.is_model(source):
         return read_design(invocation, source)[0]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from data_platform.model.differences import Differences
-    from data_platform.schema.sources import Taken
+    from data_platform.postgres.sources import Taken
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -36,8 +36,9 @@ def _import(invocation: Invocation) -> Outcome:
 
     from data_platform.cli.files import refuse_existing  # noqa: PLC0415
     from data_platform.cli.progress import progress  # noqa: PLC0415
+    from data_platform.postgres import sources  # noqa: PLC0415
     from data_platform.postgres.server import open_server  # noqa: PLC0415
-    from data_platform.schema import imported, sources  # noqa: PLC0415
+    from data_platform.schema import imported  # noqa: PLC0415
     from data_platform.spec.model.write import write  # noqa: PLC0415
 
     arguments = invocation.arguments
@@ -77,7 +78,7 @@ def _import(invocation: Invocation) -> Outcome:
 def _loaded_again(text: str, path: str, taken: Taken, step: Callable[[str, float], None]) -> Differences:
     """How the catalog that the written model makes on another server differs from the one it was written from."""
     from data_platform.model.differences import differences  # noqa: PLC0415
-    from data_platform.schema import sources  # noqa: PLC0415
+    from data_platform.postgres import sources  # noqa: PLC0415
     from data_platform.spec import document, validate  # noqa: PLC0415
     from data_platform.spec.model import read_model  # noqa: PLC0415
 

@@ -42,8 +42,8 @@ def _lint(invocation: Invocation) -> Outcome:
 
 def _design(invocation: Invocation, source: str) -> tuple[Design, Decision | None]:
     from data_platform.cli.progress import progress  # noqa: PLC0415
+    from data_platform.postgres import sources  # noqa: PLC0415
     from data_platform.postgres.server import open_server  # noqa: PLC0415
-    from data_platform.schema import sources  # noqa: PLC0415
 
     if sources.is_model(source):
         design, allowed = read_design(invocation, source)

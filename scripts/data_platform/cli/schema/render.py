@@ -45,20 +45,20 @@ def _render(invocation: Invocation) -> Outcome:
 def _postgresql(invocation: Invocation, design: Design, repeat: str) -> Outcome:
     from pathlib import Path  # noqa: PLC0415
 
-    from data_platform.schema import render  # noqa: PLC0415
+    from data_platform import ddl  # noqa: PLC0415
 
     arguments = invocation.arguments
-    result = {"statements": len(render.statements(design)), "tables": len(design.database.tables)}
+    result = {"statements": len(ddl.statements(design)), "tables": len(design.database.tables)}
     output = Path(arguments.output) if arguments.output else None
     if arguments.split or (output and output.is_dir()):
         if output is None:
             raise UsageProblem("--split makes several files", expected="--output DIR")
-        made = {output / name: text for name, text in render.files(design, repeat).items()}
+        made = {output / name: text for name, text in ddl.files(design, repeat).items()}
     elif output is None:
-        script = render.script(design, repeat)
+        script = ddl.script(design, repeat)
         return Outcome(text=script, result={**result, "sql": script})
     else:
-        made = {output: render.script(design, repeat)}
+        made = {output: ddl.script(design, repeat)}
     written = invocation.write(made)
     return Outcome(text="\n".join(f"wrote {path}" for path in written), result=result, artifacts=written)
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import psycopg
 
+from data_platform.ddl import statements
+from data_platform.ddl.piece import Statement
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Role
 from data_platform.model.design import Design
@@ -16,9 +18,7 @@ from data_platform.postgres.load.script import Script
 from data_platform.postgres.load.sessions import open_sessions
 from data_platform.postgres.load.walk import Walk
 from data_platform.postgres.server import Database
-from data_platform.schema.piece import Statement
 from data_platform.schema.prove.result import LeftOut, Refused
-from data_platform.schema.render import statements
 from data_platform.sql.text import Sql, identifier, identifiers, parse
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from data_platform.ddl.clauses import index_sql
 from data_platform.model.database import Index, Name, Table
-from data_platform.schema.render.clauses import index_sql
 from data_platform.schema.rules.bounds import Gap, gaps, missing_remainders
 from data_platform.schema.rules.remedies import drop_index
 from data_platform.schema.rules.rule import Hit, on_index, on_table, rule

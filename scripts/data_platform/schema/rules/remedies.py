@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from data_platform.ddl.clauses import constraint_clause, index_sql
 from data_platform.model.database import (
     Column,
     Constraint,
@@ -13,7 +14,6 @@ from data_platform.model.database import (
     Name,
     Table,
 )
-from data_platform.schema.render.clauses import constraint_clause, index_sql
 from data_platform.schema.rules.subject import Subject
 from data_platform.schema.rules.uses import users
 from data_platform.sql.naming import default_name

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from data_platform.ddl.small import function_kind, function_signature
 from data_platform.model.database import Function, Grant, Name
-from data_platform.schema.render.small import function_kind, function_signature
 from data_platform.schema.rules.grants import is_about
 from data_platform.schema.rules.rule import Hit, on_object, rule
 from data_platform.schema.rules.subject import Subject

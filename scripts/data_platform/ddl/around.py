@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
 
+from data_platform.ddl.piece import PartKey
 from data_platform.model.database import Check, Column, Database, ForeignKey, Name, NotNull, Sequence, Table
-from data_platform.schema.piece import PartKey
 from data_platform.sql.naming import default_name
 from data_platform.sql.references import Reference, References
 

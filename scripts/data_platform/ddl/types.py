@@ -6,6 +6,18 @@ from collections.abc import Iterator, Set
 from dataclasses import replace
 from itertools import chain
 
+from data_platform.ddl.clauses import (
+    collation_needs,
+    constraint_clause,
+    constraint_needs,
+    function,
+    optional_needs,
+    relation,
+    sequence_options,
+    with_rows,
+)
+from data_platform.ddl.piece import Part, PartKey, Piece, Statement
+from data_platform.ddl.small import alter, comment
 from data_platform.model.database import (
     Check,
     CollationObject,
@@ -17,18 +29,6 @@ from data_platform.model.database import (
     Sequence,
     Type,
 )
-from data_platform.schema.piece import Part, PartKey, Piece, Statement
-from data_platform.schema.render.clauses import (
-    collation_needs,
-    constraint_clause,
-    constraint_needs,
-    function,
-    optional_needs,
-    relation,
-    sequence_options,
-    with_rows,
-)
-from data_platform.schema.render.small import alter, comment
 from data_platform.sql.phrases import default
 from data_platform.sql.references import Reference, References, of_type
 from data_platform.sql.templates import render

@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from data_platform.schema.piece import PartKey, Piece
+from data_platform.ddl.piece import PartKey, Piece
 from data_platform.sql.references import Reference, References, of_body
 
 _BUILT_IN_OPERATORS = frozenset(

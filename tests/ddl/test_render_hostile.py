@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from data_platform.ddl import script
 from data_platform.model.database import Database, Name
-from data_platform.schema.render import script
 from data_platform.sql.text import NotSql, parse
 from schema.everything import EVERYTHING
 from schema.everything.builders import design

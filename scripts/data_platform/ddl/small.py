@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from data_platform.ddl.piece import Piece, Section, Statement
 from data_platform.model.database import Function, Name, Table
-from data_platform.schema.piece import Piece, Section, Statement
 from data_platform.sql.references import References
 from data_platform.sql.routines import identity_arguments
 from data_platform.sql.templates import render

@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from data_platform.ddl import script
+from data_platform.ddl.older import for_server
 from data_platform.postgres.server import Server
-from data_platform.schema.render import script
-from data_platform.schema.render.older import for_server
 from schema.everything import EVERYTHING, ROLES
 from schema.everything.builders import apply, design
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_platform.ddl.around import Around
+from data_platform.ddl.clauses import constraint_clause, constraint_needs, relation
+from data_platform.ddl.piece import PartKey, Piece, Section, Statement
+from data_platform.ddl.small import comment, on, table_kind
 from data_platform.model.database import Check, Column, Constraint, ForeignKey, Table, Unique
-from data_platform.schema.piece import PartKey, Piece, Section, Statement
-from data_platform.schema.render.around import Around
-from data_platform.schema.render.clauses import constraint_clause, constraint_needs, relation
-from data_platform.schema.render.small import comment, on, table_kind
 from data_platform.sql.references import References
 from data_platform.sql.templates import render
 from data_platform.sql.text import qualified_name

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
+from data_platform.ddl.piece import Piece, Statement
+from data_platform.ddl.small import alter, comment
 from data_platform.model.database import (
     Database,
     EventTrigger,
@@ -14,8 +16,6 @@ from data_platform.model.database import (
     Schema,
     Server,
 )
-from data_platform.schema.piece import Piece, Statement
-from data_platform.schema.render.small import alter, comment
 from data_platform.sql.references import Reference
 from data_platform.sql.templates import render
 from data_platform.sql.text import Sql, identifier, identifiers, keyword

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import MappingProxyType
 
+from data_platform.ddl import script
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Database, Role
 from data_platform.model.design import Design
@@ -19,8 +20,7 @@ from data_platform.postgres.cluster import SUPERUSER
 from data_platform.postgres.connect import LIVE, connect, resolve_dsn
 from data_platform.postgres.load import Loaded, Script, drop_roles, load, read_script
 from data_platform.postgres.server import Server, embedded_server
-from data_platform.schema.places import places
-from data_platform.schema.render import script
+from data_platform.sql.places import places
 
 Source = Design | str | tuple[Script, ...]
 """A model, the address of a live server, or SQL."""

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from data_platform.ddl import files, statements
 from data_platform.model.database import (
     Check,
     Database,
@@ -32,7 +33,6 @@ from data_platform.model.database import (
     View,
 )
 from data_platform.postgres.server import Server
-from data_platform.schema.render import files, statements
 from schema.everything.builders import app, apply, column, design, key, table, trigger_function
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Set
 
+from data_platform.ddl.clauses import function as named
+from data_platform.ddl.piece import Part, PartKey, Piece, Statement
+from data_platform.ddl.small import comment, function_kind, function_signature
 from data_platform.model.database import Function, Raw
-from data_platform.schema.piece import Part, PartKey, Piece, Statement
-from data_platform.schema.render.clauses import function as named
-from data_platform.schema.render.small import comment, function_kind, function_signature
 from data_platform.sql.makes import made_by
 from data_platform.sql.references import (
     Reference,

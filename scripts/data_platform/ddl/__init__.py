@@ -7,10 +7,10 @@ clauses                     what stands in statements of several kinds
 older                       what an older server cannot say, left out
 """
 
-from data_platform.schema.piece import Section, Statement
-from data_platform.schema.render.clauses import column_clause, constraint_clause, index_sql
-from data_platform.schema.render.files import files, header, script
-from data_platform.schema.render.pieces import statements
+from data_platform.ddl.clauses import column_clause, constraint_clause, index_sql
+from data_platform.ddl.files import files, header, script
+from data_platform.ddl.piece import Section, Statement
+from data_platform.ddl.pieces import statements
 
 __all__ = [
     "Section",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_platform.ddl.around import Around
+from data_platform.ddl.clauses import optional_needs, relation
+from data_platform.ddl.piece import Piece
+from data_platform.ddl.small import alter, table_kind
 from data_platform.model.database import Column, NotNull, Table
-from data_platform.schema.piece import Piece
-from data_platform.schema.render.around import Around
-from data_platform.schema.render.clauses import optional_needs, relation
-from data_platform.schema.render.small import alter, table_kind
 from data_platform.sql.phrases import default, number
 from data_platform.sql.templates import render
 from data_platform.sql.text import Sql, identifier, keyword, options, qualified_name

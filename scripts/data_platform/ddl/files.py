@@ -6,11 +6,11 @@ import re
 from collections.abc import Sequence
 
 from data_platform import __version__
+from data_platform.ddl.order import Ordered
+from data_platform.ddl.piece import Section, Statement
+from data_platform.ddl.pieces import ordered_pieces, statements
 from data_platform.model.database import Name
 from data_platform.model.design import Design
-from data_platform.schema.order import Ordered
-from data_platform.schema.piece import Section, Statement
-from data_platform.schema.render.pieces import ordered_pieces, statements
 from data_platform.sql.templates import render
 from data_platform.sql.text import Sql
 

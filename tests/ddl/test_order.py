@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_platform.schema.order import in_order, parts_in_cycles
-from data_platform.schema.piece import Part, Piece, Statement
+from data_platform.ddl.order import in_order, parts_in_cycles
+from data_platform.ddl.piece import Part, Piece, Statement
 from data_platform.sql.references import Kind, Reference
 from data_platform.sql.text import Sql
 

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_platform.ddl.clauses import (
+    element_clause,
+    element_needs,
+    function,
+    index_needs,
+    index_sql,
+    optional_needs,
+    relation,
+)
+from data_platform.ddl.piece import Piece, Section, Statement
+from data_platform.ddl.small import alter, comment, on
 from data_platform.model.database import (
     Enabled,
     Index,
@@ -16,17 +27,6 @@ from data_platform.model.database import (
     Trigger,
     View,
 )
-from data_platform.schema.piece import Piece, Section, Statement
-from data_platform.schema.render.clauses import (
-    element_clause,
-    element_needs,
-    function,
-    index_needs,
-    index_sql,
-    optional_needs,
-    relation,
-)
-from data_platform.schema.render.small import alter, comment, on
 from data_platform.sql.phrases import number
 from data_platform.sql.references import References, of_script
 from data_platform.sql.templates import render

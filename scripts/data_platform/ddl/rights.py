@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain
 
+from data_platform.ddl.piece import Piece, Statement
+from data_platform.ddl.small import function_kind, function_signature, owner, table_kind
+from data_platform.ddl.types import type_kind
 from data_platform.model.database import Database, DefaultPrivilege, Grant, Name
-from data_platform.schema.piece import Piece, Statement
-from data_platform.schema.render.small import function_kind, function_signature, owner, table_kind
-from data_platform.schema.render.types import type_kind
 from data_platform.sql.phrases import granted
 from data_platform.sql.templates import render
 from data_platform.sql.text import Sql, identifier, identifiers, joined, keyword, qualified_name

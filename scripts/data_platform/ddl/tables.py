@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
-from data_platform.model.database import Check, Column, Constraint, ForeignKey, Table
-from data_platform.schema.piece import Part, PartKey, Piece, Statement
-from data_platform.schema.render import column_settings
-from data_platform.schema.render.around import Around
-from data_platform.schema.render.clauses import (
+from data_platform.ddl import column_settings
+from data_platform.ddl.around import Around
+from data_platform.ddl.clauses import (
     column_clause,
     column_needs,
     constraint_clause,
@@ -22,7 +20,7 @@ from data_platform.schema.render.clauses import (
     relation,
     with_rows,
 )
-from data_platform.schema.render.constraints import (
+from data_platform.ddl.constraints import (
     added,
     constraint_comment,
     constraint_key,
@@ -32,7 +30,7 @@ from data_platform.schema.render.constraints import (
     is_late,
     is_repeated,
 )
-from data_platform.schema.render.hanging import (
+from data_platform.ddl.hanging import (
     clustered,
     index_comments,
     index_pieces,
@@ -41,8 +39,10 @@ from data_platform.schema.render.hanging import (
     statistics_pieces,
     trigger_pieces,
 )
-from data_platform.schema.render.small import alter, comment, table_kind
-from data_platform.schema.render.types import owned_by
+from data_platform.ddl.piece import Part, PartKey, Piece, Statement
+from data_platform.ddl.small import alter, comment, table_kind
+from data_platform.ddl.types import owned_by
+from data_platform.model.database import Check, Column, Constraint, ForeignKey, Table
 from data_platform.sql.phrases import default
 from data_platform.sql.references import Reference, References
 from data_platform.sql.templates import render

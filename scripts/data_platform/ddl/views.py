@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_platform.model.database import MaterializedView, Name, View
-from data_platform.schema.piece import Piece, Statement
-from data_platform.schema.render.clauses import with_rows
-from data_platform.schema.render.hanging import (
+from data_platform.ddl.clauses import with_rows
+from data_platform.ddl.hanging import (
     clustered,
     index_comments,
     index_pieces,
@@ -15,7 +13,9 @@ from data_platform.schema.render.hanging import (
     statistics_pieces,
     trigger_pieces,
 )
-from data_platform.schema.render.small import alter, comment
+from data_platform.ddl.piece import Piece, Statement
+from data_platform.ddl.small import alter, comment
+from data_platform.model.database import MaterializedView, Name, View
 from data_platform.sql.phrases import default
 from data_platform.sql.references import Reference, of_expression, of_script
 from data_platform.sql.templates import render

@@ -16,10 +16,10 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from data_platform.ddl import files, script, statements
 from data_platform.model import database as model
 from data_platform.postgres.binaries import find_programs, server_account
 from data_platform.postgres.server import Server
-from data_platform.schema.render import files, script, statements
 from schema.everything import EVERYTHING, ROLES
 from schema.everything.builders import app, design, table
 

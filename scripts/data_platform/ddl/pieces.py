@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Set
 from itertools import chain
 
+from data_platform.ddl import rights, tables, types, views, whole
+from data_platform.ddl.around import Around, around
+from data_platform.ddl.functions import checks_body, function_pieces, raw_piece
+from data_platform.ddl.older import for_server
+from data_platform.ddl.order import Ordered, in_order, parts_in_cycles
+from data_platform.ddl.piece import PartKey, Piece, Statement
 from data_platform.model.database import Database
 from data_platform.model.design import Design
 from data_platform.model.order import Ordered as OrderedTables
 from data_platform.model.order import in_dependency_order
-from data_platform.schema.order import Ordered, in_order, parts_in_cycles
-from data_platform.schema.piece import PartKey, Piece, Statement
-from data_platform.schema.render import rights, tables, types, views, whole
-from data_platform.schema.render.around import Around, around
-from data_platform.schema.render.functions import checks_body, function_pieces, raw_piece
-from data_platform.schema.render.older import for_server
 from data_platform.sql.templates import render
 
 
