@@ -1,0 +1,301 @@
+"""What changes of a column that stays: default, NOT NULL, identity, storage, and types that need no new values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from data_platform.ddl.clauses import optional_needs, sequence_options
+from data_platform.migration.plan.columns import identity_clause
+from data_platform.migration.plan.heavy import Outlook
+from data_platform.migration.plan.not_null import not_null_name, optional, required
+from data_platform.migration.plan.pair import Pair
+from data_platform.migration.plan.step import Step
+from data_platform.migration.plan.text import alter_column, alter_table, slug, spoken
+from data_platform.model.database import Column, SequenceOptions, Table
+from data_platform.sql.phrases import collation, default, number
+from data_platform.sql.text import (
+    Sql,
+    identifier,
+    keyword,
+    literal,
+    options,
+    qualified_name,
+    relation_literal,
+    type_name,
+)
+
+
+def steps(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step]:
+    """Every change but one of type, collation or expression."""
+    yield from _nullability(pair, table, old, new)
+    if new.generated is None and old.generated is not None:
+        yield _no_longer_computed(table, old, new)
+    elif (old.default != new.default or _is_serial(old) != _is_serial(new)) and not (
+        old.identity or new.identity
+    ):
+        yield _default(table, old, new)
+    if _identity(old) != _identity(new):
+        yield from _identities(table, old, new)
+    yield from _settings(table, old, new)
+
+
+def _is_serial(column: Column) -> bool:
+    return column.default is not None and "nextval(" in column.default
+
+
+# --- NOT NULL ---
+
+
+def _nullability(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step]:
+    if old.nullable and not new.nullable:
+        filled = (table.name, new.name) in pair.hints.values
+        yield from required(table.name, new, pair.version, "backfill" if filled else "contract")
+    elif not old.nullable and new.nullable:
+        yield optional(table.name, old, pair.version)
+    elif not new.nullable:
+        yield from _not_null_constraint(table, old, new)
+
+
+def _not_null_constraint(table: Table, old: Column, new: Column) -> Iterator[Step]:
+    """A NOT NULL that has another name now, or is validated."""
+    before, after = not_null_name(table.name, old), not_null_name(table.name, new)
+    if before != after:
+        yield Step(
+            name=slug("rename", before),
+            phase="contract",
+            reason="Only the name of a constraint changes.",
+            up=(_renamed(table, before, after),),
+            down=(_renamed(table, after, before),),
+            again="there is no constraint of the old name any more (42704); nothing is changed",
+        )
+    validated = old.not_null is not None and not old.not_null.validated
+    if validated and (new.not_null is None or new.not_null.validated):
+        yield Step(
+            name=slug("validate", after),
+            phase="contract",
+            reason="Reads every row under a lock that lets clients read and write.",
+            up=(alter_table(table.name, Sql(f"VALIDATE CONSTRAINT {identifier(after)}")),),
+            one_way="what is proven of the rows stays true",
+        )
+
+
+def _renamed(table: Table, before: str, after: str) -> Sql:
+    return alter_table(table.name, Sql(f"RENAME CONSTRAINT {identifier(before)} TO {identifier(after)}"))
+
+
+# --- defaults, identities, expressions ---
+
+
+def _default(table: Table, old: Column, new: Column) -> Step:
+    return Step(
+        name=slug("default", table.name, new.name),
+        phase="expand",
+        reason="It holds for rows that come; those that are there keep their value.",
+        up=(alter_table(table.name, _default_action(new)),),
+        down=(alter_table(table.name, _default_action(old)),),
+        needs=optional_needs(new.default),
+        frees=optional_needs(old.default),
+    )
+
+
+def _default_action(column: Column) -> Sql:
+    if column.default is None:
+        return alter_column(column.name, "DROP DEFAULT")
+    return alter_column(column.name, f"SET DEFAULT {default(column.default)}")
+
+
+def _no_longer_computed(table: Table, old: Column, new: Column) -> Step:
+    actions = [alter_column(new.name, "DROP EXPRESSION IF EXISTS")]
+    if new.default is not None:
+        actions.append(alter_column(new.name, f"SET DEFAULT {default(new.default)}"))
+    return Step(
+        name=slug("plain", table.name, new.name),
+        phase="expand",
+        reason="The values that were computed stay; from now on clients write them.",
+        up=(alter_table(table.name, *actions),),
+        one_way=f"{spoken(table.name, old.name)} cannot be made a generated column again without writing every row",
+    )
+
+
+def _identity(column: Column) -> object:
+    return column.identity, column.sequence, column.sequence_name
+
+
+def _identities(table: Table, old: Column, new: Column) -> Iterator[Step]:
+    """To, from and between identities."""
+    if old.identity is None and new.identity is not None:
+        yield _to_identity(table, old, new)
+    elif old.identity is not None and new.identity is None:
+        yield Step(
+            name=slug("no_identity", table.name, new.name),
+            phase="contract",
+            reason="Numbers come from the default, or from the clients.",
+            up=(alter_table(table.name, *_without_identity(new)),),
+            down=(
+                *([alter_table(table.name, alter_column(old.name, "DROP DEFAULT"))] if new.default else []),
+                alter_table(table.name, alter_column(old.name, f"ADD {identity_clause(old)}")),
+                _continued_by_rows(table, old),
+            ),
+            ends_old=True,
+        )
+    else:
+        yield _other_identity(table, old, new)
+
+
+def _without_identity(new: Column) -> tuple[Sql, ...]:
+    dropped = alter_column(new.name, "DROP IDENTITY IF EXISTS")
+    return (dropped, _default_action(new)) if new.default is not None else (dropped,)
+
+
+def _to_identity(table: Table, old: Column, new: Column) -> Step:
+    """Serial to identity: the same numbers go on from another sequence."""
+    back = [alter_column(old.name, "DROP IDENTITY IF EXISTS")]
+    if old.default is not None:
+        back.append(_default_action(old))
+    lock = Sql(f"LOCK TABLE {qualified_name(table.name)} IN ACCESS EXCLUSIVE MODE")
+    dropped = [alter_column(old.name, "DROP DEFAULT")] if old.default is not None else []
+    return Step(
+        name=slug("identity", table.name, new.name),
+        phase="expand",
+        reason="No row is touched. The identity's sequence goes on after the largest number, which the index on the "
+        "column finds at once; without such an index every row is read.",
+        up=(
+            lock,
+            alter_table(table.name, *dropped, alter_column(new.name, f"ADD {identity_clause(new)}")),
+            _continued_by_rows(table, new),
+        ),
+        down=(alter_table(table.name, *back),),
+        again="the column is an identity already (55000); nothing is changed",
+        frees=optional_needs(old.default),
+    )
+
+
+def _continued_by_rows(table: Table, column: Column) -> Sql:
+    relation, name = relation_literal(table.name), identifier(column.name)
+    sequence = f"pg_get_serial_sequence({relation}, {literal(column.name)})"
+    return Sql(
+        f"SELECT setval({sequence}, max({name})) FROM {qualified_name(table.name)} HAVING max({name}) IS NOT NULL"
+    )
+
+
+def _other_identity(table: Table, old: Column, new: Column) -> Step:
+    return Step(
+        name=slug("identity", table.name, new.name),
+        phase="expand",
+        reason="Only the catalog changes; numbers that were given stay.",
+        up=(alter_table(table.name, *_identity_actions(new)),),
+        down=(alter_table(table.name, *_identity_actions(old)),),
+    )
+
+
+def _identity_actions(column: Column) -> Iterator[Sql]:
+    assert column.identity is not None
+    yield alter_column(column.name, f"SET GENERATED {keyword(column.identity)}")
+    said = sequence_options(column.sequence or SequenceOptions())
+    for option in _ALL_OPTIONS if not said else ():
+        yield alter_column(column.name, f"SET {option}")
+    if said:
+        yield alter_column(
+            column.name, " ".join(f"SET {line.strip()}" for line in str(said).splitlines() if line.strip())
+        )
+
+
+_ALL_OPTIONS = ("INCREMENT BY 1", "NO MINVALUE", "NO MAXVALUE", "START WITH 1", "CACHE 1", "NO CYCLE")
+
+
+# --- storage ---
+
+
+def _settings(table: Table, old: Column, new: Column) -> Iterator[Step]:
+    forth, back = list(_setting_actions(old, new)), list(_setting_actions(new, old))
+    if forth:
+        yield Step(
+            name=slug("settings", table.name, new.name),
+            phase="expand",
+            reason="It holds for values that are written from now on, or for the next ANALYZE.",
+            up=(alter_table(table.name, *forth),),
+            down=(alter_table(table.name, *back),),
+        )
+
+
+def _setting_actions(old: Column, new: Column) -> Iterator[Sql]:
+    if old.storage != new.storage:
+        yield alter_column(new.name, f"SET STORAGE {keyword(new.storage or 'default')}")
+    if old.compression != new.compression:
+        yield alter_column(new.name, f"SET COMPRESSION {new.compression or 'default'}")
+    if old.statistics != new.statistics:
+        yield alter_column(
+            new.name, f"SET STATISTICS {number(-1 if new.statistics is None else new.statistics)}"
+        )
+    gone = [key for key, _ in old.options if key not in dict(new.options)]
+    if gone:
+        yield alter_column(new.name, f"RESET ({', '.join(map(identifier, gone))})")
+    if old.options != new.options and new.options:
+        yield alter_column(new.name, f"SET ({options(new.options)})")
+
+
+# --- types ---
+
+
+def same_values(pair: Pair, table: Table, old: Column, new: Column) -> Step | None:
+    """The change of type in place, if PostgreSQL keeps every row and every index as it is; else None."""
+    if (table.name, new.name) in pair.hints.values or old.generated or new.generated:
+        return None
+    for setting in ((), (Sql("SET LOCAL TimeZone = 'UTC'"),)):
+        statement = alter_table(table.name, _type_action(new))
+        if not Outlook(pair.before, pair.version).blocking(*setting, statement):
+            return _in_place(pair, table, old, new, setting)
+    return None
+
+
+def _in_place(pair: Pair, table: Table, old: Column, new: Column, setting: tuple[Sql, ...]) -> Step:
+    down = alter_table(table.name, _type_action(old))
+    narrower = Outlook(_with_column(pair, table, new), pair.version).blocking(*setting, down)
+    zone = " The values are taken as UTC: only then do they stay as they are." if setting else ""
+    return Step(
+        name=slug("type", table.name, new.name),
+        phase="expand",
+        reason=f"Every value of the old type is stored as one of the new type: no row is written.{zone}",
+        up=(*setting, alter_table(table.name, _type_action(new))),
+        down=(*setting, down),
+        one_way="values that only the new type holds would be refused or cut, and every row read"
+        if narrower
+        else None,
+    )
+
+
+def _with_column(pair: Pair, table: Table, new: Column):  # type: ignore[no-untyped-def]
+    columns = tuple(new if column.name == new.name else column for column in table.columns)
+    tables = tuple(replace(t, columns=columns) if t.name == table.name else t for t in pair.before.tables)
+    return replace(pair.before, tables=tables)
+
+
+def _type_action(column: Column) -> Sql:
+    collated = f" COLLATE {collation(column.collation)}" if column.collation else ""
+    return alter_column(column.name, f"TYPE {type_name(column.type)}{collated}")
+
+
+def rewritten(pair: Pair, table: Table, old: Column, new: Column, why: str) -> Step:
+    """The change of type in place, which writes every row: where a shadow column is no way out."""
+    using = pair.hints.values.get((table.name, new.name))
+    value = using if using is not None else f"{identifier(old.name)}::{type_name(new.type)}"
+    actions = [_type_action(new) + Sql(f" USING {value}")]
+    if old.default is not None:
+        actions.insert(0, alter_column(new.name, "DROP DEFAULT"))
+    if new.default is not None:
+        actions.append(_default_action(new))
+    back = [Sql(_type_action(old) + f" USING {identifier(old.name)}::{type_name(old.type)}")]
+    if new.default is not None:
+        back.insert(0, alter_column(new.name, "DROP DEFAULT"))
+    if old.default is not None:
+        back.append(_default_action(old))
+    return Step(
+        name=slug("type", table.name, new.name),
+        phase="contract",
+        reason=f"Every row is written anew under a lock that keeps everybody out: {why}.",
+        up=(alter_table(table.name, *map(Sql, actions)),),
+        down=(alter_table(table.name, *back),),
+        blocks=why,
+        ends_old=True,
+    )

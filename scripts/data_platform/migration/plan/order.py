@@ -1,0 +1,72 @@
+"""In which order steps run: phase by phase, and in a phase each after what it needs.
+
+The given order stays wherever it can. A step comes after those that make what it needs, a drop after the drops of what
+needed the dropped thing, and what takes a name again after what had it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from data_platform.migration.plan.step import PHASES, Step
+from data_platform.sql.references import Reference, References
+
+
+def in_order(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """The steps of each phase in an order in which they can run; a cycle keeps its given order."""
+    given = list(steps)
+    return tuple(step for phase in PHASES for step in _sorted([s for s in given if s.phase == phase]))
+
+
+def _sorted(steps: Sequence[Step]) -> list[Step]:
+    before = _edges(steps)
+    done: dict[int, None] = {}
+    for start in range(len(steps)):
+        _visit(start, before, done, set())
+    return [steps[number] for number in done]
+
+
+def _visit(number: int, before: Sequence[set[int]], done: dict[int, None], visiting: set[int]) -> None:
+    if number in done or number in visiting:
+        return
+    visiting.add(number)
+    for other in sorted(before[number]):
+        _visit(other, before, done, visiting)
+    done[number] = None
+
+
+def _edges(steps: Sequence[Step]) -> list[set[int]]:
+    """For each step those that must come before it."""
+    makers, freers = _by_name(steps, "makes"), _by_name(steps, "frees")
+    droppers = _by_name(steps, "drops")
+    before: list[set[int]] = []
+    for number, step in enumerate(steps):
+        found = _named(makers, step.needs) | _named(freers, step.drops) | _named(droppers, step.makes)
+        before.append(found - {number})
+    return before
+
+
+_Names = dict[tuple[str, str], list[tuple[str | None, int]]]
+
+
+def _by_name(steps: Sequence[Step], field: str) -> _Names:
+    found: _Names = defaultdict(list)
+    for number, step in enumerate(steps):
+        for reference in getattr(step, field):
+            found[_key(reference)].append((reference.schema, number))
+    return found
+
+
+def _named(names: _Names, wanted: References) -> set[int]:
+    """The steps with one of these references; a name without a schema is that of any."""
+    return {
+        number
+        for reference in wanted
+        for schema, number in names.get(_key(reference), ())
+        if schema is None or reference.schema is None or schema == reference.schema
+    }
+
+
+def _key(reference: Reference) -> tuple[str, str]:
+    return reference.kind, reference.name

@@ -1,0 +1,204 @@
+"""All differences between two schemas as steps, in the order in which they can run while clients go on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import replace
+
+from data_platform.migration.plan import (
+    access,
+    column_changes,
+    columns,
+    constraints,
+    functions,
+    hanging,
+    indexes,
+    partitions,
+    rebuild,
+    sequences,
+    swap,
+    tables,
+    types,
+    views,
+    whole,
+)
+from data_platform.migration.plan import replace as replacing
+from data_platform.migration.plan.order import in_order
+from data_platform.migration.plan.pair import Pair, tables_of_both
+from data_platform.migration.plan.replace import Replacement
+from data_platform.migration.plan.step import Plan, Refusal, Step
+from data_platform.model.database import Column, Constraint, Database, ForeignKey, Index, Name, Table
+
+
+def plan(pair: Pair) -> Plan:
+    """From `before` to `after`, both as a server spells them."""
+    found = list(_differences(pair))
+    return Plan(
+        steps=in_order(_with_names_of_their_own(step for step in found if isinstance(step, Step))),
+        refused=tuple(step for step in found if isinstance(step, Refusal)),
+    )
+
+
+def _differences(pair: Pair) -> Iterator[Step | Refusal]:
+    """Kind by kind: what is made first of all comes first, what others need goes last."""
+    pair, rebuilt = _without_rebuilt(pair)
+    replaced = replacing.replacements(pair)
+    for old, new in rebuilt:
+        yield from rebuild.steps(pair, old, new)
+    yield from whole.steps(pair)
+    yield from types.steps(pair)
+    yield from sequences.steps(pair)
+    yield from functions.steps(pair)
+    yield from tables.new(pair)
+    yield from partitions.steps(pair)
+    yield from _columns(pair, replaced)
+    yield from _replaced(pair, replaced)
+    yield from _over_columns(pair, replaced)
+    yield from tables.settings(pair)
+    yield from views.steps(pair)
+    yield from hanging.steps(pair)
+    yield from access.steps(pair)
+    yield from _removed_columns(pair, replaced)
+    yield from tables.gone(pair)
+
+
+def _without_rebuilt(pair: Pair) -> tuple[Pair, list[tuple[Table, Table]]]:
+    """Tables that are built again are the same on both sides for all other modules."""
+    again = {new.name: (old, new) for old, new in tables_of_both(pair) if rebuild.needs_rebuild(old, new)}
+    if not again:
+        return pair, []
+    return replace(pair, before=_as_if_done(pair, again.keys())), list(again.values())
+
+
+def _as_if_done(pair: Pair, names: Set[Name]) -> Database:
+    """The old database with these tables, and their partitions, as the new one has them."""
+    kept = [table for table in pair.before.tables if not _belongs(table, names)]
+    made = [table for table in pair.after.tables if _belongs(table, names)]
+    return replace(pair.before, tables=tuple(sorted((*kept, *made), key=lambda table: table.name)))
+
+
+def _belongs(table: Table, names: Set[Name]) -> bool:
+    return table.name in names or (table.partition_of is not None and table.partition_of.table in names)
+
+
+# --- columns ---
+
+
+def _columns(pair: Pair, replaced: tuple[Replacement, ...]) -> Iterator[Step | Refusal]:
+    shadows = {(one.table, shadow.new.name) for one in replaced for shadow in one.shadows}
+    for old, new in tables_of_both(pair):
+        if new.partition_of is not None:
+            yield from _of_partition(pair, old, new)
+            continue
+        there = {column.name: column for column in old.columns}
+        for column in new.columns:
+            if (new.name, column.name) in shadows or column.inherited:
+                continue
+            if column.name in there:
+                yield from _changed(pair, old, there[column.name], column)
+            else:
+                yield from columns.added(pair, old, column)
+
+
+def _of_partition(pair: Pair, old: Table, new: Table) -> Iterator[Step]:
+    """A partition says its own defaults; the rest comes from its parent."""
+    there = {column.name: column for column in old.columns}
+    for column in new.columns:
+        former = there.get(column.name)
+        if former is not None and former.default != column.default:
+            yield from column_changes.steps(
+                pair, old, replace(former, default=former.default), replace(former, default=column.default)
+            )
+
+
+def _changed(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step | Refusal]:
+    if old == new:
+        return
+    differs = (old.type, old.collation) != (new.type, new.collation)
+    if new.generated is not None and (differs or old.generated != new.generated):
+        yield from columns.recomputed(pair, table, old, new)
+        return
+    if differs:
+        yield _other_type(pair, table, old, new)
+    yield from column_changes.steps(pair, table, old, new)
+
+
+def _other_type(pair: Pair, table: Table, old: Column, new: Column) -> Step:
+    step = column_changes.same_values(pair, table, old, new)
+    if step is None:
+        why = (
+            "its table is partitioned, inherits or is foreign"
+            if not replacing.shadow_is_possible(table)
+            else "a generated column is computed from it"
+        )
+        step = column_changes.rewritten(pair, table, old, new, why)
+    return set_aside(pair, step, table.name)
+
+
+def set_aside(pair: Pair, step: Step, table: Name) -> Step:
+    """The step with the views over the table taken away before it and made again after it."""
+    reverse = replace(pair, before=pair.after, after=pair.before)
+    drops, makes = views.aside(pair, {table})
+    drops_back, makes_back = views.aside(reverse, {table})
+    if not drops:
+        return step
+    return replace(
+        step, up=(*drops, *step.up, *makes), down=(*drops_back, *step.down, *makes_back) if step.down else ()
+    )
+
+
+def _removed_columns(pair: Pair, replaced: tuple[Replacement, ...]) -> Iterator[Step | Refusal]:
+    shadows = {(one.table, shadow.old.name) for one in replaced for shadow in one.shadows}
+    for old, new in tables_of_both(pair):
+        if new.partition_of is not None:
+            continue
+        kept = {column.name for column in new.columns}
+        for column in old.columns:
+            if column.name not in kept and (old.name, column.name) not in shadows and not column.inherited:
+                yield from columns.removed(pair, old, column)
+
+
+# --- what is over replaced columns, and what is over others ---
+
+
+def _replaced(pair: Pair, replaced: tuple[Replacement, ...]) -> Iterator[Step]:
+    keys = replacing.keys(pair, replaced)
+    for one in replaced:
+        yield from replacing.preparations(pair, one)
+    for key in keys:
+        if key.beside is not None and key.after is not None:
+            found = replacing.not_valid_then_validated(key.table, key.beside, key.after.validated, "backfill")
+            yield from found
+    for one in replaced:
+        yield from swap.steps(pair, one, keys)
+
+
+def _over_columns(pair: Pair, replaced: tuple[Replacement, ...]) -> Iterator[Step]:
+    by_table = {one.table: one for one in replaced}
+    keys = {
+        (key.table, part.name)
+        for key in replacing.keys(pair, replaced)
+        for part in (key.before, key.after)
+        if part
+    }
+
+    def constraint_left_out(table: Table, part: Constraint) -> bool:
+        if isinstance(part, ForeignKey):
+            return (table.name, part.name) in keys
+        return part_left_out(table, part)
+
+    def part_left_out(table: Table, part: Constraint | Index) -> bool:
+        one = by_table.get(table.name)
+        if one is None:
+            return False
+        return one.concerns_old(part) if table is one.before else one.concerns_new(part)
+
+    yield from constraints.steps(pair, constraint_left_out)
+    yield from indexes.steps(pair, part_left_out)
+
+
+def _with_names_of_their_own(steps: Iterable[Step]) -> Iterator[Step]:
+    taken: dict[str, int] = {}
+    for step in steps:
+        taken[step.name] = taken.get(step.name, 0) + 1
+        yield step if taken[step.name] == 1 else replace(step, name=f"{step.name}_{taken[step.name]}")

@@ -1,0 +1,244 @@
+"""Tables: new ones with all that hangs on them, those that are gone, and what changes of the others as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from data_platform.ddl.around import around
+from data_platform.ddl.piece import PartKey, Piece
+from data_platform.ddl.tables import hanging_pieces, late_pieces, table_pieces
+from data_platform.migration.plan.pair import Pair, changes, tables_of_both
+from data_platform.migration.plan.step import Refusal, Step
+from data_platform.migration.plan.text import alter_table, bare, beside, slug, spoken
+from data_platform.model.database import Database, Name, Table
+from data_platform.model.order import in_dependency_order
+from data_platform.sql.references import Reference, References
+from data_platform.sql.text import Sql, identifier, options, qualified_name
+
+
+def new(pair: Pair) -> Iterator[Step]:
+    """Tables that only the new schema has; partitions of tables that are there already are for `partitions`."""
+    there = {table.name for table in pair.before.tables}
+    made = [table for table in pair.after.tables if table.name not in there and not _joins(table, there)]
+    yield from created(pair.after, made, pair.version)
+
+
+def _joins(table: Table, there: set[Name]) -> bool:
+    return table.partition_of is not None and table.partition_of.table in there
+
+
+def created(database: Database, tables: Iterable[Table], version: int) -> Iterator[Step]:
+    """The tables, each with its indexes and keys in one transaction, as no client knows it yet.
+
+    Foreign keys come one by one after them: each locks another table for a moment.
+    """
+    order = in_dependency_order(tables)
+    late = frozenset(_late(order.tables))
+    surroundings = around(database, late, version)
+    for table in order.tables:
+        yield from _created(table, list(table_pieces(table, surroundings)))
+    for table in order.tables:
+        for number, piece in enumerate(late_pieces(table, surroundings)):
+            yield _piece_step(table, piece, number)
+    for table in order.tables:
+        pieces = list(hanging_pieces(table, surroundings))
+        if pieces:
+            yield _hanging(table, pieces)
+
+
+def _late(tables: Iterable[Table]) -> Iterator[PartKey]:
+    for table in tables:
+        for key in table.foreign_keys:
+            yield "constraint", str(table.name), key.name
+
+
+def _created(table: Table, pieces: list[Piece]) -> Iterator[Step]:
+    first = [piece for piece in pieces if not _calls(piece)]
+    last = [piece for piece in pieces if _calls(piece)]
+    made = _of_all(piece.makes for piece in first)
+    yield Step(
+        name=slug("create", table.name),
+        phase="expand",
+        reason="No client knows the table yet, so nothing waits for it.",
+        up=tuple(bare(piece.statement.sql) for piece in first),
+        down=(
+            Sql(
+                f"DROP {'FOREIGN TABLE' if table.foreign else 'TABLE'} IF EXISTS {qualified_name(table.name)}"
+            ),
+        ),
+        again="the table is there already (42P07); nothing is changed",
+        makes=made,
+        needs=_without(
+            _of_all((*piece.needs, *(r for p in piece.parts for r in p.needs)) for piece in first), made
+        ),
+    )
+    for number, piece in enumerate(last):
+        yield _piece_step(table, piece, number)
+
+
+def _calls(piece: Piece) -> bool:
+    return piece.statement.object.startswith(("trigger ", "comment on trigger "))
+
+
+def _piece_step(table: Table, piece: Piece, number: int) -> Step:
+    made = piece.statement.object
+    return Step(
+        name=slug(made if "foreign key" in made else f"{made}_{number}"),
+        phase="expand",
+        reason="The new table has no rows, so there is nothing to check; a foreign key locks its target for a moment.",
+        up=(bare(piece.statement.sql),),
+        one_way="it goes with the table",
+        again="it is there already; nothing is changed",
+        needs=(*piece.needs, Reference("relation", table.name.schema, table.name.name)),
+        makes=piece.makes,
+    )
+
+
+def _hanging(table: Table, pieces: list[Piece]) -> Step:
+    return Step(
+        name=slug("security", table.name),
+        phase="expand",
+        reason="Policies and rules come once everything is there that they name.",
+        up=tuple(bare(piece.statement.sql) for piece in pieces),
+        one_way="it goes with the table",
+        again="the policies are there already (42710); nothing is changed",
+        needs=(
+            *_of_all(piece.needs for piece in pieces),
+            Reference("relation", table.name.schema, table.name.name),
+        ),
+    )
+
+
+def _of_all(references: Iterable[References]) -> References:
+    return tuple(dict.fromkeys(reference for some in references for reference in some))
+
+
+def _without(needs: References, made: References) -> References:
+    return tuple(reference for reference in needs if reference not in made)
+
+
+# --- gone ---
+
+
+def gone(pair: Pair) -> Iterator[Step | Refusal]:
+    """Tables that only the old schema has; partitions go with their parent, or are for `partitions`."""
+    kept = {table.name for table in pair.after.tables}
+    lost = [table for table in pair.before.tables if table.name not in kept]
+    for table in lost:
+        if table.partition_of is not None:
+            continue
+        if not pair.hints.may_lose(table.name):
+            name = spoken(table.name)
+            yield Refusal(
+                what=f"table {name}",
+                why="its rows would be lost",
+                fix=f"--allow-data-loss {name}, or say what it became: --rename {name}=NEW_NAME (renamed_from: in a model)",
+            )
+            continue
+        yield from _dropped(pair, table, lost)
+
+
+def _dropped(pair: Pair, table: Table, lost: list[Table]) -> Iterator[Step]:
+    parts = [one for one in lost if _under(one, table, lost)]
+    object_ = qualified_name(table.name)
+    kind = "FOREIGN TABLE" if table.foreign else "TABLE"
+    again = created(pair.before, [table, *parts], pair.version)
+    for key in table.foreign_keys:
+        yield Step(
+            name=slug("drop", key.name),
+            phase="contract",
+            reason=f"Locks {spoken(key.target)} as well, for a moment; so it comes before the table and by itself.",
+            up=(alter_table(table.name, Sql(f"DROP CONSTRAINT IF EXISTS {identifier(key.name)}")),),
+            one_way="it comes back with the table",
+            ends_old=True,
+            frees=(Reference("relation", key.target.schema, key.target.name),),
+            drops=(Reference("relation", table.name.schema, key.name),),
+            makes=(),
+        )
+    yield Step(
+        name=slug("drop", table.name),
+        phase="contract",
+        reason="Nobody uses it any more: the lock is short, the files go at once.",
+        up=(Sql(f"DROP {kind} IF EXISTS {object_}"),),
+        down=tuple(sql for step in again for sql in step.up),
+        lost=(str(table.name),) if table.holds_rows else (),
+        keep=f"pg_dump --table={object_} … > {identifier(table.name.name)}.sql, or ALTER TABLE {object_} RENAME TO "
+        f"{identifier(beside(table.name.name, 'kept'))}; and drop it later",
+        ends_old=True,
+        drops=(
+            Reference("relation", table.name.schema, table.name.name),
+            Reference("type", table.name.schema, table.name.name),
+        ),
+        frees=_needed(pair, table),
+    )
+
+
+def _under(one: Table, parent: Table, tables: list[Table]) -> bool:
+    by_name = {table.name: table for table in tables}
+    above = one.partition_of
+    while above is not None:
+        if above.table == parent.name:
+            return True
+        holder = by_name.get(above.table)
+        above = holder.partition_of if holder else None
+    return False
+
+
+def _needed(pair: Pair, table: Table) -> References:
+    """What the table was made of: types, functions of its defaults and triggers."""
+    surroundings = around(pair.before, frozenset(_late([table])), pair.version)
+    pieces = (*table_pieces(table, surroundings), *hanging_pieces(table, surroundings))
+    own = Reference("relation", table.name.schema, table.name.name)
+    found = _of_all((*piece.needs, *(r for p in piece.parts for r in p.needs)) for piece in pieces)
+    return tuple(reference for reference in found if reference != own)
+
+
+# --- changed as a whole ---
+
+
+def settings(pair: Pair) -> Iterator[Step]:
+    """Storage parameters, replica identity, CLUSTER ON, inheritance, options of foreign tables."""
+    for old, new_ in tables_of_both(pair):
+        forth, back = list(_actions(old, new_)), list(_actions(new_, old))
+        for number, (up, down) in enumerate(zip(forth, back, strict=True)):
+            yield Step(
+                name=slug("settings", new_.name, number or ""),
+                phase="expand",
+                reason="Only the catalog changes; it holds for what is written from now on.",
+                up=(up,),
+                down=(down,),
+            )
+
+
+def _actions(old: Table, new_: Table) -> Iterator[Sql]:
+    if old.options != new_.options:
+        yield alter_table(new_.name, *_option_actions(old, new_))
+    if old.replica_identity != new_.replica_identity:
+        yield alter_table(new_.name, _identity(new_))
+    if old.cluster_on != new_.cluster_on:
+        how = f"CLUSTER ON {identifier(new_.cluster_on)}" if new_.cluster_on else "SET WITHOUT CLUSTER"
+        yield alter_table(new_.name, Sql(how))
+    found = changes(old.inherits, new_.inherits, key=lambda name: name)
+    if found.added or found.removed:
+        yield alter_table(
+            new_.name,
+            *(Sql(f"NO INHERIT {qualified_name(parent)}") for parent in found.removed),
+            *(Sql(f"INHERIT {qualified_name(parent)}") for parent in found.added),
+        )
+
+
+def _option_actions(old: Table, new_: Table) -> Iterator[Sql]:
+    missing = [key for key, _ in old.options if key not in dict(new_.options)]
+    if missing:
+        yield Sql(f"RESET ({', '.join('.'.join(map(identifier, key.split('.'))) for key in missing)})")
+    for key, value in new_.options:
+        if dict(old.options).get(key) != value:
+            prefix, _, name = key.rpartition(".")
+            said = options(((name, value),))
+            yield Sql(f"SET ({identifier(prefix)}.{said})" if prefix else f"SET ({said})")
+
+
+def _identity(table: Table) -> Sql:
+    word = table.replica_identity
+    plain = word in ("default", "full", "nothing")
+    return Sql(f"REPLICA IDENTITY {word.upper() if plain else f'USING INDEX {identifier(word)}'}")

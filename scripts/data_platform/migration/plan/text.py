@@ -1,0 +1,52 @@
+"""Short texts that steps of every kind need: names of steps, ALTER TABLE, statements without their semicolon."""
+
+from __future__ import annotations
+
+import re
+
+from data_platform.model.database import Name
+from data_platform.sql.naming import default_name
+from data_platform.sql.text import Sql, identifier, joined, qualified_name
+
+_LONGEST = 60
+
+
+def slug(*words: object) -> str:
+    """A step's name from what it does and to what: `add_column_orders_note`."""
+    said = "_".join(_spoken(word) for word in words)
+    return re.sub(r"[^a-z0-9]+", "_", said.lower()).strip("_")[:_LONGEST].strip("_") or "step"
+
+
+def _spoken(word: object) -> str:
+    if isinstance(word, Name):
+        return word.name if word.schema == "public" else f"{word.schema}_{word.name}"
+    return str(word)
+
+
+def spoken(name: Name, *parts: str) -> str:
+    """A name for people: `orders.note`, with the schema where it is not public."""
+    first = name.name if name.schema == "public" else str(name)
+    return ".".join((first, *parts))
+
+
+def bare(sql: str) -> Sql:
+    """A statement without its semicolon."""
+    return Sql(sql.rstrip().removesuffix(";").rstrip())
+
+
+def alter_table(table: Name, *actions: Sql) -> Sql:
+    """ALTER TABLE with these actions."""
+    separator = ",\n    " if len(actions) > 1 else ""
+    if not separator:
+        return Sql(f"ALTER TABLE {qualified_name(table)} {actions[0]}")
+    return Sql(f"ALTER TABLE {qualified_name(table)}\n    {joined(separator, actions)}")
+
+
+def alter_column(column: str, action: str) -> Sql:
+    """`ALTER COLUMN name …`, where `action` is SQL already."""
+    return Sql(f"ALTER COLUMN {identifier(column)} {action}")
+
+
+def beside(name: str, label: str) -> str:
+    """The name of something that stands in for `name` for a while: `orders_pkey__new`, cut to what a name may have."""
+    return default_name(f"{name}_", "", label)
