@@ -14,7 +14,6 @@ from typing import Any, Protocol
 
 import postgast
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from psycopg import sql as psycopg_sql
 
 MAX_IDENTIFIER_BYTES = 63
 """NAMEDATALEN - 1; PostgreSQL cuts longer names silently."""
@@ -176,7 +175,9 @@ def literal(value: str) -> Sql:
     """
     _check_text(value)
     if not _HIDDEN_IN_VALUE.search(value):
-        return Sql(psycopg_sql.quote(value).strip(" "))
+        from psycopg.sql import quote  # noqa: PLC0415  80 ms to import, and a linter of SQL writes few values
+
+        return Sql(quote(value).strip(" "))
     escaped = value.replace("\\", "\\\\").replace("'", "''")
     return Sql("E'" + _HIDDEN_IN_VALUE.sub(lambda found: f"\\u{ord(found[0]):04X}", escaped) + "'")
 

@@ -14,7 +14,7 @@ from data_platform.migration.lint.definitions import relation_of
 from data_platform.migration.lint.effects import READERS, Effects
 from data_platform.migration.lint.locks import Mode
 from data_platform.migration.lint.programs import Inner, of_calls, of_do
-from data_platform.migration.lint.rules import BY_KIND
+from data_platform.migration.lint.rules import asked
 from data_platform.migration.lint.rules.rule import Context, Hit, Rule
 from data_platform.migration.lint.session import Session
 from data_platform.migration.lint.state import State
@@ -106,15 +106,14 @@ class _File:
         node = getattr(statement.node, kind) if kind else None
         if _does_nothing(self.state, kind, node):
             return
-        rules, reader = BY_KIND.get(kind), READERS.get(kind)
+        reader = READERS.get(kind)
         effects = Effects(self.state, self.session, self.version, self.script.file)
         if reader is not None:
             reader(effects, node)
-        if rules is not None:
+        rules = asked(kind, _commands(kind, node), work=bool(effects.work), locks=bool(effects.locks))
+        if rules:
             context = Context(statement, kind, node, effects, self.state, self.session, self.version, later)
             for rule in rules:
-                if not rule.concerns(context):
-                    continue
                 for hit in rule.find(context):
                     self._hit(rule, hit, statement)
         if statement.transaction is not None:
@@ -151,8 +150,10 @@ class _File:
         for several in self.repeated.values():
             worst = min(several, key=lambda one: (SEVERITIES.index(one.severity), one.line))
             others = len({one.statement for one in several}) - 1
-            more = f" (and in {others} more statement{'s' if others > 1 else ''})" if others else ""
-            self.findings.append(replace(worst, message=worst.message + more))
+            if others:
+                more = f" (and in {others} more statement{'s' if others > 1 else ''})"
+                worst = replace(worst, message=worst.message + more)
+            self.findings.append(worst)
 
     def _program(self, statement: Statement, kind: str) -> None:
         inner = (
@@ -241,6 +242,13 @@ class _Later(Sequence[Statement]):
 
     def __getitem__(self, index: int) -> Statement:  # type: ignore[override]
         return list(self)[index]
+
+
+def _commands(kind: str, node: Any) -> frozenset[int]:
+    """The commands of an ALTER TABLE."""
+    if kind != "alter_table_stmt":
+        return frozenset()
+    return frozenset([item.alter_table_cmd.subtype for item in node.cmds])
 
 
 def _does_nothing(state: State, kind: str, node: Any) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from data_platform.migration.lint.rules import clients, constraints, data, indexes, rewrites, style, waiting
 from data_platform.migration.lint.rules.rule import Rule
 
@@ -21,9 +23,7 @@ OF_FILES = {
 """What is said of a file rather than of a statement, by name, with the reason."""
 
 
-def _by_kind() -> dict[str, tuple[Rule, ...]]:
-    kinds = {kind for rule in RULES for kind in rule.kinds}
-    return {kind: tuple(rule for rule in RULES if kind in rule.kinds) for kind in kinds}
-
-
-BY_KIND = _by_kind()
+@lru_cache(maxsize=4096)
+def asked(kind: str, commands: frozenset[int], *, work: bool, locks: bool) -> tuple[Rule, ...]:
+    """The rules that look at a statement of this kind, with these commands, that does work or takes locks."""
+    return tuple(rule for rule in RULES if rule.concerns(kind, commands, work=work, locks=locks))

@@ -35,11 +35,6 @@ class Context:
         """The table that the statement is about, as it was before."""
         return self.state.table(relation_of(self.state, self.node.relation))
 
-    @cached_property
-    def commands(self) -> frozenset[int]:
-        """The commands of an ALTER TABLE."""
-        return frozenset(item.alter_table_cmd.subtype for item in self.node.cmds)
-
     @property
     def in_transaction(self) -> bool:
         """Whether the statement shares its transaction with others, or would have to be the only one in it."""
@@ -86,17 +81,13 @@ class Rule:
     needs: Needs = ""
     commands: frozenset[int] = frozenset()
 
-    def concerns(self, context: Context) -> bool:
-        """Whether the statement has what the rule looks for; most have not, and are passed by at once."""
-        if self.needs == "work":
-            return bool(context.effects.work)
-        if self.needs == "locks":
-            return bool(context.effects.locks)
-        return (
-            not self.commands
-            or context.kind != "alter_table_stmt"
-            or not self.commands.isdisjoint(context.commands)
-        )
+    def concerns(self, kind: str, commands: frozenset[int], *, work: bool, locks: bool) -> bool:
+        """Whether a statement has what the rule looks for; most have not, and are passed by at once."""
+        if kind not in self.kinds:
+            return False
+        if self.needs:
+            return work if self.needs == "work" else locks
+        return not self.commands or kind != "alter_table_stmt" or not self.commands.isdisjoint(commands)
 
 
 def rule(
