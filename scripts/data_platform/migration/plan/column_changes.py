@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import optional_needs, sequence_options
-from data_platform.migration.plan.columns import identity_clause
+from data_platform.migration.plan.columns import identity_clause, ready
 from data_platform.migration.plan.heavy import Outlook
 from data_platform.migration.plan.not_null import not_null_name, optional, required
 from data_platform.migration.plan.pair import Pair
-from data_platform.migration.plan.step import Step
+from data_platform.migration.plan.step import Phase, Step
 from data_platform.migration.plan.text import alter_column, alter_table, slug, spoken
 from data_platform.model.database import Column, SequenceOptions, Table
 from data_platform.sql.phrases import collation, default, number
@@ -49,12 +49,19 @@ def _is_serial(column: Column) -> bool:
 
 def _nullability(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step]:
     if old.nullable and not new.nullable:
-        filled = (table.name, new.name) in pair.hints.values
-        yield from required(table.name, new, pair.version, "backfill" if filled else "contract")
+        yield from required(table.name, new, pair.version, _required_from(pair, table, new))
     elif not old.nullable and new.nullable:
         yield optional(table.name, old, pair.version)
     elif not new.nullable:
         yield from _not_null_constraint(table, old, new)
+
+
+def _required_from(pair: Pair, table: Table, column: Column) -> Phase:
+    """A primary key needs its columns NOT NULL before it is made, else it looks at every row under its lock."""
+    after = next(one for one in pair.after.tables if one.name == table.name)
+    if after.primary_key is not None and column.name in after.primary_key.columns:
+        return ready(pair, table.name, after.primary_key.columns)
+    return "backfill" if (table.name, column.name) in pair.hints.values else "contract"
 
 
 def _not_null_constraint(table: Table, old: Column, new: Column) -> Iterator[Step]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import column_clause, column_needs, optional_needs, sequence_options
@@ -10,7 +10,7 @@ from data_platform.migration.plan.heavy import Outlook
 from data_platform.migration.plan.keys import batch_key
 from data_platform.migration.plan.not_null import required
 from data_platform.migration.plan.pair import Pair
-from data_platform.migration.plan.step import Fill, Refusal, Step
+from data_platform.migration.plan.step import PHASES, Fill, Phase, Refusal, Step
 from data_platform.migration.plan.text import alter_column, alter_table, beside, slug, spoken
 from data_platform.model.database import Column, Name, SequenceOptions, Table
 from data_platform.sql.phrases import default
@@ -30,12 +30,7 @@ def added(pair: Pair, table: Table, column: Column) -> Iterator[Step]:
     """A new column: at once where that is instant, else empty, then filled in batches."""
     plain = alter_table(table.name, Sql(f"ADD COLUMN IF NOT EXISTS {column_clause(column)}"))
     value = pair.hints.values.get((table.name, column.name))
-    obliged = (
-        not column.nullable
-        and column.default is None
-        and column.identity is None
-        and column.generated is None
-    )
+    obliged = is_obliged(column)
     heavy = Outlook(pair.before, pair.version).blocking(plain)
     if column.generated is not None or not (obliged or heavy or value):
         yield _at_once(table, column, plain, heavy)
@@ -43,6 +38,35 @@ def added(pair: Pair, table: Table, column: Column) -> Iterator[Step]:
         yield from _identity(table, column, pair.version)
     else:
         yield from _filled(table, column, value, pair.version, constant=not heavy)
+
+
+def is_obliged(column: Column) -> bool:
+    """Whether a client that does not write the column cannot insert a row."""
+    given = column.default is not None or column.identity is not None or column.generated is not None
+    return not column.nullable and not given
+
+
+def ready(pair: Pair, table: Name, names: Iterable[str]) -> Phase:
+    """The first phase in which these columns have their values: a key or an index over them waits until then."""
+    known = {one.name: one for one in pair.before.tables}
+    after = next((one for one in pair.after.tables if one.name == table), None)
+    if table not in known or after is None:
+        return "expand"
+    there = {column.name for column in known[table].columns}
+    found = [
+        _ready(pair, known[table], column) for column in after.columns if column.name in {*names} - there
+    ]
+    return max(found, key=PHASES.index, default="expand")
+
+
+def _ready(pair: Pair, table: Table, column: Column) -> Phase:
+    if (table.name, column.name) in pair.hints.values:
+        return "backfill"
+    if is_obliged(column):
+        return "contract"
+    plain = alter_table(table.name, Sql(f"ADD COLUMN {column_clause(column)}"))
+    blocks = column.generated is None and Outlook(pair.before, pair.version).blocking(plain)
+    return "backfill" if blocks else "expand"
 
 
 def _at_once(table: Table, column: Column, statement: Sql, heavy: bool) -> Step:
@@ -184,13 +208,7 @@ def identity_clause(column: Column) -> Sql:
 
 def removed(pair: Pair, table: Table, column: Column) -> Iterator[Step | Refusal]:
     """A column that the new application does not know: optional first, dropped last, if that is allowed."""
-    obliged = (
-        not column.nullable
-        and column.default is None
-        and column.identity is None
-        and column.generated is None
-    )
-    if obliged:
+    if is_obliged(column):
         yield Step(
             name=slug("release", table.name, column.name),
             phase="expand",

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import constraint_clause
-from data_platform.migration.plan.indexes import concurrently, phase_of
+from data_platform.migration.plan.columns import ready
+from data_platform.migration.plan.indexes import concurrently
 from data_platform.migration.plan.naming import columns_of
 from data_platform.migration.plan.pair import Changes, Pair, changes, tables_of_both
 from data_platform.migration.plan.replace import not_valid_then_validated
 from data_platform.migration.plan.step import Step
-from data_platform.migration.plan.text import alter_table, beside, slug
+from data_platform.migration.plan.text import alter_table, beside, in_schema, slug
 from data_platform.model.database import (
     Check,
     Constraint,
@@ -25,7 +26,7 @@ from data_platform.model.database import (
     Unique,
 )
 from data_platform.sql.references import Reference
-from data_platform.sql.text import Sql, deferral, identifier, options, qualified
+from data_platform.sql.text import Sql, deferral, identifier, options
 
 
 def steps(pair: Pair, left_out: Callable[[Table, Constraint], bool]) -> Iterator[Step]:
@@ -123,7 +124,7 @@ def _again(table: Table, one: Constraint) -> tuple[Sql, ...]:
 
 def added(pair: Pair, table: Table, one: Constraint) -> Iterator[Step]:
     """A new constraint, checked or built while clients go on where PostgreSQL can."""
-    phase = phase_of(pair, table.name, columns_of(one))
+    phase = ready(pair, table.name, columns_of(one))
     if table.partition_by is not None:
         from data_platform.migration.plan import partitioned  # noqa: PLC0415
 
@@ -132,7 +133,8 @@ def added(pair: Pair, table: Table, one: Constraint) -> Iterator[Step]:
         for step in not_valid_then_validated(table.name, one, one.validated, "contract"):
             yield replace(step, needs=(*step.needs, *_target(one)))
     elif isinstance(one, PrimaryKey | Unique) and not one.without_overlaps:
-        for step in _key(table, one):
+        ready_made = promoted(pair, table.name, one)
+        for step in _promoted(table, one, ready_made) if ready_made else _key(table, one):
             yield replace(step, phase=phase)
     else:
         yield _blocking(table.name, one)
@@ -144,15 +146,7 @@ def _target(one: Check | ForeignKey) -> tuple[Reference, ...]:
 
 def _key(table: Table, key: PrimaryKey | Unique) -> Iterator[Step]:
     """A unique index CONCURRENTLY, then the constraint on top of it."""
-    index = Index(
-        name=key.name,
-        elements=tuple(IndexElement(column=column) for column in key.columns),
-        unique=True,
-        nulls_not_distinct=isinstance(key, Unique) and key.nulls_not_distinct,
-        include=key.include,
-        options=key.options,
-    )
-    built = concurrently(table.name, index, "expand")
+    built = concurrently(table.name, _index_of(key), "expand")
     yield replace(built, up=built.up, makes=(_index_made(table.name, key.name),))
     kind = "PRIMARY KEY" if isinstance(key, PrimaryKey) else "UNIQUE"
     name = identifier(key.name)
@@ -166,6 +160,43 @@ def _key(table: Table, key: PrimaryKey | Unique) -> Iterator[Step]:
         again="the constraint is there already (42P07, or 42P16 for a primary key); nothing is changed",
         needs=(_index_made(table.name, key.name),),
         makes=(Reference("relation", table.name.schema, key.name),),
+    )
+
+
+def _index_of(key: PrimaryKey | Unique) -> Index:
+    return Index(
+        name=key.name,
+        elements=tuple(IndexElement(column=column) for column in key.columns),
+        unique=True,
+        nulls_not_distinct=isinstance(key, Unique) and key.nulls_not_distinct,
+        include=key.include,
+        options=key.options,
+    )
+
+
+def promoted(pair: Pair, table: Name, key: PrimaryKey | Unique) -> Index | None:
+    """An index of the old table that the key can stand on: the new schema has it only as the key's own."""
+    wanted = _index_of(key)
+    old, new = (
+        next((one.indexes for one in database.tables if one.name == table), ())
+        for database in (pair.before, pair.after)
+    )
+    kept = {index.name for index in new}
+    fits = (i for i in old if i.name not in kept and replace(wanted, name=i.name, comment=i.comment) == i)
+    return next(fits, None)
+
+
+def _promoted(table: Table, key: PrimaryKey | Unique, index: Index) -> Iterator[Step]:
+    (_, put) = _key(table, key)
+    name, used = identifier(key.name), identifier(index.name)
+    back = concurrently(table.name, index, "expand").up
+    yield replace(
+        put,
+        reason="The index is there, so that no row is looked at; it takes the constraint's name.",
+        up=(Sql(put.up[0].replace(f"USING INDEX {name}", f"USING INDEX {used}")),),
+        down=(*put.down, *back),
+        transaction=False,
+        needs=(),
     )
 
 
@@ -238,7 +269,7 @@ def _alter_deferral(key: ForeignKey) -> Sql:
 
 
 def _options(table: Name, before: PrimaryKey | Unique, after: PrimaryKey | Unique) -> Step:
-    name = qualified(table.schema, after.name)
+    name = in_schema(table, after.name)
     return Step(
         name=slug("settings", after.name),
         phase="expand",

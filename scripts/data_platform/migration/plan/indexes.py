@@ -6,19 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import index_needs, index_sql
+from data_platform.migration.plan.columns import ready
 from data_platform.migration.plan.naming import columns_of
 from data_platform.migration.plan.pair import Changes, Pair, changes, tables_of_both
 from data_platform.migration.plan.step import Phase, Step
-from data_platform.migration.plan.text import bare, beside, slug
+from data_platform.migration.plan.text import bare, beside, in_schema, slug
 from data_platform.model.database import Index, Name, Table
 from data_platform.sql.phrases import number
 from data_platform.sql.references import Reference
-from data_platform.sql.text import Sql, identifier, options, qualified
+from data_platform.sql.text import Sql, identifier, options
 
 
 def concurrently(table: Name, index: Index, phase: Phase) -> Step:
     """CREATE INDEX CONCURRENTLY; an invalid index that a run before left is dropped first."""
-    name = qualified(table.schema, index.name)
+    name = in_schema(table, index.name)
     return Step(
         name=slug("index", index.name),
         phase=phase,
@@ -49,7 +50,7 @@ def online(create: Sql) -> Sql:
 
 def gone(table: Name, index: Index, phase: Phase = "contract") -> Step:
     """DROP INDEX CONCURRENTLY."""
-    name = qualified(table.schema, index.name)
+    name = in_schema(table, index.name)
     return Step(
         name=slug("drop", index.name),
         phase=phase,
@@ -91,7 +92,7 @@ def _of(pair: Pair, table: Name, found: Changes[Index]) -> Iterator[Step]:
     for index in found.added:
         if index.name in renames.values():
             continue
-        yield concurrently(table, index, phase_of(pair, table, columns_of(index)))
+        yield concurrently(table, index, ready(pair, table, columns_of(index)))
     for old in found.removed:
         yield renamed(table, old.name, renames[old.name]) if old.name in renames else gone(table, old)
     for before, after in found.changed:
@@ -118,8 +119,8 @@ def renamed(table: Name, old: str, new: str) -> Step:
         name=slug("rename", old),
         phase="expand",
         reason="Only the name of an index changes; a lock that lets clients read and write is enough.",
-        up=(Sql(f"ALTER INDEX {qualified(table.schema, old)} RENAME TO {identifier(new)}"),),
-        down=(Sql(f"ALTER INDEX {qualified(table.schema, new)} RENAME TO {identifier(old)}"),),
+        up=(Sql(f"ALTER INDEX {in_schema(table, old)} RENAME TO {identifier(new)}"),),
+        down=(Sql(f"ALTER INDEX {in_schema(table, new)} RENAME TO {identifier(old)}"),),
         again="there is no index of the old name any more (42P01); nothing is changed",
         makes=(Reference("relation", table.schema, new),),
         drops=(Reference("relation", table.schema, old),),
@@ -137,9 +138,9 @@ def changed(pair: Pair, table: Name, before: Index, after: Index) -> Iterator[St
 
 def _exchanged(pair: Pair, table: Name, before: Index, after: Index) -> Iterator[Step]:
     stand_in = replace(after, name=beside(after.name, "new"), comment=None)
-    old, new = qualified(table.schema, before.name), qualified(table.schema, stand_in.name)
+    old, new = in_schema(table, before.name), in_schema(table, stand_in.name)
     spare = beside(before.name, "old")
-    yield concurrently(table, stand_in, phase_of(pair, table, columns_of(after)))
+    yield concurrently(table, stand_in, ready(pair, table, columns_of(after)))
     yield Step(
         name=slug("exchange", after.name),
         phase="contract",
@@ -150,7 +151,7 @@ def _exchanged(pair: Pair, table: Name, before: Index, after: Index) -> Iterator
         ),
         down=(
             Sql(f"ALTER INDEX {old} RENAME TO {identifier(stand_in.name)}"),
-            Sql(f"ALTER INDEX {qualified(table.schema, spare)} RENAME TO {identifier(before.name)}"),
+            Sql(f"ALTER INDEX {in_schema(table, spare)} RENAME TO {identifier(before.name)}"),
         ),
         again="the names are taken (42P07); nothing is changed",
         makes=(Reference("relation", table.schema, spare),),
@@ -161,7 +162,7 @@ def _exchanged(pair: Pair, table: Name, before: Index, after: Index) -> Iterator
 
 
 def _settings(table: Name, before: Index, after: Index) -> Step:
-    name = qualified(table.schema, after.name)
+    name = in_schema(table, after.name)
     return Step(
         name=slug("settings", after.name),
         phase="expand",
@@ -183,18 +184,13 @@ def _setting(name: Sql, before: Index, after: Index) -> Iterator[Sql]:
     yield from _statistics(name, after)
 
 
-def phase_of(pair: Pair, table: Name, columns: frozenset[str]) -> Phase:
-    """After the fill where it is over a column that is filled: an index that is there makes each batch slower."""
-    return "backfill" if any((table, column) in pair.hints.values for column in columns) else "expand"
-
-
 def _of_partitioned(pair: Pair, table: Table, found: Changes[Index]) -> Iterator[Step]:
     from data_platform.migration.plan import partitioned  # noqa: PLC0415
 
     for index in found.added:
         yield from partitioned.index_steps(pair, table, index)
     for old in (*found.removed, *(before for before, _ in found.changed)):
-        name = qualified(table.name.schema, old.name)
+        name = in_schema(table.name, old.name)
         yield Step(
             name=slug("drop", old.name),
             phase="contract",

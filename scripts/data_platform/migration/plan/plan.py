@@ -25,7 +25,7 @@ from data_platform.migration.plan import (
 from data_platform.migration.plan import replace as replacing
 from data_platform.migration.plan.order import in_order
 from data_platform.migration.plan.pair import Pair, tables_of_both
-from data_platform.migration.plan.replace import Replacement
+from data_platform.migration.plan.replace import Key, Replacement
 from data_platform.migration.plan.step import Plan, Refusal, Step
 from data_platform.model.database import Column, Constraint, Database, ForeignKey, Index, Name, Table
 
@@ -49,7 +49,7 @@ def _differences(pair: Pair) -> Iterator[Step | Refusal]:
     yield from types.steps(pair)
     yield from sequences.steps(pair)
     yield from functions.steps(pair)
-    yield from tables.new(pair)
+    yield from tables.new(_without_keys(pair, replacing.keys(pair, replaced)))
     yield from partitions.steps(pair)
     yield from _columns(pair, replaced)
     yield from _replaced(pair, replaced)
@@ -79,6 +79,16 @@ def _as_if_done(pair: Pair, names: Set[Name]) -> Database:
 
 def _belongs(table: Table, names: Set[Name]) -> bool:
     return table.name in names or (table.partition_of is not None and table.partition_of.table in names)
+
+
+def _without_keys(pair: Pair, keys: Iterable[Key]) -> Pair:
+    """New tables get their foreign keys over replaced columns later, when these have an index."""
+    later = {(key.table, key.after.name) for key in keys if key.after}
+    made = (
+        replace(table, foreign_keys=tuple(k for k in table.foreign_keys if (table.name, k.name) not in later))
+        for table in pair.after.tables
+    )
+    return replace(pair, after=replace(pair.after, tables=tuple(made)))
 
 
 # --- columns ---
@@ -193,8 +203,18 @@ def _over_columns(pair: Pair, replaced: tuple[Replacement, ...]) -> Iterator[Ste
             return False
         return one.concerns_old(part) if table is one.before else one.concerns_new(part)
 
+    keys_made = {
+        (table.name, index.name)
+        for _, table in tables_of_both(pair)
+        for key in (table.primary_key, *table.uniques)
+        if key
+        and not constraint_left_out(table, key)
+        and (index := constraints.promoted(pair, table.name, key))
+    }
     yield from constraints.steps(pair, constraint_left_out)
-    yield from indexes.steps(pair, part_left_out)
+    yield from indexes.steps(
+        pair, lambda table, index: (table.name, index.name) in keys_made or part_left_out(table, index)
+    )
 
 
 def _with_names_of_their_own(steps: Iterable[Step]) -> Iterator[Step]:

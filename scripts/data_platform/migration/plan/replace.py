@@ -93,14 +93,17 @@ class Replacement:
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """A foreign key over replaced columns, before and after, and the first table whose swap can exchange them."""
+    """A foreign key over replaced columns, before and after, and the swaps of its two ends that exchange them: the first
+    on the way forth, the last on the way back.
+    """
 
     table: Name
     before: ForeignKey | None
     after: ForeignKey | None
     beside: ForeignKey | None
     """The new one over the columns as they are called before the swaps."""
-    swapped_with: Name
+    first: Name
+    last: Name
 
 
 def replacements(pair: Pair) -> tuple[Replacement, ...]:
@@ -177,15 +180,24 @@ def keys(pair: Pair, found: tuple[Replacement, ...]) -> tuple[Key, ...]:
     by_table = {one.table: one for one in found}
     order = {one.table: number for number, one in enumerate(found)}
     return tuple(
-        _key(table.name, before, after, by_table, order)
-        for old, table in tables_of_both(pair)
-        for before, after in _key_pairs(old, table)
-        if _key_concerned(table.name, before, after, by_table)
+        _key(name, before, after, by_table, order)
+        for name, old, new in _both_sides(pair)
+        for before, after in _key_pairs(old, new)
+        if _key_concerned(name, before, after, by_table)
     )
 
 
-def _key_pairs(old: Table, new: Table) -> Iterator[tuple[ForeignKey | None, ForeignKey | None]]:
-    before, after = ({key.name: key for key in table.foreign_keys} for table in (old, new))
+def _both_sides(pair: Pair) -> Iterator[tuple[Name, tuple[ForeignKey, ...], tuple[ForeignKey, ...]]]:
+    """The foreign keys that each table has before and after, of new and lost tables too."""
+    before, after = ({t.name: t.foreign_keys for t in d.tables} for d in (pair.before, pair.after))
+    for name in dict.fromkeys((*before, *after)):
+        yield name, before.get(name, ()), after.get(name, ())
+
+
+def _key_pairs(
+    old: tuple[ForeignKey, ...], new: tuple[ForeignKey, ...]
+) -> Iterator[tuple[ForeignKey | None, ForeignKey | None]]:
+    before, after = ({key.name: key for key in keys} for keys in (old, new))
     for name in dict.fromkeys((*before, *after)):
         yield before.get(name), after.get(name)
 
@@ -213,18 +225,20 @@ def _key(
     order: Mapping[Name, int],
 ) -> Key:
     ends = {table, *(key.target for key in (before, after) if key)}
-    first = min((end for end in ends if end in order), key=order.__getitem__)
+    swaps = sorted((end for end in ends if end in order), key=order.__getitem__)
     stand_in = None
     if after is not None:
         here, there = by_table.get(table), by_table.get(after.target)
-        stand_in = over(after, here.names if here else {}, beside(after.name, "new"))
+        stand_in = over(
+            after, here.names if here else {}, beside(after.name, "new") if before else after.name
+        )
         names = there.names if there else {}
         stand_in = replace(
             stand_in,
             target_columns=tuple(names.get(column, column) for column in after.target_columns),
             validated=False,
         )
-    return Key(table=table, before=before, after=after, beside=stand_in, swapped_with=first)
+    return Key(table=table, before=before, after=after, beside=stand_in, first=swaps[0], last=swaps[-1])
 
 
 # --- beside the old column ---

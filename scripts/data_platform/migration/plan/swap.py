@@ -24,7 +24,7 @@ from data_platform.migration.plan.replace import (
     without_trigger,
 )
 from data_platform.migration.plan.step import Fill, Step
-from data_platform.migration.plan.text import alter_column, alter_table, bare, beside, slug, spoken
+from data_platform.migration.plan.text import alter_column, alter_table, bare, beside, in_schema, slug, spoken
 from data_platform.model.database import Column, Constraint, ForeignKey, Name, PrimaryKey, Table
 from data_platform.sql.naming import default_name
 from data_platform.sql.phrases import default
@@ -32,7 +32,6 @@ from data_platform.sql.text import (
     Sql,
     identifier,
     joined,
-    qualified,
     qualified_name,
     relation_literal,
 )
@@ -40,32 +39,33 @@ from data_platform.sql.text import (
 
 def steps(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Iterator[Step]:
     """The swap of one table, and the end of its old columns."""
-    mine = [key for key in keys if key.swapped_with == one.table]
-    yield _swap(pair, one, mine)
+    yield _swap(pair, one, keys)
     yield _cleared(one)
 
 
-def _swap(pair: Pair, one: Replacement, keys: list[Key]) -> Step:
+def _swap(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Step:
     touched = {one.table}
+    first = [key for key in keys if key.first == one.table]
+    last = [key for key in keys if key.last == one.table]
     reverse = replace(pair, before=pair.after, after=pair.before)
     down_views, up_views = views.aside(pair, touched), views.aside(reverse, touched)
     hung, unhung = hanging.aside(pair, touched), hanging.aside(reverse, touched)
     lock = Sql(f"LOCK TABLE {qualified_name(one.table)} IN ACCESS EXCLUSIVE MODE")
-    told = " and ".join(spoken(one.table, s.new.name) for s in one.shadows)
+    told = ", ".join(spoken(one.table, s.new.name) for s in one.shadows)
     heavy = [e.name for e in one.after.exclusions if one.concerns_new(e)]
     return Step(
         name=slug("swap", one.table, *(s.new.name for s in one.shadows)),
         phase="contract",
-        reason=f"{told} takes the old column's place: only names and the catalog change, so the lock is short. The old values "
+        reason=f"The new columns take the old ones' place ({told}): only names and the catalog change, so the lock is short. The old values "
         "are kept until the next step." + (" Taking it back builds the old keys and indexes under the lock."),
         up=(
             *down_views[0],
             *hung[0],
             lock,
             *without_trigger(one),
-            *_old_parts_gone(one, keys),
+            *_old_parts_gone(one, first, pair.version),
             *_names_swapped(one),
-            *_new_parts_take_over(pair, one, keys),
+            *_new_parts_take_over(pair, one, first),
             *_kept_in_step(one),
             *hung[1],
             *down_views[1],
@@ -75,9 +75,9 @@ def _swap(pair: Pair, one: Replacement, keys: list[Key]) -> Step:
             *unhung[0],
             lock,
             *without_trigger(one),
-            *_new_parts_gone(one, keys),
+            *_new_parts_gone(one, last, pair.version),
             *_names_back(one),
-            *_old_parts_again(pair, one, keys),
+            *_old_parts_again(pair, one, first),
             in_step_function(one, swapped=False),
             *in_step_trigger(one),
             *unhung[1],
@@ -92,7 +92,7 @@ def _swap(pair: Pair, one: Replacement, keys: list[Key]) -> Step:
 # --- up ---
 
 
-def _old_parts_gone(one: Replacement, keys: list[Key]) -> Iterator[Sql]:
+def _old_parts_gone(one: Replacement, keys: list[Key], version: int) -> Iterator[Sql]:
     for key in keys:
         if key.before is not None:
             yield alter_table(key.table, Sql(f"DROP CONSTRAINT {identifier(key.before.name)}"))
@@ -101,9 +101,9 @@ def _old_parts_gone(one: Replacement, keys: list[Key]) -> Iterator[Sql]:
             yield alter_table(one.table, Sql(f"DROP CONSTRAINT {identifier(constraint.name)}"))
     for index in one.before.indexes:
         if one.concerns_old(index):
-            yield Sql(f"DROP INDEX {qualified(one.table.schema, index.name)}")
+            yield Sql(f"DROP INDEX {in_schema(one.table, index.name)}")
     for shadow in one.shadows:
-        yield from _stripped(one, shadow.old, shadow.old.name)
+        yield from _stripped(one, shadow.old, shadow.old.name, version)
 
 
 def _own(table: Table) -> Iterator[Constraint]:
@@ -111,8 +111,9 @@ def _own(table: Table) -> Iterator[Constraint]:
     return (constraint for constraint in table.constraints if not isinstance(constraint, ForeignKey))
 
 
-def _stripped(one: Replacement, column: Column, name: str) -> Iterator[Sql]:
+def _stripped(one: Replacement, column: Column, name: str, version: int) -> Iterator[Sql]:
     if column.identity is not None:
+        yield from _not_null_aside(one, column, version)
         yield Sql(
             f"ALTER SEQUENCE {qualified_name(_sequence(one.table, column))} RENAME TO {identifier(_spare(one, column))}"
         )
@@ -120,6 +121,13 @@ def _stripped(one: Replacement, column: Column, name: str) -> Iterator[Sql]:
         yield alter_table(one.table, alter_column(name, "DROP DEFAULT"))
     if not column.nullable and column.identity is None:
         yield alter_table(one.table, alter_column(name, "DROP NOT NULL"))
+
+
+def _not_null_aside(one: Replacement, column: Column, version: int) -> Iterator[Sql]:
+    """An identity cannot do without its NOT NULL, so that gives up its name first."""
+    if version >= NOT_NULL_CONSTRAINTS_SINCE:
+        name = not_null_name(one.table, column)
+        yield _constraint_renamed(one.table, name, beside(name, "old"))
 
 
 def _sequence(table: Name, column: Column) -> Name:
@@ -153,7 +161,7 @@ def _new_parts_take_over(pair: Pair, one: Replacement, keys: list[Key]) -> Itera
         yield alter_table(one.table, Sql(f"ADD CONSTRAINT {identifier(key.name)} {kind} {using}"))
     for index in one.after.indexes:
         if one.concerns_new(index):
-            stand_in = qualified(one.table.schema, beside(index.name, "new"))
+            stand_in = in_schema(one.table, beside(index.name, "new"))
             yield Sql(f"ALTER INDEX {stand_in} RENAME TO {identifier(index.name)}")
     for check in checks(one):
         yield _constraint_renamed(one.table, check.name, _final(one, check.name))
@@ -161,7 +169,7 @@ def _new_parts_take_over(pair: Pair, one: Replacement, keys: list[Key]) -> Itera
         if one.concerns_new(exclusion):
             yield alter_table(one.table, Sql(f"ADD {constraint_clause(exclusion)}"))
     for key in keys:
-        if key.after is not None and key.beside is not None:
+        if key.after is not None and key.beside is not None and key.beside.name != key.after.name:
             yield _constraint_renamed(key.table, key.beside.name, key.after.name)
 
 
@@ -212,7 +220,7 @@ def _kept_in_step(one: Replacement) -> tuple[Sql, ...]:
 # --- down ---
 
 
-def _new_parts_gone(one: Replacement, keys: list[Key]) -> Iterator[Sql]:
+def _new_parts_gone(one: Replacement, keys: list[Key], version: int) -> Iterator[Sql]:
     for key in keys:
         if key.after is not None:
             yield alter_table(key.table, Sql(f"DROP CONSTRAINT {identifier(key.after.name)}"))
@@ -221,9 +229,9 @@ def _new_parts_gone(one: Replacement, keys: list[Key]) -> Iterator[Sql]:
             yield alter_table(one.table, Sql(f"DROP CONSTRAINT {identifier(constraint.name)}"))
     for index in one.after.indexes:
         if one.concerns_new(index):
-            yield Sql(f"DROP INDEX {qualified(one.table.schema, index.name)}")
+            yield Sql(f"DROP INDEX {in_schema(one.table, index.name)}")
     for shadow in one.shadows:
-        yield from _stripped(one, shadow.new, shadow.new.name)
+        yield from _stripped(one, shadow.new, shadow.new.name, version)
 
 
 def _names_back(one: Replacement) -> Iterator[Sql]:
@@ -274,7 +282,7 @@ def _dressed_again(pair: Pair, one: Replacement, shadow: Shadow) -> Iterator[Sql
 
 
 def _cleared(one: Replacement) -> Step:
-    told = " and ".join(spoken(one.table, shadow.old.name) for shadow in one.shadows)
+    told = ", ".join(spoken(one.table, shadow.old.name) for shadow in one.shadows)
     again = [
         alter_table(
             one.table,

@@ -50,3 +50,8 @@ def alter_column(column: str, action: str) -> Sql:
 def beside(name: str, label: str) -> str:
     """The name of something that stands in for `name` for a while: `orders_pkey__new`, cut to what a name may have."""
     return default_name(f"{name}_", "", label)
+
+
+def in_schema(table: Name, name: str) -> Sql:
+    """The name of an index or another thing that lives in the table's schema."""
+    return qualified_name(Name(table.schema, name))
