@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from data_platform.migration.plan.step import PHASES, Step
 from data_platform.sql.references import Reference, References
@@ -15,8 +16,28 @@ from data_platform.sql.references import Reference, References
 
 def in_order(steps: Iterable[Step]) -> tuple[Step, ...]:
     """The steps of each phase in an order in which they can run; a cycle keeps its given order."""
-    given = list(steps)
+    given = _waiting_for_names(list(steps))
     return tuple(step for phase in PHASES for step in _sorted([s for s in given if s.phase == phase]))
+
+
+def _waiting_for_names(steps: list[Step]) -> list[Step]:
+    """What takes a name that is free in contract only moves there, and with it what needs it."""
+    while True:
+        late = [step for step in steps if step.phase == "contract"]
+        taken, made = _by_name(late, "drops"), _by_name([s for s in late if s.waits], "makes")
+        moved = {
+            id(step)
+            for step in steps
+            if step.phase != "contract" and (_named(taken, step.makes) or _named(made, step.needs))
+        }
+        if not moved:
+            return steps
+        steps = [_moved(step) if id(step) in moved else step for step in steps]
+
+
+def _moved(step: Step) -> Step:
+    reason = f"{step.reason} It waits until a name that it takes, or needs, is free."
+    return replace(step, phase="contract", waits=True, reason=reason)
 
 
 def _sorted(steps: Sequence[Step]) -> list[Step]:

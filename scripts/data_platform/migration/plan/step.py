@@ -61,6 +61,8 @@ class Step:
     """Why running it a second time fails or does harm; None where that changes nothing."""
     blocks: str | None = None
     """Why it keeps clients waiting for as long as the table is big, where there is no other form."""
+    waits: bool = False
+    """It would come earlier if a name that it takes were free."""
     ends_old: bool = False
     """The old application does not work any more after it."""
     makes: References = ()

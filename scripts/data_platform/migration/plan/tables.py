@@ -55,7 +55,9 @@ def _late(tables: Iterable[Table]) -> Iterator[PartKey]:
 def _created(table: Table, pieces: list[Piece]) -> Iterator[Step]:
     first = [piece for piece in pieces if not _calls(piece)]
     last = [piece for piece in pieces if _calls(piece)]
-    made = _of_all(piece.makes for piece in first)
+    keys = (table.primary_key, *table.uniques, *table.exclusions)
+    names = tuple(Reference("relation", table.name.schema, key.name) for key in keys if key)
+    made = (*_of_all(piece.makes for piece in first), *names)
     yield Step(
         name=slug("create", table.name),
         phase="expand",
@@ -165,12 +167,20 @@ def _dropped(pair: Pair, table: Table, lost: list[Table]) -> Iterator[Step]:
         keep=f"pg_dump --table={object_} … > {identifier(table.name.name)}.sql, or ALTER TABLE {object_} RENAME TO "
         f"{identifier(beside(table.name.name, 'kept'))}; and drop it later",
         ends_old=True,
-        drops=(
-            Reference("relation", table.name.schema, table.name.name),
-            Reference("type", table.name.schema, table.name.name),
-        ),
+        drops=tuple(_names(pair, [table, *parts])),
         frees=_needed(pair, table),
     )
+
+
+def _names(pair: Pair, tables: Iterable[Table]) -> Iterator[Reference]:
+    """Every name that is free once the tables are gone."""
+    for table in tables:
+        schema = table.name.schema
+        yield from (Reference(kind, schema, table.name.name) for kind in ("relation", "type"))
+        keys = (table.primary_key, *table.uniques, *table.exclusions, *table.indexes)
+        yield from (Reference("relation", schema, key.name) for key in keys if key)
+        owned = (one for one in pair.before.sequences if one.owned_by and one.owned_by[0] == table.name)
+        yield from (Reference("relation", one.name.schema, one.name.name) for one in owned)
 
 
 def _under(one: Table, parent: Table, tables: list[Table]) -> bool:
