@@ -1,0 +1,113 @@
+"""What cannot be built again beside itself, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from data_platform.migration.plan.rebuilding.beside import not_implied
+from data_platform.migration.plan.rebuilding.trees import Trees
+from data_platform.migration.plan.rebuilding.values import gone, left_out, shared_key
+from data_platform.migration.plan.step import Refusal
+from data_platform.migration.plan.text import spoken
+from data_platform.model.database import Composite, Database, Domain, Name
+from data_platform.sql.references import Reference, References, of_script, of_signature, of_type
+
+
+def refusals(trees: Trees, reason: str) -> Iterator[Refusal]:
+    """Everything that stands against it."""
+    yield from _kind(trees, reason)
+    yield from _columns(trees, reason)
+    for object_ in _bound(trees.pair.before, trees.name):
+        yield Refusal(
+            what=f"{reason} of {spoken(trees.name)}",
+            why=f"{object_} is bound to the table itself, not to its name, and would stay with the old one",
+            fix="drop it first, and make it again afterwards",
+        )
+
+
+def _kind(trees: Trees, reason: str) -> Iterator[Refusal]:
+    old, new, what = trees.old.table, trees.new.table, f"{reason} of {spoken(trees.name)}"
+    heirs = [str(one.name) for one in trees.pair.before.tables if trees.name in one.inherits]
+    if any(table.foreign is not None for table in (*trees.old.tables, *trees.new.tables)):
+        yield Refusal(
+            what=what, why="a foreign table's rows are not ours", fix="make a new table and copy the rows"
+        )
+    elif old.partition_of is not None or new.partition_of is not None:
+        yield Refusal(
+            what=what,
+            why="it is a partition, whose rows also come and go through its parent",
+            fix="make a new partition for the same rows, detach the old one and attach the new one in one transaction",
+        )
+    elif heirs or old.inherits or new.inherits:
+        yield Refusal(
+            what=what, why="tables inherit from each other here", fix="take the inheritance away first"
+        )
+    elif new_keys := list(not_implied(trees)):
+        yield Refusal(
+            what=what,
+            why=f"{' and '.join(new_keys)} may not hold for rows that are there",
+            fix="make the key first, on the table as it is; then build it again",
+        )
+    elif shared_key(trees) is None:
+        yield Refusal(
+            what=what,
+            why="no unique key without NULLs tells an old row and its copy together: changes made while rows are copied "
+            "could not be carried over",
+            fix="add a primary key first; where the table is partitioned, the columns it is partitioned by must be NOT NULL",
+        )
+
+
+def _columns(trees: Trees, reason: str) -> Iterator[Refusal]:
+    for column in left_out(trees):
+        yield Refusal(
+            what=f"{reason} of {spoken(trees.name)}",
+            why=f"rows that are there have no value for {spoken(trees.name, column.name)}, which is NOT NULL",
+            fix=f"say it: --value {spoken(trees.name, column.name)}=EXPRESSION, or give the column a default",
+        )
+    for column in gone(trees):
+        if not trees.pair.hints.may_lose(trees.name, column.name):
+            name = spoken(trees.name, column.name)
+            yield Refusal(
+                what=f"column {name}",
+                why="its values would be lost",
+                fix=f"--allow-data-loss {name}, or say what it became: --rename {name}=NEW_NAME (renamed_from: in a model)",
+            )
+
+
+def _bound(database: Database, table: Name) -> Iterator[str]:
+    """Objects that would stay with the old table, and have no form that takes the new one in their place."""
+    for view in database.materialized_views:
+        if names(table, of_script(view.query)):
+            yield f"materialized view {spoken(view.name)}"
+    for other in database.tables:
+        for column in other.columns:
+            if has_type(table, of_type(column.type)):
+                yield f"column {spoken(other.name, column.name)}"
+    for type_ in database.types:
+        texts = (
+            [type_.base]
+            if isinstance(type_, Domain)
+            else [a.type for a in type_.attributes]
+            if isinstance(type_, Composite)
+            else []
+        )
+        if any(has_type(table, of_type(text)) for text in texts):
+            yield f"type {spoken(type_.name)}"
+    for function in database.functions:
+        if has_type(table, of_signature(function.arguments, function.returns, None)):
+            yield f"function {spoken(function.name)}"
+
+
+def names(table: Name, references: References) -> bool:
+    """Whether the table is among them."""
+    return _among(table, references, "relation")
+
+
+def has_type(table: Name, references: References) -> bool:
+    """Whether the type of the table's rows is among them."""
+    return _among(table, references, "type")
+
+
+def _among(table: Name, references: References, kind: str) -> bool:
+    wanted = {Reference(kind, schema, table.name) for schema in (table.schema, None)}  # type: ignore[arg-type]
+    return not wanted.isdisjoint(references)
