@@ -35,6 +35,9 @@ def connected(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+NO_HINTS = Hints()
+
+
 class Ground:
     """A database with the old schema, and the steps to the new one."""
 
@@ -119,7 +122,7 @@ def _until_killed(connection: psycopg.Connection[Any], statements: Sequence[str]
 
 @contextmanager
 def ground(
-    server: Server, before: str, after: str, recipe: Recipe, *, rows: str = "", hints: Hints = Hints()
+    server: Server, before: str, after: str, recipe: Recipe, *, rows: str = "", hints: Hints = NO_HINTS
 ) -> Iterator[Ground]:
     """The old schema with its rows, ready for the steps."""
     target = made(server, after)

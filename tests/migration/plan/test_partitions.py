@@ -8,11 +8,13 @@ import pytest
 from data_platform.migration.plan import partitions
 from data_platform.migration.plan.hints import Hints
 from data_platform.postgres.server import Server
-from migration.plan.ground import Ground, ground
+from migration.plan.ground import ground
+from migration.plan.locks import read_under_a_lock
 
 PARENT = """
 CREATE TABLE kinds (id int PRIMARY KEY);
-CREATE TABLE log (id bigint NOT NULL, day date NOT NULL, kind int NOT NULL REFERENCES kinds, note text CHECK (note <> ''),
+CREATE TABLE log (id bigint NOT NULL, day date NOT NULL, kind int NOT NULL REFERENCES kinds,
+                  note text CHECK (note <> ''),
                   PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
 CREATE INDEX log_note ON log (note);
 CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
@@ -27,7 +29,9 @@ ROWS = """
 INSERT INTO kinds SELECT generate_series(1, 3);
 INSERT INTO log SELECT n, date '2024-01-01' + n % 300, 1 + n % 3, 'n' || n FROM generate_series(1, 3000) AS n;
 """
-ALONE_ROWS = "INSERT INTO log_2 SELECT n, date '2025-01-01' + n % 300, 1 + n % 3, 'n' || n FROM generate_series(1, 3000) AS n;"
+ALONE_ROWS = """
+INSERT INTO log_2 SELECT n, date '2025-01-01' + n % 300, 1 + n % 3, 'n' || n FROM generate_series(1, 3000) AS n;
+"""
 LOSE = Hints(lost=frozenset({"*"}))
 LISTS = """
 CREATE TABLE log (id bigint NOT NULL, kind text) PARTITION BY LIST (kind);
@@ -71,37 +75,6 @@ def test_there_and_back(server: Server, before: str, after: str, rows: str) -> N
         assert looked_at == []
         here.down()
         assert here.taken_back.equal, here.taken_back
-
-
-def read_under_a_lock(here: Ground) -> list[str]:
-    """The steps up; what the server says it read or built under a lock that keeps writers waiting."""
-    said: list[str] = []
-    here.connection.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
-    here.connection.execute("SET client_min_messages = debug1")
-    found = []
-    for step in here.steps:
-        for statement in step.up:
-            said.clear()
-            with_rows = {name for (name,) in here.rows(_WITH_ROWS)}
-            here.run([statement], together=step.transaction)
-            if (
-                not statement.startswith(("CREATE INDEX CONCURRENTLY", "CREATE UNIQUE INDEX CONCURRENTLY"))
-                and "VALIDATE" not in statement
-            ):
-                found += [
-                    line for line in said if _reads(line) and any(f'"{name}"' in line for name in with_rows)
-                ]
-    here.connection.execute("SET client_min_messages = notice")
-    return found
-
-
-_WITH_ROWS = """
-SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace AND pg_relation_size(oid) > 0
-"""
-
-
-def _reads(line: str) -> bool:
-    return line.startswith(("verifying", "rewriting", "building index", "validating"))
 
 
 def test_rows_outside_the_bound_are_told_before_anything_changes(server: Server) -> None:

@@ -16,7 +16,7 @@ Row = tuple[int, str, str]
 
 
 class Writer(threading.Thread):
-    """Inserts, updates (also of the partition key), deletes and rolls back rows of its own, and remembers what it did."""
+    """Inserts, updates (the partition key too), deletes and rolls back rows of its own, and remembers all of it."""
 
     def __init__(self, conninfo: str, number: int, stop: threading.Event) -> None:
         super().__init__(daemon=True)
@@ -84,7 +84,12 @@ class Writer(threading.Thread):
                 draft[key] = row
 
     def _row(self) -> Row:
-        day = f"{self.random.choice([2023, 2024, 2025, 2026])}-{self.random.randint(1, 12):02}-{self.random.randint(1, 28):02}"
+        year, month, day_ = (
+            self.random.randint(2023, 2026),
+            self.random.randint(1, 12),
+            self.random.randint(1, 28),
+        )
+        day = f"{year}-{month:02}-{day_:02}"
         return self.random.randint(1, 10), day, f"w{self.random.randint(0, 10**9)}"
 
     def _free(self, draft: dict[int, Row]) -> int:
@@ -94,7 +99,9 @@ class Writer(threading.Thread):
                 return key
 
 
-_INSERT = "INSERT INTO events (id, customer_id, created_at, note) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s::timestamptz, %s)"
+_INSERT = """
+INSERT INTO events (id, customer_id, created_at, note) OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s::timestamptz, %s)
+"""
 _UPDATE = "UPDATE events SET id = %s, customer_id = %s, created_at = %s::timestamptz, note = %s WHERE id = %s"
 
 

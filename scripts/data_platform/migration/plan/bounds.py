@@ -36,7 +36,7 @@ def condition(parent: Name, by: Partitioning, bound: str) -> Sql | None:
 
 def is_default(bound: str) -> bool:
     """Whether it is the DEFAULT partition's."""
-    return _spec(bound).is_default
+    return bool(_spec(bound).is_default)
 
 
 def _spec(bound: str) -> Any:

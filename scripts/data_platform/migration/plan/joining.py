@@ -44,8 +44,8 @@ def prepared(pair: Pair, parent: Table, table: Table) -> Iterator[Step | Refusal
             bound_name(table),
             found,
             "backfill",
-            "Says that every row is within the bound, for ATTACH to rely on. If some are not, validation fails (23514) and "
-            "nothing is changed.",
+            "Says that every row is within the bound, for ATTACH to rely on. If some are not, validation fails (23514) "
+            "and nothing is changed.",
         )
 
 
@@ -130,7 +130,8 @@ def with_identity(pair: Pair, table: Table) -> Iterator[Sql]:
         yield alter_table(table.name, alter_column(column.name, f"ADD {identity_clause(column)}"))
         sequence = f"pg_get_serial_sequence({relation}, {literal(column.name)})"
         yield Sql(
-            f"SELECT setval({sequence}, max({name})) FROM {qualified_name(table.name)} HAVING max({name}) IS NOT NULL"
+            f"SELECT setval({sequence}, max({name})) FROM {qualified_name(table.name)} "  # noqa: S608
+            f"HAVING max({name}) IS NOT NULL"
         )
 
 

@@ -209,7 +209,7 @@ def _key_steps(pair: Pair, table: Table, key: PrimaryKey | Unique, phase: Phase)
     yield Step(
         name=slug("add", key.name),
         phase=phase,
-        reason="Every partition has the key; the partitioned table's own index is empty, and valid once they are attached.",
+        reason="Every partition has the key. The partitioned table's own index is empty, valid once they are in it.",
         up=(
             _alone(table.name, key),
             *(_alone(branch.table.name, replace(key, name=branch.part)) for branch in forks),
@@ -271,7 +271,7 @@ def foreign_key_steps(pair: Pair, table: Table, key: ForeignKey, phase: Phase) -
     yield Step(
         name=slug("add", key.name),
         phase=phase,
-        reason="Every partition has the key, validated, so that no row is looked at; the locks on both tables are short.",
+        reason="Every partition has the key, validated, so no row is looked at; the locks on both tables are short.",
         up=(alter_table(table.name, Sql(f"ADD {constraint_clause(key)}")),),
         down=(alter_table(table.name, Sql(f"DROP CONSTRAINT IF EXISTS {name}")),),
         again="the constraint is there already (42710); nothing is changed",

@@ -162,8 +162,8 @@ def _attached(pair: Pair, parent: Table, table: Table) -> Iterator[Step]:
     yield Step(
         name=slug("attach", table.name),
         phase="backfill",
-        reason="A valid CHECK says that all rows are within the bound, so none is looked at; the lock on the table is short, "
-        "and the partitioned table goes on being read and written.",
+        reason="A valid CHECK says that all rows are within the bound, so none is looked at; the lock on the table is "
+        "short, and the partitioned table goes on being read and written.",
         up=(
             *_readied(pair, table),
             attach(table),
@@ -235,8 +235,8 @@ def guards(pair: Pair, parent: Table, table: Table, phase: Phase) -> Iterator[St
         joining.guard_name(table),
         Sql(f"NOT ({found})"),
         phase,
-        f"The DEFAULT partition {spoken(default.name)} must have no row of {spoken(table.name)}. If it has some, validation "
-        "fails (23514) and nothing is changed: move them first.",
+        f"The DEFAULT partition {spoken(default.name)} must have no row of {spoken(table.name)}. If it has some, "
+        "validation fails (23514) and nothing is changed: move them first.",
     )
 
 
@@ -266,7 +266,7 @@ def _left(pair: Pair, parent: Table, table: Table, *, kept: bool) -> Step:
         name=slug("detach", table.name),
         phase="contract",
         reason="CONCURRENTLY waits for the queries that read it as a partition, and keeps nobody waiting. If it is cut "
-        f"short, ALTER TABLE {qualified_name(parent.name)} DETACH PARTITION {qualified_name(table.name)} FINALIZE ends it."
+        f"short, {detach(parent.name, table.name, ' FINALIZE')} ends it."
         if is_online
         else "Beside a DEFAULT partition it cannot be detached CONCURRENTLY; the lock is short."
         if pair.version >= DETACHES_CONCURRENTLY_SINCE
@@ -327,7 +327,7 @@ def _traded(pair: Pair, traffic: Traffic) -> Iterator[Step]:
     yield Step(
         name=slug("exchange_partitions", parent.name),
         phase="contract",
-        reason="Partitions change places in one transaction: no row is missing at any time, and valid CHECKs keep it short.",
+        reason="Partitions change places in one transaction: no row is ever missing, and valid CHECKs keep it short.",
         up=(
             *(detach(_parent(one), one.name) for one in leaving),
             *(sql for one in traffic.joined for sql in _readied(pair, one)),
@@ -359,7 +359,10 @@ def _own_again(pair: Pair, table: Table) -> Iterator[Sql]:
     yield from joining.with_identity(pair, _old(pair, table))
 
 
-_WITHIN = "Its rows must be within the new bound. If some are not, validation fails (23514) and nothing is changed: move them first."
+_WITHIN = (
+    "Its rows must be within the new bound. If some are not, validation fails (23514) and nothing is changed: "
+    "move them first."
+)
 
 
 def _parent(table: Table) -> Name:

@@ -1,7 +1,7 @@
 """A table that cannot be changed in place is built again beside itself, while clients read and write the old one.
 
     expand    the new table with its partitions and keys; a trigger that carries every change over to it
-    backfill  the rows, in batches; then what is built or checked over them: indexes, foreign keys, those of other tables
+    backfill  the rows, in batches; then what is over them: indexes, foreign keys, those of other tables to it
     contract  the names are swapped in one short transaction; the old table, kept in step until then, is dropped
 
 The rooms of it are in `rebuilding`.
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import index_sql
+from data_platform.ddl.constraints import constraint_comment
 from data_platform.migration.plan.fill import batches
 from data_platform.migration.plan.indexes import concurrently
 from data_platform.migration.plan.keys import batch_key
@@ -36,7 +37,7 @@ __all__ = ["needs_rebuild", "steps"]
 
 
 def needs_rebuild(old: Table, new: Table) -> str | None:
-    """What of the table no ALTER TABLE can change, or only by writing it anew under a lock; None if there is nothing."""
+    """What no ALTER TABLE changes, or only by writing the whole table under a lock; None if there is nothing."""
     if old.partition_by != new.partition_by:
         return "the partitioning"
     if old.unlogged != new.unlogged and new.partition_by is None:
@@ -116,8 +117,8 @@ def _carried(both: Trees, key: Key) -> Step:
     return Step(
         name=slug("carry", both.name),
         phase="expand",
-        reason="From here on every INSERT, UPDATE, DELETE and TRUNCATE is done to the new table as well, in the client's own "
-        "transaction. The lock waits for writers, and is short.",
+        reason="From here on every INSERT, UPDATE, DELETE and TRUNCATE is done to the new table as well, in the "
+        "client's own transaction. The lock waits for writers, and is short.",
         up=tuple(carried(both, key, both.name, both.new.name, FORTH)),
         down=tuple(let_go(both, both.name, FORTH)),
         again="the triggers are there already (42710); nothing is changed",
@@ -197,7 +198,7 @@ def _analyzed(both: Trees) -> Step:
     return Step(
         name=slug("analyze", both.new.name),
         phase="backfill",
-        reason="The planner knows the new table before the first client asks it. Reads a sample and keeps nobody waiting.",
+        reason="The planner knows the new table before a client asks it. Reads a sample and keeps nobody waiting.",
         up=(Sql(f"ANALYZE {qualified_name(both.new.name)}"),),
         one_way="statistics go with their table",
         transaction=False,
@@ -287,5 +288,9 @@ def _tightened(both: Trees) -> Iterator[Step]:
         for step in required(both.name, column, both.pair.version):
             yield replace(step, needs=(*step.needs, *there))
     for check in beside.late_checks(both):
+        said = tuple(
+            bare(piece.statement.sql) for piece in constraint_comment(both.new.table, check, "tables")
+        )
         for step in not_valid_then_validated(both.name, check, check.validated, "contract"):
-            yield replace(step, needs=(*step.needs, *there))
+            up = (*step.up, *said) if step.down else step.up
+            yield replace(step, up=up, needs=(*step.needs, *there))

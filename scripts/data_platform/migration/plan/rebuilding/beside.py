@@ -60,7 +60,8 @@ def _granted(name: Name) -> str:
 
 def _at_first(trees: Trees, table: Table, place: int) -> Table:
     """Without what rows, or the old application's writes, may violate, and what is made faster afterwards."""
-    late = {part.name for part in (*late_indexes(trees, place), *late_uniques(trees, place))}
+    parts: tuple[Index | Unique, ...] = (*late_indexes(trees, place), *late_uniques(trees, place))
+    late = {part.name for part in parts}
     if place:
         return replace(table, **_without(table, late))
     columns = {column.name for column in late_not_nulls(trees)}

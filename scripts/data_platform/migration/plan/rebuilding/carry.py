@@ -55,7 +55,7 @@ def not_carried(trees: Trees, source: Name, label: str) -> Iterator[Sql]:
 
 
 def let_go(trees: Trees, source: Name, label: str) -> Iterator[Sql]:
-    """The same, for a table in use: DROP TRIGGER locks partitions before their parent, and clients lock them after it."""
+    """The same for a table in use: DROP TRIGGER locks partitions before their parent, clients the other way."""
     yield Sql(f"LOCK TABLE {qualified_name(source)} IN ACCESS EXCLUSIVE MODE")
     yield from not_carried(trees, source, label)
 
@@ -98,7 +98,8 @@ def _assignments(rows: Sequence[Given], key: Key) -> Iterator[Sql]:
 
 def deferrable(stand_in: Table, name: Name) -> Iterator[Sql]:
     """Keys of the copy that may wait until the transaction ends, as rows come to it one by one."""
-    for one in (*filter(None, [stand_in.primary_key]), *stand_in.uniques, *stand_in.exclusions):
+    keys = (stand_in.primary_key,) if stand_in.primary_key else ()
+    for one in (*keys, *stand_in.uniques, *stand_in.exclusions):
         if one.deferral != "not deferrable":
             yield qualified(name.schema, one.name)
 

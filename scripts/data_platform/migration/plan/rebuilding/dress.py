@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_platform.ddl.hanging import policy_pieces, rule_pieces, trigger_pieces
+from data_platform.ddl.constraints import constraint_comment
+from data_platform.ddl.hanging import index_comments, policy_pieces, rule_pieces, trigger_pieces
 from data_platform.migration.plan.rebuilding.refuse import names
 from data_platform.migration.plan.rebuilding.trees import Tree, Trees
 from data_platform.migration.plan.text import bare
-from data_platform.model.database import Database, Function, Policy, Publication, Table, View
+from data_platform.model.database import Check, Database, Function, Policy, Publication, Table, View
 from data_platform.sql.references import of_expression, of_script, of_signature
 from data_platform.sql.templates import render
 from data_platform.sql.text import Sql, identifier, qualified_name
@@ -19,6 +20,17 @@ def dressed(tree: Tree) -> Iterator[Sql]:
     for table in tree.tables:
         for pieces in (rule_pieces(table, "tables"), policy_pieces(table), trigger_pieces(table, "tables")):
             yield from (bare(piece.statement.sql) for piece in pieces)
+        yield from _comments(table)
+
+
+def _comments(table: Table) -> Iterator[Sql]:
+    """Of what was made after the table. Checks may come later still, and bring theirs."""
+    for constraint in table.constraints:
+        if not isinstance(constraint, Check):
+            yield from (
+                bare(piece.statement.sql) for piece in constraint_comment(table, constraint, "tables")
+            )
+    yield from (bare(piece.statement.sql) for piece in index_comments(table, "tables"))
 
 
 def undressed(tree: Tree) -> Iterator[Sql]:

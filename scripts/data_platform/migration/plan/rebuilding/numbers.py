@@ -32,10 +32,11 @@ def _continued(trees: Trees, sequence: Name, column: Column, source: Column | No
     former = _former(trees, source)
     this = relation_literal(sequence)
     if former is not None:
-        return Sql(f"SELECT setval({this}::regclass, last_value, is_called) FROM {qualified_name(former)}")
+        return Sql(f"SELECT setval({this}::regclass, last_value, is_called) FROM {qualified_name(former)}")  # noqa: S608
     name = identifier(column.name)
     return Sql(
-        f"SELECT setval({this}::regclass, max({name})) FROM {qualified_name(trees.name)} HAVING max({name}) IS NOT NULL"
+        f"SELECT setval({this}::regclass, max({name})) FROM {qualified_name(trees.name)} "  # noqa: S608
+        f"HAVING max({name}) IS NOT NULL"
     )
 
 

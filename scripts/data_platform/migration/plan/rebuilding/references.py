@@ -1,7 +1,7 @@
 """Foreign keys of a table that is built again, and of others to it.
 
-While both tables are there, another table's key to the new one stands beside that to the old one, checked at commit: the
-new row is there a moment after the old one. Once it is valid it takes the old one's place, before the swap.
+While both tables are there, another table's key to the new one stands beside that to the old one. It is checked at
+commit, as the new row is there a moment after the old one. Once it is valid it takes the old one's place.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def own_again(trees: Trees) -> Iterator[Sql]:
             target = trees.old.name if key.target == trees.name else key.target
             when = "initially deferred" if key.target == trees.name else key.deferral
             partitioned = table.partition_by is not None and trees.pair.version < 18
-            made = replace(key, target=target, deferral=when, validated=partitioned, comment=None)  # type: ignore[arg-type]
+            made = replace(key, target=target, deferral=when, validated=partitioned, comment=None)
             yield alter_table(stand_in.name, Sql(f"ADD {constraint_clause(made)}"))
             if key.validated and not partitioned:
                 yield alter_table(stand_in.name, Sql(f"VALIDATE CONSTRAINT {identifier(key.name)}"))
@@ -109,8 +109,8 @@ def _exchanged(pair: Pair, table: Table, key: ForeignKey, stand_in: ForeignKey) 
     return Step(
         name=slug("exchange", key.name),
         phase="backfill",
-        reason=f"The key to the new table is valid and takes the old one's place. The lock on {spoken(table.name)} and both "
-        "tables is short.",
+        reason=f"The key to the new table is valid and takes the old one's place. The lock on {spoken(table.name)} and "
+        "both tables is short.",
         up=(
             alter_table(table.name, Sql(f"DROP CONSTRAINT {old}")),
             alter_table(table.name, Sql(f"RENAME CONSTRAINT {new} TO {old}")),

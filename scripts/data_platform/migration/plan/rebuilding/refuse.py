@@ -51,9 +51,9 @@ def _kind(trees: Trees, reason: str) -> Iterator[Refusal]:
     elif shared_key(trees) is None:
         yield Refusal(
             what=what,
-            why="no unique key without NULLs tells an old row and its copy together: changes made while rows are copied "
-            "could not be carried over",
-            fix="add a primary key first; where the table is partitioned, the columns it is partitioned by must be NOT NULL",
+            why="no unique key without NULLs tells an old row and its copy together: changes made while rows are "
+            "copied could not be carried over",
+            fix="add a primary key first; the columns that the table is partitioned by must be NOT NULL",
         )
 
 
@@ -70,7 +70,8 @@ def _columns(trees: Trees, reason: str) -> Iterator[Refusal]:
             yield Refusal(
                 what=f"column {name}",
                 why="its values would be lost",
-                fix=f"--allow-data-loss {name}, or say what it became: --rename {name}=NEW_NAME (renamed_from: in a model)",
+                fix=f"--allow-data-loss {name}, or say what it became: --rename {name}=NEW_NAME "
+                "(renamed_from: in a model)",
             )
 
 

@@ -37,7 +37,7 @@ def swapped(trees: Trees, key: Key | None, *, label: str = FORTH, other: str = B
 
 
 def _renamed(tree: Tree, *, aside: bool) -> Iterator[Sql]:
-    """Aside, or back to the last names. The sequence behind an identity is there on the side that bears the name only."""
+    """Aside, or back to the last names. Only the side that bears the name has a sequence behind an identity."""
     for (part, last), short in tree.names.items():
         old, new = (last, short) if aside else (Name(last.schema, short), last.name)
         if aside or part != "sequence":

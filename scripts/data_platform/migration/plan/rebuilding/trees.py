@@ -176,7 +176,8 @@ def _names(tables: tuple[Table, ...], database: Database) -> Iterator[tuple[Part
     """Every part with a name that no other may have."""
     for table in tables:
         yield "table", table.name
-        for index in (*table.indexes, *table.uniques, *table.exclusions, *filter(None, [table.primary_key])):
+        keys = (table.primary_key,) if table.primary_key else ()
+        for index in (*keys, *table.indexes, *table.uniques, *table.exclusions):
             yield "index", Name(table.name.schema, index.name)
         for one in table.statistics:
             yield "statistics", Name(one.schema or table.name.schema, one.name)

@@ -74,6 +74,7 @@ def gone(trees: Trees) -> tuple[Column, ...]:
     """Old columns that the new table has not."""
     kept = {one.source.name for one in given(trees) if one.source is not None}
     kept |= {column.name for column in trees.new.table.columns}
+    kept |= {old for (table, _), old in trees.pair.hints.columns.items() if table == trees.name}
     return tuple(column for column in trees.old.table.columns if column.name not in kept)
 
 
@@ -112,7 +113,7 @@ def _narrowed(table: Table, sources: Sequence[str], unique: Sequence[tuple[str, 
 
 
 def _helped(trees: Trees, columns: dict[str, str], unique: Sequence[tuple[str, ...]]) -> Key | None:
-    """A key of the old table with the columns that the new one is partitioned by, and an index over them for a while."""
+    """A key of the old table and the columns that the new one is partitioned by; an index over them for a while."""
     new = trees.new.table
     split = [element.column for table in trees.new.tables for element in _partition_key(table)]
     split = list(dict.fromkeys(split))
@@ -168,7 +169,7 @@ def way_back(trees: Trees) -> Key | None:
 
 
 def _own_key(back: Trees) -> Key | None:
-    """A key of the old table. That the new one may hold two rows of it is not its rows' fault: one of them comes back."""
+    """A key of the old table. The new one may hold two rows of it by then: one of them comes back."""
     same = {
         one.column.name: one.source.name for one in given(back) if one.source is not None and _is_same(one)
     }
