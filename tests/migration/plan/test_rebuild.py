@@ -166,6 +166,12 @@ CREATE TABLE app.lines (
 COMMENT ON CONSTRAINT of_item ON app.lines IS 'whose';
 CREATE VIEW app.names AS SELECT id, name FROM app."Items" WHERE kind = 1;
 CREATE VIEW app.counts AS SELECT count(*) FROM app.names;
+CREATE MATERIALIZED VIEW app.kept AS SELECT kind, count(*) AS n FROM app."Items" GROUP BY kind;
+CREATE UNIQUE INDEX kept_kind ON app.kept (kind);
+COMMENT ON INDEX app.kept_kind IS 'for refresh';
+COMMENT ON MATERIALIZED VIEW app.kept IS 'counted';
+CREATE VIEW app.of_kept AS SELECT n FROM app.kept;
+GRANT SELECT ON app.kept TO pg_read_all_data;
 CREATE FUNCTION app.how_many() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM app."Items"; END;
 CREATE TRIGGER seen AFTER INSERT OR DELETE ON app."Items" FOR EACH ROW EXECUTE FUNCTION app.note_it();
 ALTER TABLE app."Items" DISABLE TRIGGER seen;
@@ -212,6 +218,8 @@ def test_all_that_hangs_on_it_comes_along(server: Server, before: str, after: st
         assert here.left.equal, here.left
         assert here.rows("SELECT * FROM app.counts") == [(500,)]
         assert here.rows("SELECT app.how_many()") == [(1000,)]
+        here.run(["REFRESH MATERIALIZED VIEW CONCURRENTLY app.kept"], together=True)
+        assert here.rows("SELECT sum(n) FROM app.of_kept") == [(1000,)]
         here.run(["INSERT INTO app.\"Items\" (kind, name) VALUES (1, 'new')"], together=True)
         assert here.rows("SELECT * FROM app.seen") == [(1001, "INSERT")]
         here.run(['DELETE FROM app."Items" WHERE id = 1'], together=True)
@@ -313,6 +321,8 @@ def test_columns_change_on_the_way(server: Server) -> None:
         ]
 
 
+TWO_VIEWS = "CREATE MATERIALIZED VIEW m AS SELECT id FROM t; CREATE MATERIALIZED VIEW n AS SELECT id FROM m;"
+OF_ROWS = "CREATE FUNCTION of_it(t) RETURNS int LANGUAGE sql AS 'SELECT 1';"
 REFUSED = {
     "no key": (
         "CREATE TABLE t (id int);",
@@ -329,9 +339,14 @@ REFUSED = {
         "CREATE UNLOGGED TABLE t (id int PRIMARY KEY, a int NOT NULL);",
         "rows that are there have no value",
     ),
-    "a materialized view": (
-        "CREATE TABLE t (id int PRIMARY KEY); CREATE MATERIALIZED VIEW m AS SELECT id FROM t;",
-        "CREATE UNLOGGED TABLE t (id int PRIMARY KEY); CREATE MATERIALIZED VIEW m AS SELECT id FROM t;",
+    "materialized views over each other": (
+        "CREATE TABLE t (id int PRIMARY KEY);" + TWO_VIEWS,
+        "CREATE UNLOGGED TABLE t (id int PRIMARY KEY);" + TWO_VIEWS,
+        "bound to the table itself",
+    ),
+    "a function of its rows": (
+        "CREATE TABLE t (id int PRIMARY KEY);" + OF_ROWS,
+        "CREATE UNLOGGED TABLE t (id int PRIMARY KEY);" + OF_ROWS,
         "bound to the table itself",
     ),
 }

@@ -20,7 +20,7 @@ from data_platform.migration.plan.keys import batch_key
 from data_platform.migration.plan.not_null import required
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.partitioned import constraint_steps, index_steps, key_on_index
-from data_platform.migration.plan.rebuilding import beside, references
+from data_platform.migration.plan.rebuilding import beside, materialized, references
 from data_platform.migration.plan.rebuilding.carry import carried, let_go
 from data_platform.migration.plan.rebuilding.refuse import refusals
 from data_platform.migration.plan.rebuilding.swap import BACK, FORTH, swapped
@@ -88,6 +88,7 @@ def _steps(both: Trees, key: Key) -> Iterator[Step]:
     yield from references.of_others(both)
     back = way_back(both)
     yield _swapped(both, key, back)
+    yield from materialized.steps(both)
     yield _dropped(both, key, back)
     yield from _tightened(both)
 
@@ -200,7 +201,7 @@ def _analyzed(both: Trees) -> Step:
         phase="backfill",
         reason="The planner knows the new table before a client asks it. Reads a sample and keeps nobody waiting.",
         up=(Sql(f"ANALYZE {qualified_name(both.new.name)}"),),
-        one_way="statistics go with their table",
+        down=tuple(materialized.again(both)),
         transaction=False,
         needs=_there(both),
     )

@@ -8,13 +8,14 @@ from typing import Any
 
 from data_platform.ddl.clauses import index_sql
 from data_platform.ddl.pieces import ordered_pieces
+from data_platform.migration.plan.rebuilding.names import granted
 from data_platform.migration.plan.rebuilding.trees import Tree, Trees
 from data_platform.migration.plan.rebuilding.values import Key, given, keeps_value, unique_keys
 from data_platform.migration.plan.text import bare
-from data_platform.model.database import Check, Column, Database, Grant, Index, Name, Table, Unique
+from data_platform.model.database import Check, Column, Database, Grant, Index, Table, Unique
 from data_platform.model.design import Design
 from data_platform.sql.references import References
-from data_platform.sql.text import Sql, qualified
+from data_platform.sql.text import Sql
 
 
 def made(trees: Trees, key: Key) -> tuple[tuple[Sql, ...], References]:
@@ -45,14 +46,10 @@ def _statements(tree: Tree, tables: tuple[Table, ...]) -> tuple[tuple[Sql, ...],
 
 
 def _grants(tree: Tree) -> Iterator[Grant]:
-    names = {_granted(table.name): _granted(tree.called("table", table.name)) for table in tree.tables}
+    names = {granted(table.name): granted(tree.called("table", table.name)) for table in tree.tables}
     for grant in tree.database.grants:
         if grant.kind == "table" and grant.object in names:
             yield replace(grant, object=names[grant.object])
-
-
-def _granted(name: Name) -> str:
-    return str(qualified(name.schema, name.name))
 
 
 # --- what comes only when the rows are there ---

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from data_platform.ddl.constraints import constraint_comment
 from data_platform.ddl.hanging import index_comments, policy_pieces, rule_pieces, trigger_pieces
-from data_platform.migration.plan.rebuilding.refuse import names
+from data_platform.migration.plan.rebuilding.names import is_named
 from data_platform.migration.plan.rebuilding.trees import Tree, Trees
 from data_platform.migration.plan.text import bare
 from data_platform.model.database import Check, Database, Function, Policy, Publication, Table, View
@@ -62,14 +62,16 @@ def _views(trees: Trees) -> Iterator[View]:
     old = {view.name: view for view in trees.pair.before.views}
     new = {view.name: view for view in trees.pair.after.views}
     for view in {**new, **old}.values():
-        if names(trees.name, of_script(view.query)):
+        if is_named(trees.name, of_script(view.query)):
             yield view
 
 
 def _functions(trees: Trees) -> Iterator[Function]:
     for function in _both(trees.pair.before, trees.pair.after, "functions"):
         body = function.sql_body
-        if body is not None and names(trees.name, of_signature(function.arguments, function.returns, body)):
+        if body is not None and is_named(
+            trees.name, of_signature(function.arguments, function.returns, body)
+        ):
             yield function
 
 
@@ -82,7 +84,7 @@ def _policies(trees: Trees) -> Iterator[tuple[Table, Policy]]:
         for policy in table.policies:
             conditions = filter(None, (policy.using, policy.with_check))
             if policy in old[table.name].policies and any(
-                names(trees.name, of_expression(one)) for one in conditions
+                is_named(trees.name, of_expression(one)) for one in conditions
             ):
                 yield table, policy
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from data_platform.migration.plan.rebuilding.beside import not_implied
+from data_platform.migration.plan.rebuilding.materialized import bound_for_good
+from data_platform.migration.plan.rebuilding.names import is_type
 from data_platform.migration.plan.rebuilding.trees import Trees
 from data_platform.migration.plan.rebuilding.values import gone, left_out, shared_key
 from data_platform.migration.plan.step import Refusal
 from data_platform.migration.plan.text import spoken
 from data_platform.model.database import Composite, Database, Domain, Name
-from data_platform.sql.references import Reference, References, of_script, of_signature, of_type
+from data_platform.sql.references import of_signature, of_type
 
 
 def refusals(trees: Trees, reason: str) -> Iterator[Refusal]:
     """Everything that stands against it."""
     yield from _kind(trees, reason)
     yield from _columns(trees, reason)
-    for object_ in _bound(trees.pair.before, trees.name):
+    views = (f"materialized view {spoken(view.name)}" for view in bound_for_good(trees))
+    for object_ in (*views, *_bound(trees.pair.before, trees.name)):
         yield Refusal(
             what=f"{reason} of {spoken(trees.name)}",
             why=f"{object_} is bound to the table itself, not to its name, and would stay with the old one",
@@ -77,12 +80,9 @@ def _columns(trees: Trees, reason: str) -> Iterator[Refusal]:
 
 def _bound(database: Database, table: Name) -> Iterator[str]:
     """Objects that would stay with the old table, and have no form that takes the new one in their place."""
-    for view in database.materialized_views:
-        if names(table, of_script(view.query)):
-            yield f"materialized view {spoken(view.name)}"
     for other in database.tables:
         for column in other.columns:
-            if has_type(table, of_type(column.type)):
+            if is_type(table, of_type(column.type)):
                 yield f"column {spoken(other.name, column.name)}"
     for type_ in database.types:
         texts = (
@@ -92,23 +92,8 @@ def _bound(database: Database, table: Name) -> Iterator[str]:
             if isinstance(type_, Composite)
             else []
         )
-        if any(has_type(table, of_type(text)) for text in texts):
+        if any(is_type(table, of_type(text)) for text in texts):
             yield f"type {spoken(type_.name)}"
     for function in database.functions:
-        if has_type(table, of_signature(function.arguments, function.returns, None)):
+        if is_type(table, of_signature(function.arguments, function.returns, None)):
             yield f"function {spoken(function.name)}"
-
-
-def names(table: Name, references: References) -> bool:
-    """Whether the table is among them."""
-    return _among(table, references, "relation")
-
-
-def has_type(table: Name, references: References) -> bool:
-    """Whether the type of the table's rows is among them."""
-    return _among(table, references, "type")
-
-
-def _among(table: Name, references: References, kind: str) -> bool:
-    wanted = {Reference(kind, schema, table.name) for schema in (table.schema, None)}  # type: ignore[arg-type]
-    return not wanted.isdisjoint(references)
