@@ -18,11 +18,12 @@ from data_platform.migration.plan.fill import batches
 from data_platform.migration.plan.indexes import concurrently
 from data_platform.migration.plan.keys import batch_key
 from data_platform.migration.plan.not_null import required
-from data_platform.migration.plan.pair import Pair
+from data_platform.migration.plan.pair import Pair, tables_of_both
 from data_platform.migration.plan.partitioned import constraint_steps, index_steps, key_on_index
 from data_platform.migration.plan.rebuilding import beside, materialized, references
 from data_platform.migration.plan.rebuilding.carry import carried, let_go
 from data_platform.migration.plan.rebuilding.refuse import refusals
+from data_platform.migration.plan.rebuilding.settled import settled, topmost
 from data_platform.migration.plan.rebuilding.swap import BACK, FORTH, swapped
 from data_platform.migration.plan.rebuilding.trees import Trees, trees
 from data_platform.migration.plan.rebuilding.values import Key, given, gone, shared_key, way_back
@@ -33,7 +34,7 @@ from data_platform.model.database import Database, Name, Table
 from data_platform.sql.references import Reference
 from data_platform.sql.text import Sql, body, identifier, joined, qualified_name
 
-__all__ = ["needs_rebuild", "steps"]
+__all__ = ["needs_rebuild", "rebuilt", "settled", "steps"]
 
 
 def needs_rebuild(old: Table, new: Table) -> str | None:
@@ -49,8 +50,14 @@ def needs_rebuild(old: Table, new: Table) -> str | None:
     return "the type" if old.of_type != new.of_type else None
 
 
+def rebuilt(pair: Pair) -> tuple[tuple[Table, Table], ...]:
+    """The tables that are built again, before and after; partitions go with theirs."""
+    again = {new.name: (old, new) for old, new in tables_of_both(pair) if needs_rebuild(old, new)}
+    return tuple(again[name] for name in sorted(topmost(pair, again.keys())))
+
+
 def steps(pair: Pair, old: Table, new: Table) -> Iterator[Step | Refusal]:
-    """From the old table to the new one."""
+    """From the old table to the new one. `pair` is the whole one: both sides as they are."""
     reason = needs_rebuild(old, new)
     if reason == "the type":
         yield _typed(old, new)
