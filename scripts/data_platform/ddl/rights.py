@@ -16,9 +16,14 @@ from data_platform.sql.text import Sql, identifier, identifiers, joined, keyword
 
 def owner_pieces(database: Database) -> Iterator[Piece]:
     """ALTER … OWNER TO, of all but event triggers. A sequence that a column owns goes with its table."""
-    for kind, object_, role in chain(_without_schema(database), _in_schemas(database)):
+    for kind, object_, role in owners(database):
         if role is not None:
             yield owner(kind, object_, role, f"{kind} {object_}")
+
+
+def owners(database: Database) -> Iterator[tuple[str, Sql, str | None]]:
+    """Whose every object is: (kind, name as SQL, role); None is whoever loads the model."""
+    return chain(_without_schema(database), _in_schemas(database))
 
 
 def _without_schema(database: Database) -> Iterator[tuple[str, Sql, str | None]]:
@@ -56,12 +61,13 @@ def _named(database: Database) -> Iterator[tuple[str, Name, str | None]]:
 def grant_pieces(database: Database) -> Iterator[Piece]:
     """What is taken from PostgreSQL's defaults first, then what is given, then what later objects will get."""
     for grant in sorted(database.grants, key=lambda grant: not grant.revoked):
-        yield _grant(grant)
+        yield grant_piece(grant)
     for privilege in sorted(database.default_privileges, key=lambda privilege: not privilege.revoked):
-        yield _default_privilege(privilege)
+        yield default_privilege_piece(privilege)
 
 
-def _grant(grant: Grant) -> Piece:
+def grant_piece(grant: Grant) -> Piece:
+    """GRANT or REVOKE."""
     columns = Sql(f" ({identifiers(grant.columns)})") if grant.columns else Sql("")
     sql = render(
         "ddl/grant.sql.j2",
@@ -74,7 +80,8 @@ def _grant(grant: Grant) -> Piece:
     return Piece(statement=Statement(sql, f"{verb} on {grant.kind} {grant.object}", "grants"))
 
 
-def _default_privilege(privilege: DefaultPrivilege) -> Piece:
+def default_privilege_piece(privilege: DefaultPrivilege) -> Piece:
+    """ALTER DEFAULT PRIVILEGES."""
     privileges = joined(", ", map(keyword, privilege.privileges))
     sql = render("ddl/default_privilege.sql.j2", privilege=privilege, privileges=privileges)
     return Piece(statement=Statement(sql, f"default privileges on {privilege.kind}", "grants"))
