@@ -151,6 +151,10 @@ TWINS: dict[str, tuple[list[Way], list[Way]]] = {
             Way(
                 "CREATE DOMAIN d AS int; ALTER TABLE orders ADD c d; ALTER DOMAIN d ADD CONSTRAINT p CHECK (VALUE > 0)"
             ),
+            Way(
+                "CREATE DOMAIN d AS int; ALTER TABLE orders ADD c d;"
+                " ALTER DOMAIN d ADD CONSTRAINT p CHECK (VALUE > 0) NOT VALID; ALTER DOMAIN d VALIDATE CONSTRAINT p"
+            ),
         ],
         [
             Way("ALTER TABLE orders ADD CHECK (total > 0) NOT VALID"),
@@ -169,6 +173,7 @@ TWINS: dict[str, tuple[list[Way], list[Way]]] = {
                 "ALTER TABLE orders ADD CHECK (code IS NOT NULL OR id > 0); ALTER TABLE orders ALTER code SET NOT NULL"
             ),
             Way("ALTER TABLE orders ADD PRIMARY KEY USING INDEX orders_code"),
+            Way("ALTER TABLE secret ADD PRIMARY KEY (id)"),
             Way("ALTER TABLE orders ADD CONSTRAINT n NOT NULL code"),
             Way(
                 "ALTER TABLE orders DROP CONSTRAINT orders_checked_check; ALTER TABLE orders ALTER checked SET NOT NULL"
@@ -279,11 +284,13 @@ TWINS: dict[str, tuple[list[Way], list[Way]]] = {
             ),
             Way("REFRESH MATERIALIZED VIEW totals"),
             Way("ALTER TABLE orders ALTER code SET NOT NULL"),
+            Way("ALTER TABLE orders ADD CONSTRAINT p CHECK (id > 0) NOT VALID, VALIDATE CONSTRAINT p"),
+            Way("ALTER TABLE orders ADD c int, VALIDATE CONSTRAINT later"),
             wrapped("LOCK TABLE orders; INSERT INTO customers SELECT id, code FROM orders"),
             wrapped(
                 "CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW"
                 " EXECUTE FUNCTION suppress_redundant_updates_trigger();"
-                " DELETE FROM customers"
+                " DELETE FROM secret"
             ),
         ],
         [
@@ -305,7 +312,7 @@ TWINS: dict[str, tuple[list[Way], list[Way]]] = {
     "multiple-access-exclusive": (
         [
             wrapped("ALTER TABLE orders ADD c int; ALTER TABLE customers ADD c int"),
-            wrapped("DROP VIEW seen; TRUNCATE customers"),
+            wrapped("DROP VIEW seen; TRUNCATE orders"),
         ],
         [
             Way("ALTER TABLE orders ADD c int; ALTER TABLE customers ADD c int"),
@@ -373,6 +380,8 @@ TWINS: dict[str, tuple[list[Way], list[Way]]] = {
             Way("DROP FUNCTION fixed()"),
             Way("DROP TYPE mood"),
             Way("DROP SCHEMA public CASCADE"),
+            Way("DROP EXTENSION hstore"),
+            Way("DROP OWNED BY somebody"),
             unknown("DROP TABLE IF EXISTS t"),
         ],
         [
@@ -409,14 +418,18 @@ TWINS: dict[str, tuple[list[Way], list[Way]]] = {
             Way("ALTER TABLE orders ALTER at TYPE date"),
             Way("ALTER TABLE orders ALTER code TYPE varchar(5) USING code::varchar(5)"),
             Way("DROP SCHEMA app CASCADE"),
+            Way("DROP EXTENSION hstore CASCADE"),
+            Way("DROP OWNED BY somebody"),
+            Way("DROP DATABASE d"),
         ],
         [
             Way("DELETE FROM orders WHERE id = 1"),
-            Way("DELETE FROM orders WHERE total > 0"),
+            Way("DELETE FROM orders WHERE total > 100"),
             Way("DELETE FROM orders USING customers WHERE orders.customer_id = customers.id"),
             Way(NEW + "TRUNCATE fresh; DROP TABLE fresh"),
             Way("ALTER TABLE orders ALTER status TYPE text"),
             Way("DROP VIEW seen"),
+            Way("DROP EXTENSION hstore"),
             Way("CREATE TEMP TABLE t (a int); INSERT INTO t VALUES (1); DELETE FROM t"),
         ],
     ),
@@ -433,10 +446,10 @@ TWINS: dict[str, tuple[list[Way], list[Way]]] = {
         ],
     ),
     "enum-value-in-transaction": (
-        [wrapped("ALTER TYPE mood ADD VALUE 'calm'; INSERT INTO customers VALUES (1, 'calm')")],
+        [wrapped("ALTER TYPE mood ADD VALUE 'calm'; SELECT 'calm'::mood")],
         [
-            Way("ALTER TYPE mood ADD VALUE 'calm'; INSERT INTO customers VALUES (1, 'calm')"),
-            wrapped("ALTER TYPE mood ADD VALUE 'calm'; INSERT INTO customers VALUES (1, 'sad')"),
+            Way("ALTER TYPE mood ADD VALUE 'calm'; SELECT 'calm'::mood"),
+            wrapped("ALTER TYPE mood ADD VALUE 'calm'; SELECT 'sad'::mood"),
             wrapped("CREATE TYPE t AS ENUM ('a'); ALTER TYPE t ADD VALUE 'b'; SELECT 'b'::t"),
         ],
     ),

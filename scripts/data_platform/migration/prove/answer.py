@@ -120,6 +120,7 @@ def _statement(one: StatementResult, proof: Proof) -> dict[str, Any]:
         "depends_on_rows": _error(one.depends_on_rows),
         "skipped": one.skipped,
         "rows_changed": one.rows_changed,
+        "rows_read": dict(one.rows_read),
         "keeps_out": [
             {"relation": hold.relation, "blocks": hold.blocks, "work": hold.work}
             for hold in holds(one, proof)

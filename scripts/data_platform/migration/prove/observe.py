@@ -106,6 +106,7 @@ def _result(
         proven=work.proven,
         truncated=work.truncated,
         rows_changed=one.answer.rows,
+        rows_read=_rows_read(one, base),
         messages=tuple(one.answer.messages),
         max_read_stall_s=_stall(window, [c for c in clients if c.script.role == "reader"]),
         max_write_stall_s=_stall(window, [c for c in clients if c.script.role == "writer"]),
@@ -164,6 +165,24 @@ def spans(seen: Sequence[Seen], origin: float) -> tuple[LockSpan, ...]:
 # --- work on tables ---
 
 
+def _rows_read(one: Seen, base: frozenset[int]) -> Mapping[str, int]:
+    known = {oid: one.before[oid].full for oid in one.answer.read if oid in base and oid in one.before}
+    return {name: one.answer.read[oid] for oid, name in sorted(known.items(), key=lambda item: item[1])}
+
+
+def _of_domain(one: Seen, base: frozenset[int]) -> Iterator[str]:
+    """Tables whose rows are checked for a domain's constraint, which the server does without a word."""
+    if not one.statement.node.HasField("alter_domain_stmt") or one.error:
+        return
+    node = one.statement.node.alter_domain_stmt
+    added = node.subtype == "C" and not getattr(node, "def").constraint.skip_validation
+    if not added and node.subtype not in ("O", "V"):
+        return
+    for oid, mode in sorted({*one.held, *one.look.held}):
+        if oid in base and oid in one.before and mode in ("SHARE", "SHARE UPDATE EXCLUSIVE"):
+            yield one.before[oid].full
+
+
 @dataclass(frozen=True)
 class _Work:
     rewrites: tuple[str, ...]
@@ -195,6 +214,7 @@ class _Work:
             [find.table(work.table) for work in said if work.kind == "verify"],
             [find.of_foreign_key(work.object) for work in said if work.kind == "validate"],
             [table for table, _ in builds],
+            tuple(_of_domain(one, base)),
         )
         return _Work(
             rewrites,

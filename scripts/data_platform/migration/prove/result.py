@@ -105,6 +105,8 @@ class StatementResult:
     """Columns for which a valid CHECK spared the scan of SET NOT NULL."""
     truncated: tuple[str, ...] = ()
     rows_changed: int = 0
+    rows_read: Mapping[str, int] = field(default_factory=dict)
+    """By table, of statements that share a transaction with others."""
     messages: tuple[str, ...] = ()
     """The server's own, word for word."""
     max_read_stall_s: float | None = None

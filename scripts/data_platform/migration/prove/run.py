@@ -15,7 +15,7 @@ from postgast import pg_query_pb2 as pb
 
 from data_platform.migration.files import Statement
 from data_platform.migration.prove.result import ServerError
-from data_platform.migration.prove.session import NEEDS_NO_TRANSACTION, Answer, Session, runs_apart
+from data_platform.migration.prove.session import NEEDS_NO_TRANSACTION, Answer, Session, runs_apart, sets
 from data_platform.migration.prove.watch import Held, Look, Relation, Watch
 
 Progress = Callable[[str, float], None]
@@ -115,6 +115,8 @@ class Runner:
             if failed is None or failed.sqlstate != LOCK_NOT_AVAILABLE or attempt > self.retries:
                 break
             time.sleep(_PAUSE)
+        if any(sets(statement) for statement in group.statements):
+            self.session.note_settings()
         after = self.watch.relations()
         for one in seen:
             one.after = after

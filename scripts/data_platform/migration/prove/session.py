@@ -38,12 +38,26 @@ NEEDS_NO_TRANSACTION = ("25001", "2D000", "25P01")
 
 _MAINTENANCE = ("vacuum_stmt", "reindex_stmt", "check_point_stmt")
 _CHANGES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
+_READS = ("select_stmt", "create_table_as_stmt", *_CHANGES)
+_READ = """
+SELECT relid::bigint, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_catalog.pg_stat_xact_user_tables
+ WHERE seq_tup_read + coalesce(idx_tup_fetch, 0) > 0
+"""
+"""Rows that this session has read of each table and not yet reported to the server's statistics."""
 _APART = (Way.EXTENSION, Way.ROLE, Way.PRIVILEGED)
 
 
 def runs_apart(statement: Statement) -> bool:
     """Whether it goes through the loader's session, and so is in no transaction of ours."""
     return decide(statement.node).way in _APART
+
+
+def sets(statement: Statement) -> bool:
+    """Whether it may change a setting of the session."""
+    if statement.node.HasField("variable_set_stmt"):
+        return True
+    calls = postgast.find_nodes(statement.node, pb.FuncCall) if statement.node.HasField("select_stmt") else ()
+    return any(call.funcname[-1].string.sval == "set_config" for call in calls)
 
 
 @dataclass
@@ -55,6 +69,8 @@ class Answer:
     skipped: str | None = None
     rows: int = 0
     """Changed by an INSERT, UPDATE, DELETE or MERGE."""
+    read: dict[int, int] = field(default_factory=dict)
+    """Rows that it read of each table, where it shares a transaction with others."""
 
 
 @dataclass
@@ -100,10 +116,16 @@ class Session:
             return Answer(skipped=decision.why)
         if decision.way is Way.EXTENSION or (decision.way in _APART and not self.in_transaction):
             return self._apart(statement)
-        answer = self._execute(statement)
-        if kind == "variable_set_stmt" and answer.error is None:
-            self.lock_timeout_s = self._lock_timeout()
+        answer = (
+            self._counted(statement) if kind in _READS and self.in_transaction else self._execute(statement)
+        )
+        if answer.error is None and sets(statement):
+            self.note_settings()
         return answer
+
+    def note_settings(self) -> None:
+        """Look at the settings again: they have changed, or a transaction's end has undone that."""
+        self.lock_timeout_s = self._lock_timeout()
 
     def execute(self, text: str) -> ServerError | None:
         """BEGIN, COMMIT, ROLLBACK of ours."""
@@ -112,6 +134,20 @@ class Session:
         except psycopg.Error as error:
             return refused(error)
         return None
+
+    def _counted(self, statement: Statement) -> Answer:
+        before = self._rows_read()
+        answer = self._execute(statement)
+        if answer.error is None:
+            read = {table: rows - before.get(table, 0) for table, rows in self._rows_read().items()}
+            answer.read = {table: rows for table, rows in read.items() if rows > 0}
+        return answer
+
+    def _rows_read(self) -> dict[int, int]:
+        try:
+            return dict(self.connection.execute(_READ, prepare=False).fetchall())
+        except psycopg.Error:  # the transaction has failed before
+            return {}
 
     def _execute(self, statement: Statement) -> Answer:
         self._heard.clear()

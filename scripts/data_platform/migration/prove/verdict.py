@@ -84,14 +84,26 @@ def holds(one: StatementResult, proof: Proof) -> tuple[Hold, ...]:
 
 
 def _behind(one: StatementResult, proof: Proof) -> Iterator[Hold]:
-    """Changes to many rows while a lock of an earlier statement keeps clients out."""
+    """Work on many rows while a lock of an earlier statement keeps clients out."""
+    work = _long(one, proof)
+    for lock in one.locks if work else ():
+        if lock.since < one.index and lock.strength > MODES.index("SHARE") and rows_of(proof, lock.relation):
+            whom = "reads and writes" if lock.mode == "ACCESS EXCLUSIVE" else "writes"
+            yield Hold(lock.relation, whom, work)
+
+
+def _long(one: StatementResult, proof: Proof) -> str:
+    """What of the statement takes longer the more rows there are."""
     tables = {lock.relation for lock in one.locks if lock.mode == "ROW EXCLUSIVE" and lock.kind != "index"}
     most = max((rows_of(proof, name) for name in tables), default=0)
-    if not most or one.rows_changed < _MANY * most:
-        return
-    for lock in one.locks:
-        if lock.since < one.index and lock.mode == "ACCESS EXCLUSIVE" and rows_of(proof, lock.relation):
-            yield Hold(lock.relation, "reads and writes", f"changes {one.rows_changed:,} rows")
+    if most and one.rows_changed >= _MANY * most:
+        return f"changes {one.rows_changed:,} rows"
+    for name in (*one.rewrites, *one.scans):
+        return f"reads all of `{name}`"
+    for name, rows in one.rows_read.items():
+        if rows >= max(1, _MANY * rows_of(proof, name)):
+            return f"reads {rows:,} rows of `{name}`"
+    return ""
 
 
 def rows_of(proof: Proof, relation: str) -> int:

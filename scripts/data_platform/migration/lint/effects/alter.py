@@ -39,6 +39,8 @@ def alter_table(effects: Effects, node: pb.AlterTableStmt) -> None:
         if several:
             advance_alter(effects.state, _only(node, item), effects.file, define_column, define_constraint)
     effects.state = given
+    if several:
+        effects.under_one_lock(name)
 
 
 def _only(node: pb.AlterTableStmt, item: pb.Node) -> pb.AlterTableStmt:
@@ -77,10 +79,9 @@ def _unique(effects: Effects, table: Table, node: pb.Constraint) -> None:
         columns = index.columns if index else ()
     else:
         effects.add("index", "primary key" if primary else "unique", table, Mode.ACCESS_EXCLUSIVE, node)
-    if primary:
-        for column in columns if node.indexname else ():
-            if (known := table.column(column)) is not None and not known.not_null:
-                not_null(effects, table, column, node)
+    for column in columns if primary else ():
+        if (known := table.column(column)) is not None and not known.not_null:
+            not_null(effects, table, column, node)
 
 
 def not_null(effects: Effects, table: Table, column: str, part: object) -> None:

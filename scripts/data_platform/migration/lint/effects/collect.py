@@ -8,7 +8,7 @@ only as far as it does not depend on it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from data_platform.migration.lint.locks import Mode
@@ -114,6 +114,15 @@ class Effects:
             self.work.append(
                 Work(kind, cause, table.name, mode, part, reason, certain and table.known, table.known)
             )
+
+    def under_one_lock(self, table: Relation) -> None:
+        """What the commands of one statement do lasts under the strongest lock that one of them takes."""
+        strongest = self.strongest(table)
+        if strongest is not None:
+            self.work = [
+                replace(one, mode=strongest) if one.table == table and one.mode < strongest else one
+                for one in self.work
+            ]
 
     def strongest(self, table: Relation) -> Mode | None:
         """The strongest lock that the statement takes on the table."""

@@ -123,6 +123,8 @@ def change_type(effects: Effects, table: Table, command: pb.AlterTableCmd) -> No
         effects.lock(effects.state.table(key.target or table.name), Mode.ACCESS_EXCLUSIVE)
     for other in effects.state.keys_to(table.name, command.name):
         effects.lock(other, Mode.ACCESS_EXCLUSIVE)
+    if column is not None and column.generated == "virtual":
+        return
     new = type_of(node.type_name)
     found = _changed(
         effects, column, new, node.raw_default if node.HasField("raw_default") else None, command.name

@@ -34,14 +34,13 @@ def create_table(effects: Effects, node: pb.CreateStmt) -> None:
 def create_index(effects: Effects, node: pb.IndexStmt) -> None:
     """With writes kept out, or beside them."""
     table = _table(effects, node.relation)
+    mode = Mode.SHARE_UPDATE_EXCLUSIVE if node.concurrent else Mode.SHARE
+    effects.lock(table, mode)
     if node.if_not_exists and Relation(table.name.schema, node.idxname) in effects.state.indexes:
         return
     if node.concurrent:
-        effects.lock(table, Mode.SHARE_UPDATE_EXCLUSIVE)
-        effects.add("index online", "create index", table, Mode.SHARE_UPDATE_EXCLUSIVE, node)
-        return
-    effects.lock(table, Mode.SHARE)
-    if node.relation.inh or table.kind != "partitioned":
+        effects.add("index online", "create index", table, mode, node)
+    elif node.relation.inh or table.kind != "partitioned":
         effects.add("index", "create index", table, Mode.SHARE, node)
 
 
@@ -56,6 +55,10 @@ def drop(effects: Effects, node: pb.DropStmt) -> None:
         elif node.remove_type in (pb.OBJECT_TRIGGER, pb.OBJECT_POLICY, pb.OBJECT_RULE):
             table = effects.state.name(names[-3] if len(names) > 2 else None, names[-2])
             effects.lock(effects.state.table(table), Mode.ACCESS_EXCLUSIVE)
+        elif node.remove_type == pb.OBJECT_SCHEMA and node.behavior == pb.DROP_CASCADE:
+            for one in effects.state.tables.values():
+                if one.name.schema == names[-1]:
+                    effects.lock(one, Mode.ACCESS_EXCLUSIVE)
 
 
 def _drop_table(effects: Effects, name: Relation, node: pb.DropStmt) -> None:
@@ -159,7 +162,6 @@ def comment(effects: Effects, node: pb.CommentStmt) -> None:
     if node.objtype in (
         pb.OBJECT_TABLE,
         pb.OBJECT_COLUMN,
-        pb.OBJECT_TABCONSTRAINT,
         pb.OBJECT_VIEW,
         pb.OBJECT_MATVIEW,
     ):
@@ -201,11 +203,10 @@ def domain(effects: Effects, node: pb.AlterDomainStmt) -> None:
     constraint = getattr(node, "def").constraint if node.subtype in ("C", "O") else None
     if node.subtype not in ("C", "O", "V") or (constraint is not None and constraint.skip_validation):
         return
-    mode = Mode.SHARE if node.subtype != "V" or effects.version < 18 else Mode.SHARE_UPDATE_EXCLUSIVE
     for table in effects.state.tables.values():
         if any(column.type.name == name for column in (table.columns or {}).values()):
-            effects.lock(table, mode)
-            effects.add("verify", "domain check", table, mode, node)
+            effects.lock(table, Mode.SHARE)
+            effects.add("verify", "domain check", table, Mode.SHARE, node)
 
 
 def has_option(options: Any, name: str) -> bool:

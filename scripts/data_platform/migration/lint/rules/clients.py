@@ -27,6 +27,7 @@ _OTHERS = {
     pb.OBJECT_TYPE: "type",
     pb.OBJECT_DOMAIN: "type",
     pb.OBJECT_DATABASE: "database",
+    pb.OBJECT_EXTENSION: "extension",
 }
 _AFTER = "first release the application that no longer uses it, then drop it in a migration of its own"
 
@@ -135,6 +136,7 @@ def _enum_value(context: Context) -> Iterator[Hit]:
     "An application that still reads or writes what is dropped fails from that moment on.",
     "drop_stmt",
     "alter_table_stmt",
+    "drop_owned_stmt",
     "dropdb_stmt",
     commands=(pb.AT_DropColumn,),
 )
@@ -144,6 +146,10 @@ def drop(context: Context) -> Iterator[Hit]:
         yield from _dropped_columns(context)
     elif context.kind == "dropdb_stmt":
         yield Hit(f"the database {context.node.dbname} is dropped", context.node.dbname, advice=_AFTER)
+    elif context.kind == "drop_owned_stmt":
+        yield Hit(
+            "everything that this role owns is dropped, and what it may do is taken from it", advice=_AFTER
+        )
     else:
         yield from _dropped(context)
 

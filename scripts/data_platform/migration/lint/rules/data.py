@@ -25,6 +25,8 @@ _KEEP = "keep a copy first, as long as somebody may want it back"
     "truncate_stmt",
     "delete_stmt",
     "drop_stmt",
+    "drop_owned_stmt",
+    "dropdb_stmt",
     "alter_table_stmt",
     commands=(
         pb.AT_DropColumn,
@@ -42,6 +44,11 @@ def data_loss(context: Context) -> Iterator[Hit]:
             yield Hit(message, str(work.table), (_copy(work.table),), _KEEP, certain=certain)
     elif context.kind == "drop_stmt":
         yield from _dropped(context)
+    elif context.kind == "drop_owned_stmt":
+        yield Hit("every table of this role is destroyed with its rows", advice=_KEEP)
+    elif context.kind == "dropdb_stmt":
+        message = f"everything in the database {context.node.dbname} is destroyed"
+        yield Hit(message, context.node.dbname, advice=_KEEP)
     else:
         yield from _altered(context)
 
@@ -71,6 +78,11 @@ def _dropped(context: Context) -> Iterator[Hit]:
                 yield Hit(
                     f"everything in the schema {schema} is destroyed", schema, advice=_KEEP, severity="error"
                 )
+    if node.remove_type == pb.OBJECT_EXTENSION and node.behavior == pb.DROP_CASCADE:
+        for item in node.objects:
+            extension = dropped_name(item)[-1]
+            message = f"every column of a type of {extension} is destroyed with its values"
+            yield Hit(message, extension, advice=_KEEP)
     if node.remove_type != pb.OBJECT_TABLE:
         return
     for item in node.objects:

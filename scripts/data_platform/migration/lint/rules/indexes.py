@@ -167,7 +167,7 @@ def on_partitioned(context: Context) -> Iterator[Hit]:
 
 @rule(
     "invalid-index-left",
-    "info",
+    "warning",
     "A CREATE INDEX CONCURRENTLY that failed leaves an index that is not used; IF NOT EXISTS then passes it by.",
     "index_stmt",
 )

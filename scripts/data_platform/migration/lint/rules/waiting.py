@@ -51,7 +51,7 @@ def _own(context: Context) -> Iterator[Hit]:
         if work.mode < Mode.ACCESS_EXCLUSIVE or work.table in seen:
             continue
         seen.add(work.table)
-        alone = work.cause in ("refresh", "attach", "default partition")
+        alone = work.cause in ("refresh", "attach", "default partition", "validate")
         message = f"ACCESS EXCLUSIVE on {shown(work.table)} lasts as long as {_TAKES[work.kind]}: reads and writes wait"
         safe = _form(context, work)
         yield on(work, message, safe, fits=bool(safe) and work.certain, severity=None if alone else "warning")
