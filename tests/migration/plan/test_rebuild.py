@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from data_platform.migration.plan import rebuild
@@ -384,3 +385,16 @@ def test_the_others_see_nothing_to_do(server: Server) -> None:
         names = {new.name for _, new in rebuild.rebuilt(pair)}
         assert names == {Name("app", "Items")}
         assert differences(rebuild.settled(pair, names).before, here.target).equal
+
+
+def test_a_role_that_does_not_see_all_rows_changes_nothing(server: Server) -> None:
+    table = "CREATE {} TABLE t (id int PRIMARY KEY); ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;"
+    with ground(server, table.format(""), table.format("UNLOGGED"), recipe) as here:
+        here.connection.execute("CREATE ROLE dpe_half_blind; ALTER TABLE t OWNER TO dpe_half_blind")
+        here.connection.execute("GRANT CREATE ON SCHEMA public TO dpe_half_blind; SET ROLE dpe_half_blind")
+        try:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="hides rows"):
+                here.up()
+            assert here.rows("SELECT FROM pg_trigger") == []
+        finally:
+            here.connection.execute("RESET ROLE; DROP OWNED BY dpe_half_blind; DROP ROLE dpe_half_blind")

@@ -14,7 +14,7 @@ from data_platform.migration.plan.rebuilding.values import Given, Key, given
 from data_platform.migration.plan.text import alter_table, beside
 from data_platform.model.database import ForeignKey, Name, Table
 from data_platform.sql.templates import render
-from data_platform.sql.text import Sql, identifier, joined, qualified, qualified_name
+from data_platform.sql.text import Sql, body, identifier, joined, qualified, qualified_name, relation_literal
 
 
 def carrier(trees: Trees, label: str) -> Name:
@@ -25,10 +25,19 @@ def carrier(trees: Trees, label: str) -> Name:
 def carried(trees: Trees, key: Key, source: Name, into: Name, label: str) -> Iterator[Sql]:
     """From now on what is written to `source`, the old table, is written to `into` as well."""
     function = carrier(trees, label)
-    body = render("migration/carry_over.sql.j2", **_texts(trees, key, source, into))
+    if trees.old.table.row_security != "off":
+        yield _guard(source)
+    source_text = render("migration/carry_over.sql.j2", **_texts(trees, key, source, into))
     path = tuple(dict.fromkeys(("pg_catalog", "public", trees.name.schema, "pg_temp")))
-    yield render("migration/carry_function.sql.j2", function=function, path=path, source=f"\n{body}\n")
+    yield render("migration/carry_function.sql.j2", function=function, path=path, source=f"\n{source_text}\n")
     yield from _triggers(function, source)
+
+
+def _guard(source: Name) -> Sql:
+    """Rows that a policy hides would be neither copied nor carried over."""
+    message = f"row security hides rows of {source} from this role: they would be missing in the new table"
+    block = render("migration/sees_all_rows.sql.j2", table=relation_literal(source), message=message)
+    return Sql(f"DO {body(f'{chr(10)}{block}{chr(10)}')}")
 
 
 def _triggers(function: Name, source: Name) -> Iterator[Sql]:

@@ -45,11 +45,29 @@ def undressed(tree: Tree) -> Iterator[Sql]:
 # --- elsewhere ---
 
 
+def views_aside(trees: Trees) -> tuple[tuple[Sql, ...], tuple[Sql, ...]]:
+    """What is run before and after for the views: where the columns stay, each is only bound to the other table."""
+    found = tuple(_views(trees))
+    if not found or _same_columns(trees):
+        return (), tuple(_replaced(view) for view in found)
+    from data_platform.migration.plan import views  # noqa: PLC0415
+
+    drops, makes = views.aside(trees.pair, {trees.name})
+    return tuple(drops), tuple(makes)
+
+
+def _replaced(view: View) -> Sql:
+    text = bare(render("ddl/view.sql.j2", view=view))
+    return Sql(text.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+
+
+def _same_columns(trees: Trees) -> bool:
+    new = {(column.name, column.type) for column in trees.new.table.columns}
+    return all((column.name, column.type) in new for column in trees.old.table.columns)
+
+
 def named_again(trees: Trees) -> Iterator[Sql]:
-    """Views, functions and policies that were bound to the one table are bound to the one that has its name now."""
-    for view in _views(trees):
-        text = bare(render("ddl/view.sql.j2", view=view))
-        yield Sql(text.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
+    """Functions and policies that were bound to the one table are bound to the one that has its name now."""
     for function in _functions(trees):
         yield bare(render("ddl/function.sql.j2", function=function, empty=False, again=True))
     for table, policy in _policies(trees):

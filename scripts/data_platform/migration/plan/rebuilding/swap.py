@@ -18,8 +18,10 @@ _KINDS = {"table": "TABLE", "index": "INDEX", "statistics": "STATISTICS", "seque
 
 def swapped(trees: Trees, key: Key | None, *, label: str = FORTH, other: str = BACK) -> tuple[Sql, ...]:
     """The new table in the old one's place. With a key, what is written from then on is carried back to the old one."""
+    views = dress.views_aside(trees)
     tables = f"{qualified_name(trees.name)}, {qualified_name(trees.new.name)}"
     return (
+        *views[0],
         Sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"),
         *not_carried(trees, trees.name, label),
         *dress.unpublished(trees),
@@ -32,6 +34,7 @@ def swapped(trees: Trees, key: Key | None, *, label: str = FORTH, other: str = B
         *dress.dressed(trees.new),
         *(carried(trees.reversed, key, trees.name, trees.old.name, other) if key else ()),
         *dress.published_again(trees),
+        *views[1],
         *dress.named_again(trees),
     )
 
