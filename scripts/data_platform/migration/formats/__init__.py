@@ -57,7 +57,7 @@ def _place(tool: str, project: Path | None, next_version: str | None, now: datet
         raise UsageProblem(
             f"{tool} counts by time, and there is no migration to count from", try_="--next VERSION"
         )
-    return replace(place, version=now.strftime(known.clock))
+    return replace(place, version=known.clock(now))
 
 
 def _checked(version: str) -> str:

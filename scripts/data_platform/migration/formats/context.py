@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import PurePosixPath
 
 from data_platform.migration.formats.tree import Tree
@@ -81,8 +82,8 @@ class Format:
     write: Write
     find: Callable[[Tree], Detected | None] = lambda tree: None
     default: Place
-    clock: str | None = None
-    """How a version is made of the time, where versions are times: a format for strftime."""
+    clock: Callable[[datetime], str] | None = None
+    """How a version is made of the time, where versions are times."""
     notes: tuple[str, ...] = ()
     """What the user must know or set for it to work."""
 

@@ -15,7 +15,7 @@ from data_platform.migration.formats.quoting import commented, script
 from data_platform.migration.formats.strings import as_strings, outside
 from data_platform.migration.formats.tree import Tree
 from data_platform.migration.formats.units import Unit, units
-from data_platform.migration.formats.versions import after_all
+from data_platform.migration.formats.versions import after_all, seconds
 from data_platform.migration.plan.step import Plan
 from data_platform.sql.text import Sql
 
@@ -62,5 +62,5 @@ FORMAT = Format(
     write=write,
     find=find,
     default=Place(directory=PurePosixPath("db/migrations")),
-    clock="%Y%m%d%H%M%S",
+    clock=seconds,
 )

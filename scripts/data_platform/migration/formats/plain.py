@@ -1,6 +1,6 @@
 """Plain SQL in a directory for each phase, for psql and for yoyo: each file says itself where its transaction is.
 
-    psql -X -v ON_ERROR_STOP=1 -f expand/01_add_column.sql
+    psql -X -v ON_ERROR_STOP=1 -f 1_expand/add_status_01_add_column.sql
 
 yoyo wraps a file in a transaction unless told otherwise, so it is told: BEGIN and COMMIT are in the file.
 """
@@ -14,20 +14,20 @@ from data_platform.migration.formats.notes import about, taken_back, why_irrever
 from data_platform.migration.formats.quoting import commented, script
 from data_platform.migration.formats.session import refusal, sent
 from data_platform.migration.formats.units import Unit, units
-from data_platform.migration.plan.step import Plan
+from data_platform.migration.plan.step import PHASES, Plan
 from data_platform.sql.text import Sql
 
 
 def write(plan: Plan, context: Context) -> Files:
-    """`expand/01_name.sql`, `expand/01_name.rollback.sql`, and so on; numbers go through all phases."""
+    """`1_expand/name_01_step.sql`, `….rollback.sql`, and so on: numbers go through all phases."""
     cut = units(plan, context)
     width = max(2, len(str(len(cut))))
     files: Files = {}
     before = ""
     for unit in cut:
-        stem = f"{unit.number:0{width}d}_{unit.name}"
-        name = f"{context.name}_{stem}" if context.name else stem
-        path = context.place.directory / unit.step.phase / f"{name}.sql"
+        name = f"{context.name}_{unit.number:0{width}d}_{unit.name}"
+        phase = f"{PHASES.index(unit.step.phase) + 1}_{unit.step.phase}"
+        path = context.place.directory / phase / f"{name}.sql"
         files[path] = _text(unit, context, about(unit, context), unit.up, before)
         files[path.with_suffix(".rollback.sql")] = _text(unit, context, taken_back(unit), _down(unit), "")
         before = name

@@ -40,4 +40,7 @@ def outside(unit: Unit, context: Context) -> list[str]:
     return [_NO_LIMITS] if any(len(one) == 1 for one in as_strings(unit, context)) else []
 
 
-_NO_LIMITS = "Limits: none, for the statement must be alone. It keeps nobody waiting; let statement_timeout be 0 for the role."
+_NO_LIMITS = (
+    "Limits: none, for the statement must be alone. It keeps nobody waiting, and the role's statement_timeout must "
+    "let it finish."
+)

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 _TIME = "%Y%m%d%H%M%S"
 
 
 def following(version: str) -> str:
-    """The next version: a second later where it is a time of 14 digits, else one more, as wide as it was."""
-    if len(version) == len("20260101000000"):
+    """The next version: a second later where its first 14 digits are a time, else one more, as wide as it was."""
+    if len(version) in (14, 17):
         try:
-            return (datetime.strptime(version, _TIME) + timedelta(seconds=1)).strftime(_TIME)
+            time = datetime.strptime(version[:14], _TIME)
         except ValueError:
-            pass  # 14 digits that are no time
+            pass  # digits that are no time
+        else:
+            return (time + timedelta(seconds=1)).strftime(_TIME) + version[14:]
     return str(int(version) + 1).zfill(len(version))
+
+
+def seconds(time: datetime) -> str:
+    """A time as most tools that count by time write it."""
+    return time.strftime(_TIME)
+
+
+def milliseconds(time: datetime) -> str:
+    """A time in milliseconds since 1970; one without a zone is taken for UTC."""
+    zoned = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return str(int(zoned.timestamp() * 1000))
 
 
 def counted(first: str) -> Iterator[str]:
