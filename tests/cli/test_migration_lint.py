@@ -194,3 +194,30 @@ def test_what_cannot_be_linted_is_exit_2(
 def test_the_hook_of_pre_commit_runs_this_command() -> None:
     root = Path(__file__).parents[2]
     assert "entry: dpe migration lint" in (root / ".pre-commit-hooks.yaml").read_text()
+
+
+def history(project: Path) -> None:
+    """Two files that are deployed, and one that is new."""
+    (project / "many").mkdir()
+    (project / "many" / "1_make.sql").write_text("CREATE TABLE items (id bigint PRIMARY KEY, code text);\n")
+    (project / "many" / "2_drop.sql").write_text("DROP TABLE orders;\n")
+    (project / "many" / "10_index.sql").write_text("CREATE INDEX ON items (code);\n")
+
+
+def test_what_is_deployed_is_there_and_holds_rows(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history(project)
+    _, whole = answer(capsys, "many")
+    assert "index-not-concurrent" not in rules(whole)
+    _, since = answer(capsys, "many", "--since", "10_index.sql")
+    assert {(one["rule"], one["file"]) for one in since["findings"] if one["severity"] == "error"} == {
+        ("index-not-concurrent", "many/10_index.sql")
+    }
+    assert since["findings"][0]["evidence"] == "parsed"
+    assert since["result"]["files"] == 1
+
+
+def test_since_names_a_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    history(project)
+    code, document = answer(capsys, "many", "--since", "11_none.sql")
+    assert code == 2
+    assert "no such file among these" in document["findings"][0]["message"]

@@ -49,6 +49,11 @@ def _declare(parser: ArgumentParser) -> None:
         help="each statement by itself unless the file says BEGIN, or each file in one transaction"
         " (default: as the tool that the file is for does it)",
     )
+    parser.add_argument(
+        "--since",
+        metavar="FILE",
+        help="the files before this one are deployed: their tables hold rows, and nothing is said of them",
+    )
     with_fail_on(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--sarif", action="store_true", help="answer as SARIF 2.1.0")
@@ -64,31 +69,35 @@ def _lint(invocation: Invocation) -> Outcome:
     transaction: Transaction = arguments.transaction or "auto"
     state, given, decision = _base(invocation)
     version = arguments.server_version or given
-    done = _linted(arguments.paths, state, version, transaction, keep=arguments.fix)
+    done = _linted(arguments, state, version, transaction, keep=arguments.fix)
     artifacts: tuple[str, ...] = ()
     if arguments.fix:
         artifacts = _write(done)
         state, _, _ = _base(invocation)
-        done = _linted(arguments.paths, state, version, transaction, keep=False)
+        done = _linted(arguments, state, version, transaction, keep=False)
     return _outcome(
         invocation, done, artifacts, decision, state=state, version=version, transaction=transaction
     )
 
 
 def _linted(
-    paths: Sequence[str], state: State, version: int, transaction: Transaction, *, keep: bool
+    arguments: Any, state: State, version: int, transaction: Transaction, *, keep: bool
 ) -> list[Linted]:
     """The files' findings; `state` is afterwards what the files make of it."""
     import gc  # noqa: PLC0415
 
     from data_platform.migration.files import scan  # noqa: PLC0415
+    from data_platform.migration.lint.base import since  # noqa: PLC0415
     from data_platform.migration.lint.lint import lint  # noqa: PLC0415
 
-    if keep and "-" in paths:
+    if keep and "-" in arguments.paths:
         raise UsageProblem("--fix writes files, and - is none", try_="give the file's name")
     gc.disable()  # nothing here is circular, and a collector would walk every tree again and again
     try:
-        return list(lint(scan(paths, transaction), state, version))
+        scripts = scan(arguments.paths, transaction)
+        if arguments.since:
+            scripts = since(scripts, arguments.since, state)
+        return list(lint(scripts, state, version))
     finally:
         gc.enable()
 
@@ -165,6 +174,7 @@ def _outcome(
         "server_version": version,
         "transaction": transaction,
         "schema": invocation.arguments.schema or ("--dsn" if invocation.arguments.dsn else None),
+        "since": invocation.arguments.since,
         "schema_unread": state.unread,
         "new_tables": sum(table.new is not None for table in state.tables.values()),
     }
@@ -198,8 +208,9 @@ def _text(
 
 def _again(invocation: Invocation) -> str:
     arguments = invocation.arguments
-    options = [("--schema", arguments.schema), ("--transaction", arguments.transaction)]
-    options += [("--server-version", arguments.server_version), ("--store", arguments.store)]
+    options = [("--schema", arguments.schema), ("--since", arguments.since)]
+    options += [("--transaction", arguments.transaction), ("--server-version", arguments.server_version)]
+    options += [("--store", arguments.store)]
     given = [word for name, value in options if value for word in (name, str(value))]
     live = ["--dsn", "env:NAME"] if arguments.dsn else []
     return again(LINT, invocation, *arguments.paths, *given, *live)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from postgast import pg_query_pb2 as pb
 
+from data_platform.migration.lint.definitions import made_up
 from data_platform.migration.lint.expressions import Routine, columns_in, proves_not_null
 from data_platform.migration.lint.state import Column, Constraint, Domain, Index, Kind, Relation, State, Table
 from data_platform.migration.lint.types import Type, type_of
@@ -62,7 +63,7 @@ def _routine(routine: model.Function) -> Routine:
 def _table(state: State, table: model.Table) -> None:
     name = _name(table.name)
     kind: Kind = "partitioned" if table.partition_by else "foreign" if table.foreign else "table"
-    constraints = (_constraint(one) for one in table.constraints)
+    constraints = (*(_constraint(one) for one in table.constraints), *_not_valid(table))
     state.put(
         Table(
             name,
@@ -106,6 +107,14 @@ def _constraint(one: model.Constraint) -> Constraint:
         return Constraint(one.name, "exclude", columns)
     kind = "primary key" if isinstance(one, model.PrimaryKey) else "unique"
     return Constraint(one.name, "primary key" if kind == "primary key" else "unique", frozenset(one.columns))
+
+
+def _not_valid(table: model.Table) -> Iterator[Constraint]:
+    """NOT NULL constraints that have not been validated yet."""
+    for column in table.columns:
+        if column.not_null is not None and not column.not_null.validated:
+            name = column.not_null.name or made_up(table.name.name, [column.name], "not_null", ())
+            yield Constraint(name, "not null", frozenset([column.name]), valid=False)
 
 
 def _expression(text: str) -> pb.Node:

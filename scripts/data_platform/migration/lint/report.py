@@ -104,7 +104,7 @@ def _how(result: Mapping[str, Any]) -> str:
         schema += f", of which {unread} statement{'s' if unread != 1 else ''} could not be read"
     new = (
         f" {made} table{'s' if made != 1 else ''} of these files count as new and empty; what is deployed already"
-        " belongs into the schema."
+        " belongs into the schema, or before `--since FILE`."
         if made
         else ""
     )
