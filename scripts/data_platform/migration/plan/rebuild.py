@@ -20,7 +20,7 @@ from data_platform.migration.plan.keys import batch_key
 from data_platform.migration.plan.not_null import required
 from data_platform.migration.plan.pair import Pair, tables_of_both
 from data_platform.migration.plan.partitioned import constraint_steps, index_steps, key_on_index
-from data_platform.migration.plan.rebuilding import beside, materialized, references
+from data_platform.migration.plan.rebuilding import beside, materialized, partition, references
 from data_platform.migration.plan.rebuilding.carry import carried, let_go
 from data_platform.migration.plan.rebuilding.refuse import refusals
 from data_platform.migration.plan.rebuilding.settled import settled, topmost
@@ -93,6 +93,7 @@ def _steps(both: Trees, key: Key) -> Iterator[Step]:
     yield from references.own(both)
     yield _analyzed(both)
     yield from references.of_others(both)
+    yield from partition.within(both)
     back = way_back(both)
     yield _swapped(both, key, back)
     yield from materialized.steps(both)
@@ -259,7 +260,12 @@ def _dropped(both: Trees, key: Key, back: Key | None) -> Step:
         name=slug("drop", both.old.name),
         phase="contract",
         reason="The old table is needed no more. Before this step the swap can be taken back at once.",
-        up=(_at_once(let_go(both, both.name, BACK)), Sql(f"DROP TABLE {aside}"), *helper),
+        up=(
+            _at_once(let_go(both, both.name, BACK)),
+            Sql(f"DROP TABLE {aside}"),
+            *helper,
+            *partition.released(both),
+        ),
         down=tuple(_again(both, key, back)) if back else (),
         transaction=back is None,
         one_way=None if back else "the swap is not taken back",
@@ -280,6 +286,7 @@ def _at_once(statements: Iterable[Sql]) -> Sql:
 def _again(both: Trees, key: Key, back: Key) -> Iterator[Sql]:
     """The old table beside the new one: made, kept in step, filled."""
     reverse = both.reversed
+    yield from partition.held(both)
     if key.helper is not None:
         yield bare(index_sql(both.name, key.helper))
     yield from beside.as_it_is(both.old)

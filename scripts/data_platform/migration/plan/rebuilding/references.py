@@ -12,7 +12,8 @@ from dataclasses import replace
 from data_platform.ddl.clauses import constraint_clause
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.partitioned import foreign_key_steps
-from data_platform.migration.plan.rebuilding.trees import Trees
+from data_platform.migration.plan.rebuilding.partition import keys_above
+from data_platform.migration.plan.rebuilding.trees import Tree, Trees
 from data_platform.migration.plan.step import Step
 from data_platform.migration.plan.text import alter_table, beside, slug, spoken
 from data_platform.model.database import Database, ForeignKey, Name, Table
@@ -24,8 +25,14 @@ def own(trees: Trees) -> Iterator[Step]:
     stand_ins = Database(tables=trees.new.standing_in)
     pair = replace(trees.pair, before=stand_ins, after=stand_ins)
     for table, stand_in in zip(trees.new.tables, trees.new.standing_in, strict=True):
-        for key in table.foreign_keys:
+        for key in _keys(trees.new, table):
             yield from foreign_key_steps(pair, stand_in, _beside(trees, table, key), "backfill")
+
+
+def _keys(tree: Tree, table: Table) -> tuple[ForeignKey, ...]:
+    """A partition that stands alone for a while needs those of its parents."""
+    above = keys_above(tree.database, table) if table is tree.table else ()
+    return (*table.foreign_keys, *(replace(key, comment=None) for key in above))
 
 
 def _beside(trees: Trees, table: Table, key: ForeignKey) -> ForeignKey:
@@ -38,7 +45,7 @@ def _beside(trees: Trees, table: Table, key: ForeignKey) -> ForeignKey:
 def own_again(trees: Trees) -> Iterator[Sql]:
     """Those of the old table, when it is made again."""
     for table, stand_in in zip(trees.old.tables, trees.old.standing_in, strict=True):
-        for key in table.foreign_keys:
+        for key in _keys(trees.old, table):
             target = trees.old.name if key.target == trees.name else key.target
             when = "initially deferred" if key.target == trees.name else key.deferral
             partitioned = table.partition_by is not None and trees.pair.version < 18

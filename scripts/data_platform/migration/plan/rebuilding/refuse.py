@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_platform.migration.plan.bounds import is_default
 from data_platform.migration.plan.rebuilding.beside import not_implied
 from data_platform.migration.plan.rebuilding.materialized import bound_for_good
 from data_platform.migration.plan.rebuilding.names import is_type
+from data_platform.migration.plan.rebuilding.partition import names_above
 from data_platform.migration.plan.rebuilding.trees import Trees
 from data_platform.migration.plan.rebuilding.values import gone, left_out, shared_key
 from data_platform.migration.plan.step import Refusal
@@ -35,10 +37,10 @@ def _kind(trees: Trees, reason: str) -> Iterator[Refusal]:
         yield Refusal(
             what=what, why="a foreign table's rows are not ours", fix="make a new table and copy the rows"
         )
-    elif old.partition_of is not None or new.partition_of is not None:
+    elif (old.partition_of or new.partition_of) and (why := _within_its_parent(trees)):
         yield Refusal(
             what=what,
-            why="it is a partition, whose rows also come and go through its parent",
+            why=why,
             fix="make a new partition for the same rows, detach the old one and attach the new one in one transaction",
         )
     elif heirs or old.inherits or new.inherits:
@@ -58,6 +60,26 @@ def _kind(trees: Trees, reason: str) -> Iterator[Refusal]:
             "copied could not be carried over",
             fix="add a primary key first; the columns that the table is partitioned by must be NOT NULL",
         )
+
+
+def _within_its_parent(trees: Trees) -> str | None:
+    """Why a partition cannot be exchanged for another one."""
+    old, new, before = trees.old.table, trees.new.table, trees.pair.before
+    if old.partition_of is None or old.partition_of != new.partition_of:
+        return "it becomes a partition, or is none any more, at the same time"
+    if is_default(old.partition_of.bound):
+        return "it is the DEFAULT partition, whose bound is what the others leave"
+    numbered = any(
+        column.identity
+        for table in (*trees.old.tables[1:], *trees.new.tables[1:])
+        for column in table.columns
+    )
+    if numbered:
+        return "partitions below it would not get the identity of its parent: ATTACH gives it to the partition alone"
+    above = set(names_above(before, old))
+    if any(key.target in above for table in before.tables for key in table.foreign_keys):
+        return "rows of other tables refer to its parent, so that it cannot be detached"
+    return None
 
 
 def _columns(trees: Trees, reason: str) -> Iterator[Refusal]:

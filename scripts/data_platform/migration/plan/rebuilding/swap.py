@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_platform.migration.plan.rebuilding import dress, references
+from data_platform.migration.plan.rebuilding import dress, partition, references
 from data_platform.migration.plan.rebuilding.carry import carried, not_carried
 from data_platform.migration.plan.rebuilding.numbers import numbered
 from data_platform.migration.plan.rebuilding.trees import Tree, Trees
@@ -22,6 +22,7 @@ def swapped(trees: Trees, key: Key | None, *, label: str = FORTH, other: str = B
     tables = f"{qualified_name(trees.name)}, {qualified_name(trees.new.name)}"
     return (
         *views[0],
+        *partition.detached(trees),
         Sql(f"LOCK TABLE {tables} IN ACCESS EXCLUSIVE MODE"),
         *not_carried(trees, trees.name, label),
         *dress.unpublished(trees),
@@ -30,7 +31,7 @@ def swapped(trees: Trees, key: Key | None, *, label: str = FORTH, other: str = B
         *_renamed(trees.new, aside=False),
         *references.at_commit(trees.old.name, trees.old.table, until_commit=True),
         *references.at_commit(trees.name, trees.new.table, until_commit=False),
-        *numbered(trees),
+        *(numbered(trees) if trees.new.table.partition_of is None else partition.attached(trees)),
         *dress.dressed(trees.new),
         *(carried(trees.reversed, key, trees.name, trees.old.name, other) if key else ()),
         *dress.published_again(trees),

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+from data_platform.ddl.around import Around, around
+from data_platform.migration.plan.joining import bound, bound_name
 from data_platform.migration.plan.not_null import NOT_NULL_CONSTRAINTS_SINCE, not_null_name
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.text import beside
-from data_platform.model.database import Column, Database, Name, NotNull, Table
+from data_platform.model.database import Check, Column, Database, Name, NotNull, Table
 from data_platform.sql.naming import default_name
 
 Part = Literal["table", "index", "statistics", "sequence"]
@@ -57,7 +59,8 @@ class Tree:
         return replace(
             table,
             name=self.called("table", table.name),
-            columns=tuple(self._column(table, column) for column in table.columns),
+            columns=tuple(self._column(table, column) for column in self._columns(table)),
+            checks=self._checks(table),
             primary_key=self._constraint(schema, table.primary_key) if table.primary_key else None,
             uniques=tuple(self._constraint(schema, key) for key in table.uniques),
             exclusions=tuple(self._constraint(schema, one) for one in table.exclusions),
@@ -73,10 +76,28 @@ class Tree:
             row_security="off",
         )
 
+    def _columns(self, table: Table) -> tuple[Column, ...]:
+        """A partition that stands alone for a while has the names of its parent's NOT NULLs at once."""
+        is_partition = table is self.table and table.partition_of is not None
+        return self._around.columns(table) if is_partition else table.columns
+
+    def _checks(self, table: Table) -> tuple[Check, ...]:
+        """A partition that stands alone for a while needs those of its parent, and one of its bound."""
+        if table is not self.table or table.partition_of is None:
+            return table.checks
+        parent = next(one for one in self.database.tables if one.name == table.partition_of.table)
+        found = bound(parent, table)
+        held = (Check(name=bound_name(table), expression=found),) if found else ()
+        return (*self._around.checks(table), *held)
+
+    @cached_property
+    def _around(self) -> Around:
+        return around(self.database, frozenset(), self.version)
+
     def _column(self, table: Table, column: Column) -> Column:
         """Without its identity, which the swap moves; its NOT NULL has its last name at once."""
         bare = replace(column, identity=None, sequence=None, sequence_name=None)
-        if self.version < NOT_NULL_CONSTRAINTS_SINCE or column.nullable or table.partition_of is not None:
+        if self.version < NOT_NULL_CONSTRAINTS_SINCE or column.nullable or table is not self.table:
             return bare
         given = column.not_null or NotNull()
         return replace(bare, not_null=replace(given, name=not_null_name(table.name, column)))
