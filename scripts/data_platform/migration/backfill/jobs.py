@@ -8,7 +8,8 @@ from functools import partial
 from data_platform.migration.plan.fill import statement
 from data_platform.migration.plan.step import Fill
 from data_platform.migration.plan.text import spoken
-from data_platform.postgres.backfill.job import Job
+from data_platform.postgres.backfill.job import EVERY_ROW, Job
+from data_platform.spec.backfill import Backfill
 
 
 def jobs_of(fills: Iterable[Fill]) -> tuple[Job, ...]:
@@ -30,3 +31,17 @@ def what(fill: Fill) -> str:
     if fill.into is not None:
         return f"{spoken(fill.table)} into {spoken(fill.into)}"
     return f"{spoken(fill.table)}: {', '.join(column for column, _ in fill.values)}"
+
+
+def fills_of(backfills: Iterable[Backfill]) -> tuple[Fill, ...]:
+    """The operations `backfill` of a change as fills."""
+    return tuple(
+        Fill(
+            table=one.table,
+            values=one.values,
+            needed=one.where or EVERY_ROW,
+            key=one.key,
+            into=one.into,
+        )
+        for one in backfills
+    )
