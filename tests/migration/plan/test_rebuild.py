@@ -322,6 +322,19 @@ def test_columns_change_on_the_way(server: Server) -> None:
         ]
 
 
+def test_views_over_columns_that_change(server: Server) -> None:
+    before = """
+        CREATE TABLE t (id int PRIMARY KEY, n int);
+        CREATE VIEW v AS SELECT id, n FROM t;
+        CREATE VIEW w AS SELECT n FROM v;
+    """
+    after = before.replace("CREATE TABLE", "CREATE UNLOGGED TABLE").replace("n int)", "n bigint)")
+    with ground(server, before, after, recipe, rows="INSERT INTO t VALUES (1, 2);") as here:
+        here.up()
+        assert here.left.equal, here.left
+        assert here.rows("TABLE w") == [(2,)]
+
+
 TWO_VIEWS = "CREATE MATERIALIZED VIEW m AS SELECT id FROM t; CREATE MATERIALIZED VIEW n AS SELECT id FROM m;"
 OF_ROWS = "CREATE FUNCTION of_it(t) RETURNS int LANGUAGE sql AS 'SELECT 1';"
 REFUSED = {

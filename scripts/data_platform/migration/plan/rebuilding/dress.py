@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 from data_platform.ddl.constraints import constraint_comment
 from data_platform.ddl.hanging import index_comments, policy_pieces, rule_pieces, trigger_pieces
+from data_platform.migration.plan import views
 from data_platform.migration.plan.rebuilding.names import is_named
 from data_platform.migration.plan.rebuilding.trees import Tree, Trees
+from data_platform.migration.plan.rebuilding.values import same_columns
 from data_platform.migration.plan.text import bare
 from data_platform.model.database import Check, Database, Function, Policy, Publication, Table, View
 from data_platform.sql.references import of_expression, of_script, of_signature
@@ -47,23 +49,14 @@ def undressed(tree: Tree) -> Iterator[Sql]:
 
 def views_aside(trees: Trees) -> tuple[tuple[Sql, ...], tuple[Sql, ...]]:
     """What is run before and after for the views: where the columns stay, each is only bound to the other table."""
-    found = tuple(_views(trees))
-    if not found or _same_columns(trees):
-        return (), tuple(_replaced(view) for view in found)
-    from data_platform.migration.plan import views  # noqa: PLC0415
-
-    drops, makes = views.aside(trees.pair, {trees.name})
-    return tuple(drops), tuple(makes)
+    if same_columns(trees):
+        return (), tuple(_replaced(view) for view in _views(trees))
+    return views.aside(trees.pair, {trees.name})
 
 
 def _replaced(view: View) -> Sql:
     text = bare(render("ddl/view.sql.j2", view=view))
     return Sql(text.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1))
-
-
-def _same_columns(trees: Trees) -> bool:
-    new = {(column.name, column.type) for column in trees.new.table.columns}
-    return all((column.name, column.type) in new for column in trees.old.table.columns)
 
 
 def named_again(trees: Trees) -> Iterator[Sql]:

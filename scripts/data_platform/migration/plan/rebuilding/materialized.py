@@ -12,6 +12,7 @@ from data_platform.ddl.hanging import index_comments
 from data_platform.ddl.pieces import ordered_pieces
 from data_platform.migration.plan.rebuilding.names import granted, is_named
 from data_platform.migration.plan.rebuilding.trees import Trees
+from data_platform.migration.plan.rebuilding.values import same_columns
 from data_platform.migration.plan.step import Step
 from data_platform.migration.plan.text import bare, beside, in_schema, slug, spoken
 from data_platform.model.database import Database, MaterializedView, Name, View
@@ -22,7 +23,9 @@ from data_platform.sql.text import Sql, identifier, qualified_name
 
 
 def materialized(trees: Trees) -> tuple[MaterializedView, ...]:
-    """Those that read the table and are the same on both sides."""
+    """Those that read the table and are the same on both sides; where columns change, all views go aside instead."""
+    if not same_columns(trees):
+        return ()
     return tuple(
         view
         for view in trees.pair.after.materialized_views
@@ -36,7 +39,7 @@ def _reads(view: MaterializedView | View, relation: Name) -> bool:
 
 def bound_for_good(trees: Trees) -> Iterator[MaterializedView]:
     """Those that cannot be exchanged: others are built over them, or they are about to change."""
-    views = trees.pair.before.materialized_views
+    views = trees.pair.before.materialized_views if same_columns(trees) else ()
     for view in views:
         if _reads(view, trees.name):
             below = any(_reads(other, view.name) for other in views)

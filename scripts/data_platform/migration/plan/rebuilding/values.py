@@ -78,6 +78,12 @@ def gone(trees: Trees) -> tuple[Column, ...]:
     return tuple(column for column in trees.old.table.columns if column.name not in kept)
 
 
+def same_columns(trees: Trees) -> bool:
+    """Whether the new table has all columns of the old one, of the same types."""
+    new = {(column.name, column.type) for column in trees.new.table.columns}
+    return all((column.name, column.type) in new for column in trees.old.table.columns)
+
+
 # --- the key ---
 
 
