@@ -59,11 +59,11 @@ def aside(
     again: as it is after, or (`before`) as it was, for a step that comes before the views change.
     """
     wanted = pair.after if form == "after" else pair.before
-    made = asides(wanted, _over_views(pair.before, touched), _over_views(wanted, touched))
+    made = asides(wanted, over_views(pair.before, touched), over_views(wanted, touched))
     return made.drops, made.makes
 
 
-def _over_views(database: Database, touched: Touched) -> tuple[Dependent, ...]:
+def over_views(database: Database, touched: Touched) -> tuple[Dependent, ...]:
     """Views over them, and whatever depends on such a view."""
     found = dependents(database, touched_references(touched))
     reached: set[Reference] = set()
