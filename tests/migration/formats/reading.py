@@ -85,7 +85,7 @@ def _rolled_back(text: str, root: Path) -> Iterator[Run]:
     """The lines after `-- rollback`, in a file of their own with the options of their changeset."""
     lines = [line.removeprefix("-- rollback ") for line in text.split("\n") if line.startswith("-- rollback")]
     changeset = next(line for line in text.split("\n") if line.startswith("-- changeset"))
-    if lines != ["empty"]:
+    if lines != ["not required"]:
         file = root / "rollback-of-one.sql"
         file.write_text("\n".join(["-- liquibase formatted sql", changeset, *lines]), encoding="utf-8")
         yield from _grouped(read([str(file)]))

@@ -55,6 +55,23 @@ ALEMBIC = {
         ({"sql/V1__a.sql": "", "sql/V12__b.sql": ""}, "flyway", "sql", "13", None),
         ({"flyway.conf": "flyway.locations=filesystem:db/sql\n"}, "flyway", "db/sql", "1", None),
         ({"db/changelog.xml": ""}, "liquibase", "db", "0001", None),
+        (
+            {"changelog.yaml": "- includeAll:\n    path: sql/changes\n"},
+            "liquibase",
+            "sql/changes",
+            "0001",
+            None,
+        ),
+        (
+            {
+                "src/main/resources/db/master-changelog.xml": '<includeAll path="db/x"/>',
+                "src/main/resources/db/x/0003_a.sql": "",
+            },
+            "liquibase",
+            "src/main/resources/db/x",
+            "0004",
+            None,
+        ),
         ({"db/0007_a.sql": "--liquibase formatted sql\n"}, "liquibase", "db", "0008", None),
         (
             {"db/migrations/20251231235959_a.sql": "-- migrate:up\n\n-- migrate:down\n"},

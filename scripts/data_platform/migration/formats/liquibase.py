@@ -6,6 +6,7 @@ statement that must be outside of a transaction has a changeset to itself.
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from data_platform.migration.formats.context import Context, Detected, Files, Format, Place
@@ -17,6 +18,8 @@ from data_platform.migration.formats.tree import Tree
 from data_platform.migration.formats.units import Unit, units
 from data_platform.migration.formats.versions import after_all
 from data_platform.migration.plan.step import Plan
+
+Paths = tuple[PurePosixPath, ...]
 
 _WHOLE = "splitStatements:false rollbackSplitStatements:false stripComments:false"
 
@@ -35,7 +38,7 @@ def _text(unit: Unit, context: Context, changeset: str) -> str:
     up, down = as_strings(unit, context)
     alone = 1 in (len(up), len(down))
     lines = [*about(unit, context), *outside(unit, context), *taken_back(unit)]
-    back = script(down).split("\n") if down else ["empty"]
+    back = script(down).split("\n") if down else ["not required"]
     return (
         "-- liquibase formatted sql\n\n"
         + commented("--", lines)
@@ -45,19 +48,34 @@ def _text(unit: Unit, context: Context, changeset: str) -> str:
     )
 
 
+_INCLUDED = re.compile(r"""includeAll\b[^>]*?\bpath["']?\s*[=:]\s*["']?([\w./-]+)""")
+
+
 def find(tree: Tree) -> Detected | None:
-    """Its properties, or changelogs: the directory with formatted SQL, else that of the changelog."""
-    signs = (
-        tree.named("liquibase*.properties") + tree.named("*changelog*.xml") + tree.named("*changelog*.y*ml")
+    """Its properties, changelogs or formatted SQL."""
+    changelogs = (
+        tree.named("*changelog*.xml") + tree.named("*changelog*.y*ml") + tree.named("*changelog*.json")
     )
-    formatted = [path for path in tree.named("*.sql") if _is_formatted(tree.text(path))]
-    if not signs and not formatted:
+    formatted = tuple(path for path in tree.named("*.sql") if _is_formatted(tree.text(path)))
+    signs = (*tree.named("liquibase*.properties"), *changelogs, *formatted)
+    if not signs:
         return None
-    changelogs = [path.parent for path in signs if path.suffix != ".properties"]
-    directory = formatted[-1].parent if formatted else next(iter(changelogs), FORMAT.default.directory)
+    directory = _directory(tree, changelogs, formatted)
     names = [path.name for path in tree.files if path.parent == directory]
     place = Place(directory=directory, version=after_all(names, r"([0-9]+)[_-]") or "0001")
-    return Detected(tool="liquibase", place=place, evidence=str((*signs, *formatted)[0]))
+    return Detected(tool="liquibase", place=place, evidence=str(signs[0]))
+
+
+def _directory(tree: Tree, changelogs: Paths, formatted: Paths) -> PurePosixPath:
+    """What a changelog includes, from its own place, the project's or that of resources; else where others lie."""
+    for path in changelogs:
+        for included in _INCLUDED.finditer(tree.text(path)):
+            places = [root / str(included[1]) for root in (path.parent, PurePosixPath(), _RESOURCES)]
+            return next((one for one in places if any(one in file.parents for file in tree.files)), places[1])
+    return next((path.parent for path in (*formatted[-1:], *changelogs)), FORMAT.default.directory)
+
+
+_RESOURCES = PurePosixPath("src/main/resources")
 
 
 def _is_formatted(text: str) -> bool:
