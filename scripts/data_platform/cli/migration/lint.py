@@ -99,6 +99,7 @@ def _linted(
             scripts = since(scripts, arguments.since, state)
         return list(lint(scripts, state, version))
     finally:
+        gc.freeze()  # nor at the end of the process, which is near
         gc.enable()
 
 

@@ -125,8 +125,10 @@ def add_column(node: pb.AlterTableStmt, column: pb.ColumnDef) -> str:
 
 def expression(node: pb.Node) -> str:
     """An expression as SQL."""
-    tree = postgast.parse("SELECT 1")
-    tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
+    tree = pb.ParseResult()
+    select = tree.stmts.add().stmt.select_stmt
+    select.limit_option, select.op = pb.LIMIT_OPTION_DEFAULT, pb.SETOP_NONE
+    select.target_list.add().res_target.val.CopyFrom(node)
     return str(postgast.deparse(tree)).removeprefix("SELECT ")
 
 

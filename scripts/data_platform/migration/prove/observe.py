@@ -208,7 +208,8 @@ class _Work:
             for work in said
             if work.kind == "build"
             and (table := find.table(work.table))
-            and table not in (*rewrites, *emptied)
+            and table not in emptied
+            and (table not in rewrites or find.unheard_of(work.object))
         ]
         scans = _unique(
             [find.table(work.table) for work in said if work.kind == "verify"],
@@ -248,6 +249,10 @@ class _Names:
             return relations[0].full
         # A table that was renamed in the same transaction is still known by its old name to others.
         return self._renamed(name) or (relations[0].full if relations and not self._is_new(name) else None)
+
+    def unheard_of(self, index: str) -> bool:
+        """Whether nothing had the name before: a rewrite builds the indexes that were there again."""
+        return all(relation.name != index for relation in self.seen.before.values())
 
     def of_foreign_key(self, name: str) -> str | None:
         tables = [oid for oid in self.seen.foreign_keys.get(name, ()) if oid in self.base]
