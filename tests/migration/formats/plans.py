@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from data_platform.migration.formats.context import Context, Header, Place
 from data_platform.migration.plan.step import Plan, Step
-from data_platform.sql.text import Sql
+from data_platform.sql.text import Sql, literal
 
 BEFORE = """
 CREATE TABLE orders (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, note text, amount integer NOT NULL);
@@ -26,6 +26,20 @@ BEGIN
     RAISE NOTICE 'done % `x` ${y} #{z} \\ "quoted"', done;
 END
 $do$"""
+
+HOSTILE = """one of :new, {"a":1} :x: or \\d \\: \\n; it's 100 % %s %(a)s %% ;
+`x` ${y} #{z} {a} {{ b }} \"\"\" $$ $do$ é ' \u2028
+-- migrate:down
+-- +goose Down
+--rollback SELECT 1;
+-- changeset a:b
+/* or
+SQL
+GO
+-- transactional: true
+BEGIN; SELECT 1;
+END"""
+"""What some tool or language would take for its own."""
 
 PLAN = Plan(
     steps=(
@@ -61,7 +75,7 @@ PLAN = Plan(
             reason="NOT VALID looks at no row.",
             up=(
                 Sql("ALTER TABLE orders ADD CONSTRAINT status_there CHECK (status IS NOT NULL) NOT VALID"),
-                Sql("COMMENT ON COLUMN orders.status IS 'one of :new, {\"a\":1} or \\d\nin two lines'"),
+                Sql(f"COMMENT ON COLUMN orders.status IS {literal(HOSTILE)}"),
             ),
             down=(
                 Sql("COMMENT ON COLUMN orders.status IS NULL"),

@@ -14,6 +14,7 @@ import pytest
 from data_platform.errors import UsageProblem
 from data_platform.migration import formats
 from data_platform.migration.formats.context import Files
+from data_platform.migration.formats.quoting import plain
 from data_platform.migration.formats.session import stands_alone
 from data_platform.migration.plan.step import Plan, Step
 from data_platform.postgres.catalog import read as read_catalog
@@ -34,9 +35,9 @@ def made(tool: str, plan: Plan = PLAN) -> Files:
 def expected(steps: Iterable[Step], tool: str, *, down: bool = False) -> list[Run]:
     found: list[Run] = []
     for step in reversed(tuple(steps)) if down else steps:
-        statements = step.down if down else step.up
+        statements = tuple(plain(one) for one in (step.down if down else step.up))
         if step.transaction:
-            found += [(True, tuple(statements))] if statements else []
+            found += [(True, statements)] if statements else []
         else:
             found += [(tool in STRINGS and not stands_alone(one), (one,)) for one in statements]
     return found
