@@ -19,6 +19,7 @@ from data_platform.migration.lint.rules.rule import Context, Hit, Rule
 from data_platform.migration.lint.session import Session
 from data_platform.migration.lint.state import State
 from data_platform.migration.lint.suppress import apply_comments
+from data_platform.migration.references import reference
 from data_platform.report.finding import SEVERITIES, Finding, Severity
 
 LATEST = 18
@@ -137,6 +138,7 @@ class _File:
             statement=statement.number,
             object=hit.object,
             fix=fix,
+            reference=reference(rule.name),
         )
         if hit.once:
             self.repeated.setdefault((rule.name, hit.once), []).append(finding)
@@ -218,6 +220,7 @@ class _File:
                 file=self.script.file,
                 line=line,
                 column=column,
+                reference=reference(rule),
             )
         )
 

@@ -12,6 +12,7 @@ from data_platform.report.finding import SEVERITIES, Finding
 
 MAX_ROWS = 60
 MAX_FORMS = 12
+MAX_REASONS = 6
 
 
 def report(findings: Sequence[Finding], result: Mapping[str, Any], first: str, again: str) -> Report:
@@ -21,6 +22,7 @@ def report(findings: Sequence[Finding], result: Mapping[str, Any], first: str, a
     if findings:
         pieces.append(_table(findings))
         pieces += _forms(findings)
+        pieces += _reasons(findings)
     pieces += [Heading("How this was checked"), Paragraph(words(_how(result))), Block(again, "bash")]
     what = PurePath(first).name if result["files"] == 1 else f"{result['files']} files"
     count = f"{len(findings)} finding{'s' if len(findings) != 1 else ''}" if findings else "nothing found"
@@ -81,6 +83,16 @@ def _forms(findings: Sequence[Finding]) -> list[Piece]:
         texts = list(dict.fromkeys(one.fix for one in group if one.fix))
         pieces += [Paragraph((Code(place), ":")), Block("\n\n".join(map(_as_sql, texts)), "sql")]
     return [Heading("Do this instead"), *pieces] if pieces else []
+
+
+def _reasons(findings: Sequence[Finding]) -> list[Piece]:
+    """Where the reference tells of what was found; of effects only where no reason was found beside them."""
+    told = (group[0].reference for group in _grouped(findings) if group[0].severity != "info")
+    places = list(dict.fromkeys(place for place in told if place))[:MAX_REASONS]
+    if not places:
+        return []
+    parts = [part for place in places for part in (Code(place), ", ")]
+    return [Paragraph(("The reasons, with forms that were run: ", *parts[:-1], "."))]
 
 
 def _as_sql(text: str) -> str:

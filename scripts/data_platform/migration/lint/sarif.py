@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from data_platform.migration.lint.rules import OF_FILES, RULES
+from data_platform.migration.references import reference
 from data_platform.report.finding import Finding, Severity
 
 _LEVELS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "note"}
@@ -41,6 +42,7 @@ def _rules() -> list[dict[str, Any]]:
             "id": name,
             "shortDescription": {"text": name.replace("-", " ")},
             "fullDescription": {"text": reason},
+            "help": {"text": f"{reason} See {reference(name)}."},
             "defaultConfiguration": {"level": _LEVELS[severity]},
         }
         for name, reason, severity in [*declared, *of_files]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import postgast
 
 from data_platform.migration.files import Script
+from data_platform.migration.references import reference
 from data_platform.report.finding import Finding, Severity
 
 _COMMENT = re.compile(
@@ -76,6 +77,7 @@ def _finding(script: Script, comment: Comment, rule: str, severity: Severity, me
         file=script.file,
         line=comment.line,
         column=1,
+        reference=reference(rule),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from data_platform.migration.prove.options import Options
 from data_platform.migration.prove.result import ClientError, Proof, ServerError, StatementResult
 from data_platform.migration.prove.verdict import breaks, holds, rows_of, stalls, untold
+from data_platform.migration.references import reference
 from data_platform.report.finding import Finding
 
 
@@ -181,6 +182,7 @@ def _finding(
         column=one.column if one else None,
         statement=one.index if one else None,
         object=object_,
+        reference=reference(rule),
     )
 
 
