@@ -44,7 +44,7 @@ INSERT INTO log SELECT n, date '2024-01-01' + n % 300 FROM generate_series(1, 30
 
 def recipe(pair: Pair) -> Iterator[Step]:
     for old, new in tables_of_both(pair):
-        if new.partition_of is None:
+        if new.partition_by is not None:
             for index in changes(old.indexes, new.indexes).added:
                 yield from index_steps(pair, new, index)
             for constraint in changes(old.constraints, new.constraints).added:

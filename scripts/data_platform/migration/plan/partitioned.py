@@ -52,13 +52,19 @@ class Branch:
 
 
 def index_steps(pair: Pair, table: Table, index: Index, phase: Phase | None = None) -> Iterator[Step]:
-    """A new index of a partitioned table, and of its partitions."""
+    """A new index of a partitioned table, and of its partitions. One that follows a parent's comes with that."""
+    if _follows(pair, table, index):
+        return
     when = phase or ready(pair, table.name, columns_of(index))
     branches = () if index.only else tuple(_branches(pair, table, index))
     for branch in branches:
         if branch.table.partition_by is None and not branch.there:
             yield concurrently(branch.table.name, _own(branch, index), when)
     yield _joined(table, index, branches, when)
+
+
+def _follows(pair: Pair, table: Table, part: Index | Constraint) -> bool:
+    return table.partition_of is not None and part.name in followers(pair.after, table)
 
 
 def _own(branch: Branch, index: Index) -> Index:
@@ -174,7 +180,9 @@ def _usual(partition: Table, part: Index | PrimaryKey | Unique) -> str:
 def constraint_steps(
     pair: Pair, table: Table, constraint: Constraint, phase: Phase | None = None
 ) -> Iterator[Step]:
-    """A new constraint of a partitioned table."""
+    """A new constraint of a partitioned table. A key that follows a parent's comes with that."""
+    if _follows(pair, table, constraint):
+        return
     if isinstance(constraint, ForeignKey):
         yield from foreign_key_steps(pair, table, constraint, phase or "contract")
     elif isinstance(constraint, Check):
