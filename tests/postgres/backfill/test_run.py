@@ -223,7 +223,7 @@ def test_a_rehearsal_changes_nothing(database: Database, live: psycopg.Connectio
     live.execute("UPDATE counted SET times = 1 WHERE id % 2 = 0; ANALYZE counted")
     before = live.execute("SELECT md5(string_agg(c::text, ',' ORDER BY id)) FROM counted AS c").fetchone()
     (said,) = rehearse(database.conninfo, [counting(UNFINISHED)], QUICK)
-    assert said.batches > 1
+    assert len(said.tried) > 1
     assert 2000 < said.rows < 3000
     assert said.estimate_s is not None
     assert said.estimate_s > 0

@@ -93,9 +93,9 @@ def _manner(limits: Limits) -> str:
         f"a replica more than {limits.max_lag_s:g} s behind" if limits.max_lag_s is not None else "no replica"
     )
     return (
-        f"In batches of about {limits.batch_s * 1000:.0f} ms{rate}, each committed with its place; "
-        f"between batches it waited for {lag}{load}, and for clients that waited for it. "
-        "Rows that came after it began were left to whoever wrote them."
+        f"In batches of about {limits.batch_s * 1000:.0f} ms{rate}, each committed with its place. "
+        f"Before the next batch it waits for {lag}{load}, and for clients that waited for it. "
+        "Rows that come after its beginning have their values from whoever writes them."
     )
 
 
@@ -171,8 +171,8 @@ def _rehearsal_pieces(tried: Sequence[Rehearsed], limits: Limits, repeat: str) -
                 f"{one.rows:,}",
                 "not known" if one.estimate_s is None else f"{one.estimate_s:.1f}",
                 f"{one.filled:,} of {one.seen:,}",
-                f"{one.batches:,}",
-                f"{one.seconds * 1000 / one.batches:.0f}" if one.batches else "",
+                f"{len(one.tried):,}",
+                f"{one.seconds * 1000 / len(one.tried):.0f}" if one.tried else "",
                 "was done before" if one.done else "would be resumed" if one.resumed else "would begin",
             )
             for one in tried
@@ -180,13 +180,18 @@ def _rehearsal_pieces(tried: Sequence[Rehearsed], limits: Limits, repeat: str) -
         numeric=frozenset({1, 2, 3, 4, 5}),
     )
     yield Heading("What a batch runs")
-    yield Block("\n".join(f"{one.statement};" for one in tried if one.statement), "sql")
+    yield Block("\n".join(f"{_dedented(one.statement)};" for one in tried if one.statement), "sql")
     yield Heading("How this was estimated")
     yield Paragraph(
-        "From the first batches and the planner's count of rows; pauses are not in it, and rows further on may differ. "
+        "From batches all over the table and the planner's count of rows; pauses are not in it. "
         f"{_manner(limits)}"
     )
     yield Block(repeat, "sh")
+
+
+def _dedented(statement: str) -> str:
+    """As it stands in the template, that of a block, but for people."""
+    return statement.replace("\n            ", "\n")
 
 
 def rehearsal_result(tried: Sequence[Rehearsed]) -> Mapping[str, Any]:
@@ -201,7 +206,7 @@ def rehearsal_result(tried: Sequence[Rehearsed]) -> Mapping[str, Any]:
                 "rows": one.rows,
                 "seconds": None if one.estimate_s is None else round(one.estimate_s, 3),
                 "tried": {
-                    "batches": one.batches,
+                    "batches": len(one.tried),
                     "seen": one.seen,
                     "filled": one.filled,
                     "seconds": round(one.seconds, 3),

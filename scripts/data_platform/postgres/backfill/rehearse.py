@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 import psycopg
 
@@ -15,34 +16,51 @@ from data_platform.postgres.backfill.session import HINDERED, Connection, as_pro
 from data_platform.postgres.backfill.tally import Tell, silent
 from data_platform.postgres.backfill.way import Place, Way
 
-_MOST_BATCHES = 8
 _MOST_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One batch that was taken back."""
+
+    seen: int
+    filled: int
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rehearsed:
-    """What was measured of one job: `filled` of `seen` rows in `seconds`; `to_see` are those left to look at."""
+    """What was measured of one job; `to_see` are the rows that are left to look at, as the planner estimates them."""
 
     what: str
     statement: str
-    batches: int
-    seen: int
-    filled: int
-    seconds: float
+    tried: tuple[Tried, ...]
     to_see: int
     resumed: bool
     done: bool
     max_rate: float | None
 
     @property
+    def seen(self) -> int:
+        return sum(one.seen for one in self.tried)
+
+    @property
+    def filled(self) -> int:
+        return sum(one.filled for one in self.tried)
+
+    @property
+    def seconds(self) -> float:
+        return sum(one.seconds for one in self.tried)
+
+    @property
     def rows(self) -> int:
-        """Rows that would be filled, if the rest is like those that were tried."""
-        return round(self.to_see * self.filled / self.seen) if self.seen else 0
+        """Rows that would be filled: each place that was tried counts alike, however large its batch was."""
+        return round(self.to_see * fmean(one.filled / one.seen for one in self.tried)) if self.tried else 0
 
     @property
     def estimate_s(self) -> float | None:
         """Seconds that it would take."""
-        if not self.seen:
+        if not self.tried:
             return None
         at_least = self.rows / self.max_rate if self.max_rate else 0.0
         return max(self.to_see * self.seconds / self.seen, at_least)
@@ -73,18 +91,14 @@ def _tried(
         end = kept.end if kept else way.end(connection)
         total = kept.total if kept else way.total(connection)
         done = kept is not None and kept.done
-        tried = (0, 0, 0, 0.0) if end is None or done else _batches(connection, job, way, kept, end, limits)
+        tried = () if end is None or done else tuple(_batches(connection, job, way, kept, end, limits))
     except psycopg.Error as error:
         raise as_problem(error, job.what, connection) from None
-    batches, seen, filled, seconds = tried
     return Rehearsed(
         what=job.what,
         statement=str(job.statement(way.rows(None, end))) if end else "",
-        batches=batches,
-        seen=seen,
-        filled=filled,
-        seconds=seconds,
-        to_see=0 if end is None or done else max(seen, total - (kept.seen if kept else 0)),
+        tried=tried,
+        to_see=0 if end is None or done else max(0, total - (kept.seen if kept else 0)),
         resumed=kept is not None,
         done=done,
         max_rate=limits.max_rate,
@@ -93,24 +107,25 @@ def _tried(
 
 def _batches(
     connection: Connection, job: Job, way: Way, kept: Kept | None, end: Place, limits: Limits
-) -> tuple[int, int, int, float]:
-    """Batches, rows seen and filled, and the seconds of them all."""
+) -> Iterator[Tried]:
+    """Batches at the place where it would go on, and at others all over the table."""
     pace = Pace(limits.batch_s, largest=Throttle(limits.max_rate).most())
-    after = kept.after if kept else None
-    began, tries, batches, seen, filled, seconds = time.monotonic(), 0, 0, 0, 0, 0.0
-    while tries < _MOST_BATCHES and time.monotonic() - began < _MOST_SECONDS:
-        tries += 1
+    begin = kept.after if kept else None
+    places = [begin, begin, *way.samples(connection, begin, end)]
+    began = time.monotonic()
+    for after in places:
+        if time.monotonic() - began > _MOST_SECONDS:
+            break
         started = time.monotonic()
         try:
             with connection.transaction(force_rollback=True):
                 stretch = way.next(connection, after, end, pace.size)
                 if stretch is None:
-                    break
+                    continue
                 rows = connection.execute(job.statement(way.rows(after, stretch.upto))).rowcount
         except HINDERED:
             pace = pace.hindered()
             continue
         took = time.monotonic() - started
-        pace, after = pace.after(stretch.seen, took), stretch.upto
-        batches, seen, filled, seconds = batches + 1, seen + stretch.seen, filled + rows, seconds + took
-    return batches, seen, filled, seconds
+        pace = pace.after(stretch.seen, took)
+        yield Tried(stretch.seen, rows, took)

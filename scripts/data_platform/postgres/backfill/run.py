@@ -21,7 +21,7 @@ from data_platform.postgres.backfill.pace import Pace, Throttle
 from data_platform.postgres.backfill.place import Kept, Places
 from data_platform.postgres.backfill.session import HINDERED, as_problem, checked, session
 from data_platform.postgres.backfill.tally import Filled, Tally, Tell, share, silent
-from data_platform.postgres.backfill.watch import Watch, reason, watching
+from data_platform.postgres.backfill.watch import Watch, blind, reason, watching
 from data_platform.postgres.backfill.way import Way
 from data_platform.postgres.queries import query
 from data_platform.sql.templates import render
@@ -30,7 +30,6 @@ Connection = psycopg.Connection[Any]
 
 _MOST_PASSES = 5
 _LOOK_AGAIN_S = 0.2
-_HIDDEN = "this role may not see replication and load (GRANT pg_monitor): they were not waited for"
 
 
 def backfill(
@@ -118,7 +117,7 @@ class _Run:
             pauses=tally.pauses(),
             resumed=earlier is not None,
             left=self._left(),
-            notes=(_HIDDEN,) if self._watch.signs.hidden else (),
+            notes=blind(self._watch.signs, self._limits),
         )
 
     def _from_the_start(self) -> Kept | None:

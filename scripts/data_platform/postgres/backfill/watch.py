@@ -23,12 +23,13 @@ _SIGNS_EVERY = 0.5
 
 @dataclass(frozen=True)
 class Signs:
-    """The server as it was a moment ago. `hidden` when this role may not see what the others do."""
+    """The server as it was a moment ago. `no_lag` and `no_load` where this role may not see them."""
 
     lag_s: float = 0.0
     lag_bytes: int = 0
     active: int = 0
-    hidden: bool = False
+    no_lag: bool = False
+    no_load: bool = False
 
 
 def reason(signs: Signs, limits: Limits) -> str | None:
@@ -40,6 +41,16 @@ def reason(signs: Signs, limits: Limits) -> str | None:
     if limits.max_active is not None and signs.active > limits.max_active:
         return "load"
     return None
+
+
+def blind(signs: Signs, limits: Limits) -> tuple[str, ...]:
+    """What was to be waited for and cannot be seen."""
+    lag = signs.no_lag and (limits.max_lag_s is not None or limits.max_lag_bytes is not None)
+    load = signs.no_load and limits.max_active is not None
+    unseen = [*(["replication lag"] if lag else []), *(["load"] if load else [])]
+    return tuple(
+        f"this role may not see the {what} (GRANT pg_monitor): it was not waited for" for what in unseen
+    )
 
 
 class Watch:
@@ -78,7 +89,7 @@ class Watch:
     def _look(self) -> Signs:
         found = self._connection.execute(query("signs"), {"pid": self._pid}).fetchone()
         assert found is not None
-        return Signs(float(found[0]), int(found[1]), int(found[2]), bool(found[3]))
+        return Signs(float(found[0]), int(found[1]), int(found[2]), bool(found[3]), bool(found[4]))
 
 
 @contextmanager

@@ -29,6 +29,10 @@ Place = tuple[str, ...]
 
 ROWS_A_PAGE = 50
 """About; pages are counted in rows so that a batch by pages has a size like any other."""
+_SAMPLES = 16
+_COUNTED_PAGES = 1000
+"""A table is counted up to this size; of a larger one the planner's estimate does."""
+_SAMPLED_PAGES = 100
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,9 @@ class Way(Protocol):
 
     def rows(self, after: Place | None, upto: Place) -> Sql:
         """The condition for the rows of a batch."""
+
+    def samples(self, connection: Connection, after: Place | None, end: Place) -> list[Place]:
+        """Some places between, from all over the table."""
 
     def total(self, connection: Connection) -> int:
         """About how much there is to be seen, in the units of `Stretch.seen`."""
@@ -135,8 +142,24 @@ class ByKey:
         last = f"({key}) <= ({self._values(upto)})"
         return Sql(last if after is None else f"({key}) > ({self._values(after)}) AND {last}")
 
+    def samples(self, connection: Connection, after: Place | None, end: Place) -> list[Place]:
+        pages = max(1, _size(connection, self.table)[0])
+        sample = render(
+            "backfill/samples.sql.j2",
+            texts=self._texts(),
+            table=self.table,
+            percent=min(100, 100 * _SAMPLED_PAGES / pages),
+            rows=self.rows(after, end),
+            most=_SAMPLES,
+        )
+        return [tuple(found) for found in connection.execute(sample)]
+
     def total(self, connection: Connection) -> int:
-        return _size(connection, self.table)[1]
+        pages, rows = _size(connection, self.table)
+        if pages > _COUNTED_PAGES:
+            return rows
+        found = connection.execute(render("backfill/count.sql.j2", table=self.table)).fetchone()
+        return int(found[0]) if found else 0
 
     def _texts(self) -> Sql:
         """The key as text, under names of its own: ORDER BY takes an output column's name before a table's."""
@@ -167,6 +190,10 @@ class ByPage:
     def rows(self, after: Place | None, upto: Place) -> Sql:
         first = int(after[0]) if after else 0
         return Sql(f"ctid >= '({first},0)'::tid AND ctid < '({int(upto[0])},0)'::tid")
+
+    def samples(self, connection: Connection, after: Place | None, end: Place) -> list[Place]:
+        first, last = int(after[0]) if after else 0, int(end[0])
+        return [(str(page),) for page in range(first, last, max(1, (last - first) // _SAMPLES))]
 
     def total(self, connection: Connection) -> int:
         return _size(connection, self.table)[0] * ROWS_A_PAGE
