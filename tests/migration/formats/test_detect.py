@@ -13,10 +13,6 @@ from data_platform.migration.formats.tree import Tree
 from data_platform.migration.formats.versions import following
 
 
-def project(root: Path, **files: str) -> Path:
-    return tree(root, files)
-
-
 def tree(root: Path, files: dict[str, str]) -> Path:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -168,9 +164,23 @@ def test_two_apps_and_two_leaves_of_django_are_errors(tmp_path: Path) -> None:
     tree(tmp_path, {"manage.py": "", "a/migrations/0001_a.py": "", "b/migrations/0001_b.py": ""})
     with pytest.raises(UsageProblem, match="several Django apps with migrations: a, b"):
         formats.detect(tmp_path)
+    chosen = formats.detect(tmp_path, app="b")
+    assert chosen is not None
+    assert (chosen.place.label, chosen.place.previous) == ("b", "0001_b")
     (tmp_path / "b/migrations/0001_b.py").rename(tmp_path / "a/migrations/0001_c.py")
     with pytest.raises(UsageProblem, match="2 leaf migrations: 0001_a, 0001_c"):
         formats.detect(tmp_path)
+
+
+def test_one_tool_in_two_directories_is_an_error(tmp_path: Path) -> None:
+    tree(tmp_path, {"a/1_x.sql": "-- +goose Up\n", "b/1_x.sql": "-- +goose Up\n"})
+    with pytest.raises(UsageProblem, match="migrations in 2 directories: a, b"):
+        formats.detect(tmp_path)
+
+
+def test_directories_below_belong_to_the_one_above(tmp_path: Path) -> None:
+    place = found(tree(tmp_path, {"sql/V1__x.sql": "", "sql/2026/V7__x.sql": ""})).place
+    assert (str(place.directory), place.version) == ("sql", "8")
 
 
 def test_packages_and_hidden_directories_are_left_out(tmp_path: Path) -> None:

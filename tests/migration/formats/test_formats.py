@@ -13,6 +13,7 @@ import pytest
 
 from data_platform.errors import UsageProblem
 from data_platform.migration import formats
+from data_platform.migration.formats import Start
 from data_platform.migration.formats.context import Files
 from data_platform.migration.formats.quoting import plain
 from data_platform.migration.formats.session import stands_alone
@@ -29,7 +30,7 @@ STRINGS = ("dbmate", "golang-migrate", "liquibase", "prisma")
 
 
 def made(tool: str, plan: Plan = PLAN) -> Files:
-    return formats.files(plan, tool, name="add status", header=HEADER, now=NOON)
+    return formats.files(plan, tool, name="add status", header=HEADER, start=Start(now=NOON))
 
 
 def expected(steps: Iterable[Step], tool: str, *, down: bool = False) -> list[Run]:
@@ -164,11 +165,11 @@ def test_versions_that_are_times_need_a_clock(tool: str) -> None:
 
 
 def test_versions_go_on_from_the_given_one() -> None:
-    files = formats.files(PLAN, "goose", name="x", next_version="0098")
+    files = formats.files(PLAN, "goose", name="x", start=Start(version="0098"))
     names = [path.name[:4] for path in files if path.suffix == ".sql"]
     assert names == ["0098", "0099", "0100", "0101", "0102", "0103"]
     with pytest.raises(UsageProblem, match="not a version"):
-        formats.files(PLAN, "goose", next_version="1; DROP")
+        formats.files(PLAN, "goose", start=Start(version="1; DROP"))
 
 
 def test_a_comment_holds_whatever_a_path_says() -> None:
@@ -176,7 +177,7 @@ def test_a_comment_holds_whatever_a_path_says() -> None:
         HEADER, sources=(("x\n-- migrate:down\nDROP TABLE orders;\r.sql", "f"),), command="a\u2028b\nc"
     )
     for tool in formats.FORMATS:
-        text = "".join(formats.files(PLAN, tool, header=header, now=NOON).values())
+        text = "".join(formats.files(PLAN, tool, header=header, start=Start(now=NOON)).values())
         assert not re.search(r"(?m)^\W*DROP TABLE", text)
         assert not re.search(r"(?m)^\W*migrate:down\n.*DROP TABLE", text)
 

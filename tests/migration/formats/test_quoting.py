@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_platform.migration import formats
+from data_platform.migration.formats import Start
 from data_platform.migration.formats.quoting import plain, python
 from data_platform.migration.plan.step import Plan, Step
 from data_platform.sql.text import NotSql, Sql, body, literal, parse
@@ -104,7 +105,7 @@ def test_any_statement_comes_out_as_it_went_in(tool: str, text: str, form: str, 
     step = Step(
         name="one", phase="expand", reason="x", up=(statement,), down=(statement,), transaction=transaction
     )
-    files = formats.files(Plan(steps=(step,)), tool, next_version="20260101000000")
+    files = formats.files(Plan(steps=(step,)), tool, start=Start(version="20260101000000"))
     with TemporaryDirectory() as folder:
         root = written(files, Path(folder))
         for direction in ("up", "down"):

@@ -24,6 +24,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from data_platform.migration import formats
+from data_platform.migration.formats import Start
 from data_platform.model.database import Database as Model
 from data_platform.postgres.catalog import read
 from data_platform.postgres.server import Database
@@ -87,8 +88,8 @@ class Ground:
         tables = tuple(table for table in model.tables if table.name.name == "orders")
         return Model(tables=tables)
 
-    def write(self, tool: str, **values: str) -> None:
-        files = formats.files(PLAN, tool, self.root, name="add status", header=HEADER, **values)
+    def write(self, tool: str, start: Start | None = None) -> None:
+        files = formats.files(PLAN, tool, self.root, name="add status", header=HEADER, start=start)
         written(files, self.root)
 
     @property
@@ -218,7 +219,7 @@ def test_django(ground: Ground, python_tools: Path) -> None:
 
 
 def test_dbmate(ground: Ground, python_tools: Path) -> None:
-    ground.write("dbmate", next_version="20260101000000")
+    ground.write("dbmate", start=Start(version="20260101000000"))
     dbmate = (
         python_tools / "dbmate",
         "--no-dump-schema",
@@ -257,7 +258,7 @@ def test_node_pg_migrate(ground: Ground, node_modules: Path, single: str, kind: 
         f'{{"type": "{kind}", "devDependencies": {{"node-pg-migrate": "8"}}}}'
     )
     (ground.root / "node_modules").symlink_to(node_modules)
-    ground.write("node-pg-migrate", next_version="1767225600000")
+    ground.write("node-pg-migrate", start=Start(version="1767225600000"))
     tool = ("node", node_modules / "node-pg-migrate/bin/node-pg-migrate.js", single)
     ground.goes_round(
         lambda: ground.run(*tool, "up", DATABASE_URL=ground.url),
@@ -331,7 +332,7 @@ def test_sqitch(ground: Ground) -> None:
     if shutil.which("sqitch") is None or shutil.which("psql") is None:
         pytest.skip("no sqitch, or no psql for it, on this machine")
     (ground.root / "sqitch.conf").write_text("[core]\n\tengine = pg\n[user]\n\tname = A B\n\temail = a@b.c\n")
-    ground.write("sqitch", next_version="20260101000000")
+    ground.write("sqitch", start=Start(version="20260101000000"))
     url = ground.url.replace("postgresql:", "db:pg:")
 
     def up() -> None:
@@ -368,7 +369,7 @@ def test_rails(ground: Ground) -> None:
         pytest.skip("no Active Record older than 7.1 with pg on this machine")
     (ground.root / "db/migrate").mkdir(parents=True)
     (ground.root / "migrate.rb").write_text(MIGRATE)
-    ground.write("rails", next_version="20260101000000")
+    ground.write("rails", start=Start(version="20260101000000"))
     ground.goes_round(
         lambda: ground.run("ruby", "migrate.rb", "up"),
         lambda: ground.run("ruby", "migrate.rb", "down"),

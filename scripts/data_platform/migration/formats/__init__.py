@@ -11,16 +11,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 
 from data_platform.errors import UsageProblem
-from data_platform.migration.formats.context import Context, Detected, Files, Header, Place
+from data_platform.migration.formats.context import Context, Detected, Files, Header, Place, Start
 from data_platform.migration.formats.detect import detect, place_of
 from data_platform.migration.formats.registry import FORMATS
 from data_platform.migration.plan.step import Plan
 
-__all__ = ["FORMATS", "Detected", "Files", "Header", "detect", "files"]
+__all__ = ["FORMATS", "Detected", "Files", "Header", "Start", "detect", "files"]
 
 
 def files(
@@ -30,34 +29,25 @@ def files(
     *,
     name: str = "change",
     header: Header | None = None,
-    next_version: str | None = None,
-    now: datetime | None = None,
+    start: Start | None = None,
 ) -> Files:
-    """The files by their paths in the project.
-
-    `next_version` is the first version instead of the one after the project's last;
-    `now` makes the first version of a tool that counts by time, in a project that has none. Raises UsageProblem.
-    """
-    context = Context(
-        name=_slug(name),
-        place=_place(tool, project, next_version, now),
-        header=header or Header(),
-    )
-    return FORMATS[tool].write(plan, context)
+    """The files by their paths in the project, or in the tool's own layout without one. Raises UsageProblem."""
+    place = _place(tool, project, start or Start())
+    return FORMATS[tool].write(plan, Context(name=_slug(name), place=place, header=header or Header()))
 
 
-def _place(tool: str, project: Path | None, next_version: str | None, now: datetime | None) -> Place:
+def _place(tool: str, project: Path | None, start: Start) -> Place:
     known = FORMATS[tool]
-    place = (place_of(project, tool) if project is not None else None) or known.default
-    if next_version is not None:
-        return replace(place, version=_checked(next_version))
+    place = (place_of(project, tool, start.app) if project is not None else None) or known.default
+    if start.version is not None:
+        return replace(place, version=_checked(start.version))
     if place.version or known.clock is None:
         return place
-    if now is None:
+    if start.now is None:
         raise UsageProblem(
             f"{tool} counts by time, and there is no migration to count from", try_="--next VERSION"
         )
-    return replace(place, version=known.clock(now))
+    return replace(place, version=known.clock(start.now))
 
 
 def _checked(version: str) -> str:

@@ -117,10 +117,12 @@ def _execute(statement: Sql, indent: str) -> str:
 
 
 def find(tree: Tree) -> Detected | None:
-    """alembic.ini, the directory that it names, and the one revision that no other revises."""
-    for ini in tree.named("alembic.ini"):
-        location = re.search(r"(?m)^script_location[ \t]*=[ \t]*(.+?)[ \t]*$", tree.text(ini))
-        where = (location[1] if location else "alembic").replace("%(here)s", ".").removeprefix("./")
+    """alembic.ini or pyproject.toml, the directory named there, and the one revision that no other revises."""
+    for ini in (*tree.named("alembic.ini"), *tree.named("pyproject.toml")):
+        location = re.search(r"""(?m)^script_location[ \t]*=[ \t]*["']?(.+?)["']?[ \t]*$""", tree.text(ini))
+        if location is None:
+            continue
+        where = re.sub(r"%\(here\)s|%%\(here\)s", ".", location[1]).removeprefix("./")
         script = PurePosixPath(ini.parent, where)
         head = _head(tree, script / "versions")
         return Detected(

@@ -27,6 +27,18 @@ class Header:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Start:
+    """What the caller says about the first file where the project's tree does not, or instead of it."""
+
+    version: str | None = None
+    """Digits, instead of what follows the project's last."""
+    app: str | None = None
+    """Which application of a Django project."""
+    now: datetime | None = None
+    """For the first version of a tool that counts by time, in a project that has none."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Patience:
     """How long a statement waits for a lock and runs while it holds a strong one, and how often it is tried."""
 

@@ -10,12 +10,12 @@ from data_platform.migration.formats.registry import FORMATS
 from data_platform.migration.formats.tree import Tree
 
 
-def detect(project: Path) -> Detected | None:
+def detect(project: Path, app: str | None = None) -> Detected | None:
     """The project's tool and where its next migration goes; None where there is no sign of one.
 
     Raises UsageProblem for signs of several tools and for histories with several ends.
     """
-    tree = Tree(project)
+    tree = Tree(project, app)
     found = [one for known in FORMATS.values() if (one := known.find(tree)) is not None]
     if len(found) > 1:
         signs = ", ".join(f"{one.tool} ({one.evidence})" for one in found)
@@ -27,7 +27,7 @@ def detect(project: Path) -> Detected | None:
     return found[0] if found else None
 
 
-def place_of(project: Path, tool: str) -> Place | None:
+def place_of(project: Path, tool: str, app: str | None) -> Place | None:
     """Where the next migration of this tool goes, whatever other tools the project has signs of."""
-    found = FORMATS[tool].find(Tree(project))
+    found = FORMATS[tool].find(Tree(project, app))
     return found.place if found is not None else None

@@ -82,10 +82,12 @@ def find(tree: Tree) -> Detected | None:
     apps = {path.parent for path in tree.named("migrations/[0-9]*.py")}
     if not manage:
         return None
+    if tree.app is not None:
+        apps = {one for one in apps if one.parent.name == tree.app}
     if len(apps) > 1:
         names = ", ".join(sorted(folder.parent.name for folder in apps))
         raise UsageProblem(f"several Django apps with migrations: {names}", expected="one", try_="--app NAME")
-    directory = min(apps, default=PurePosixPath(manage[0].parent, "app/migrations"))
+    directory = min(apps, default=PurePosixPath(manage[0].parent, tree.app or "app", "migrations"))
     return Detected(tool="django", place=place(tree, directory), evidence=str(manage[0]))
 
 

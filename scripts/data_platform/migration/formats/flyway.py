@@ -47,11 +47,11 @@ def _configuration(transaction: bool) -> str:
 
 def find(tree: Tree) -> Detected | None:
     """Files named `V1__x.sql`; versions with dots go on with their first number."""
-    for path in tree.named("V[0-9]*__*.sql"):
-        names = [other.name for other in tree.files if other.parent == path.parent]
-        version = after_all(names, r"V([0-9]+)[0-9._]*__.+\.sql\Z")
+    found = tree.named("V[0-9]*__*.sql")
+    if found:
+        version = after_all((path.name for path in found), r"V([0-9]+)")
         return Detected(
-            tool="flyway", place=Place(directory=path.parent, version=version), evidence=str(path)
+            tool="flyway", place=Place(directory=tree.home(found), version=version), evidence=str(found[0])
         )
     conf = tree.named("flyway.conf") + tree.named("flyway.toml")
     if not conf:

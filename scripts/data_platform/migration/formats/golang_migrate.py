@@ -36,12 +36,12 @@ def write(plan: Plan, context: Context) -> Files:
 
 
 def find(tree: Tree) -> Detected | None:
-    """`NNN_x.up.sql`, unless they are a step of another tool's."""
-    for path in tree.named("[0-9]*_*.up.sql"):
-        names = [other.name for other in tree.files if other.parent == path.parent]
-        place = Place(directory=path.parent, version=after_all(names, r"([0-9]+)_.+\.up\.sql\Z"))
-        return Detected(tool="golang-migrate", place=place, evidence=str(path))
-    return None
+    """Files named `NNN_x.up.sql`."""
+    found = tree.named("[0-9]*_*.up.sql")
+    if not found:
+        return None
+    place = Place(directory=tree.home(found), version=after_all((path.name for path in found), r"([0-9]+)_"))
+    return Detected(tool="golang-migrate", place=place, evidence=str(found[0]))
 
 
 FORMAT = Format(

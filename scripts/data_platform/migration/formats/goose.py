@@ -57,12 +57,13 @@ def _marked(statements: Sequence[Sql]) -> Iterator[str]:
 
 def find(tree: Tree) -> Detected | None:
     """SQL files with its marks."""
-    for path in tree.named("[0-9]*_*.sql"):
-        if "-- +goose Up" in tree.text(path):
-            names = [other.name for other in tree.files if other.parent == path.parent]
-            place = Place(directory=path.parent, version=after_all(names, r"([0-9]+)_"))
-            return Detected(tool="goose", place=place, evidence=f"{path}: -- +goose Up")
-    return None
+    marked = [path for path in tree.named("[0-9]*_*.sql") if "-- +goose Up" in tree.text(path)]
+    if not marked:
+        return None
+    place = Place(
+        directory=tree.home(marked), version=after_all((path.name for path in marked), r"([0-9]+)_")
+    )
+    return Detected(tool="goose", place=place, evidence=f"{marked[0]}: -- +goose Up")
 
 
 FORMAT = Format(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+
+from data_platform.errors import UsageProblem
 
 _NOT_OURS = frozenset(
     {
@@ -24,6 +26,8 @@ class Tree:
     """The files below `root`; hidden directories and those of packages and builds are left out."""
 
     root: Path
+    app: str | None = None
+    """Which application is meant, where a project has several with migrations of their own."""
 
     @cached_property
     def files(self) -> tuple[PurePosixPath, ...]:
@@ -42,6 +46,18 @@ class Tree:
     def named(self, pattern: str) -> tuple[PurePosixPath, ...]:
         """Files whose path ends like the pattern: `alembic.ini`, `migrations/*.py`."""
         return tuple(path for path in self.files if path.match(pattern))
+
+    def home(self, files: Iterable[PurePosixPath]) -> PurePosixPath:
+        """The one directory that these migrations are in, or below."""
+        folders = sorted({file.parent for file in files})
+        tops = [one for one in folders if not any(other in one.parents for other in folders)]
+        if len(tops) > 1:
+            raise UsageProblem(
+                f"migrations in {len(tops)} directories: {', '.join(map(str, tops))}",
+                expected="one",
+                try_="--project with the directory of one of them",
+            )
+        return tops[0]
 
     def text(self, path: PurePosixPath) -> str:
         """What a file says; nothing for one that is too long, is not there, or is no UTF-8."""
