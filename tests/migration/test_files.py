@@ -115,6 +115,7 @@ def test_what_is_no_sql_is_told_and_the_rest_is_read() -> None:
     text = "SELECT 1;\n\\i other.sql\nSELEC 2;\nSELECT 'é' AS é, 3;\nCOPY t FROM stdin;\n1\n\\.\n  SELECT 4".encode()
     script = read_bytes("m.sql", text)
     assert texts(script) == ["SELECT 1", "SELECT 'é' AS é, 3", "COPY t FROM stdin", "SELECT 4"]
+    assert [one.rows for one in script.statements] == [b"", b"", b"1\n", b""]
     assert [(one.line, one.column, one.error) for one in script.faults] == [(2, 1, False), (3, 1, True)]
     assert (script.statements[-1].line, script.statements[-1].column) == (8, 3)
 

@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +45,8 @@ class Statement:
     node: pb.Node
     offset: int = 0
     """Where it begins in the file, in bytes."""
+    rows: bytes = field(default=b"", repr=False)
+    """What follows COPY … FROM stdin in the file, in UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -193,14 +195,12 @@ class _Walk:
         if not self._whole(raw):
             try:
                 for piece in pieces(raw):
-                    self._piece(piece)
+                    self._piece(piece, raw)
             except NotSql as error:
                 self._fault_at(raw, error)
         if wrapping == "string" and len(self.statements) == first + 1:
             (alone,) = self.statements[first:]
-            self.statements[first] = Statement(
-                alone.sql, alone.file, alone.line, alone.column, alone.number, None, alone.node, alone.offset
-            )
+            self.statements[first] = replace(alone, transaction=None)
 
     def _begin(self) -> None:
         self.counter.transaction += 1
@@ -226,7 +226,7 @@ class _Walk:
             self._statement(tree.stmt, raw[start:end].decode(), line, column, start)
         return True
 
-    def _piece(self, piece: Piece) -> None:
+    def _piece(self, piece: Piece, raw: bytes) -> None:
         if piece.kind == "meta":
             message = f"psql's `\\{piece.command}` is left out: only what a server runs is read"
             self.faults.append(Fault(piece.line, piece.column, message, error=False))
@@ -242,7 +242,8 @@ class _Walk:
             self._begin()
         for tree in trees:
             if len(trees) == 1:
-                self._statement(tree.stmt, piece.text, piece.line, piece.column, piece.offset)
+                rows = _in_utf8(raw[slice(*piece.data)], piece.encoding)
+                self._statement(tree.stmt, piece.text, piece.line, piece.column, piece.offset, rows)
             else:
                 self._part_of(piece, tree)
         if string:
@@ -256,13 +257,15 @@ class _Walk:
         line, column = piece.place(len(raw[:start].decode()))
         self._statement(tree.stmt, raw[start:end].decode().rstrip(), line, column, piece.offset + start)
 
-    def _statement(self, node: pb.Node, sql: str, line: int, column: int, offset: int) -> None:
+    def _statement(
+        self, node: pb.Node, sql: str, line: int, column: int, offset: int, rows: bytes = b""
+    ) -> None:
         control = node.transaction_stmt.kind if node.HasField("transaction_stmt") else None
         if control in _BEGINS and self.open is None:
             self._begin()
         self.counter.statement += 1
         self.statements.append(
-            Statement(sql, self.file, line, column, self.counter.statement, self.open, node, offset)
+            Statement(sql, self.file, line, column, self.counter.statement, self.open, node, offset, rows)
         )
         if control in _ENDS:
             self.open = None
@@ -273,6 +276,10 @@ class _Walk:
         before = raw[: error.offset or 0]
         column = len(before[before.rfind(b"\n") + 1 :].decode(errors="replace")) + 1
         self.faults.append(Fault(before.count(b"\n") + 1, column, str(error)))
+
+
+def _in_utf8(rows: bytes, encoding: str) -> bytes:
+    return rows if encoding == "utf-8" else rows.decode(encoding, "replace").encode()
 
 
 _NOT_PLAIN = re.compile(rb"\\|\b(?:stdin|client_encoding|names)\b", re.IGNORECASE)

@@ -138,3 +138,29 @@ def test_a_rewrite_is_told_of_the_statement_that_did_it(database: Database) -> N
     results = seen(database, steps)
     assert [one.rewrites for one in results] == [(), (), ("public.orders",), (), ()]
     assert results[4].locks == ()
+
+
+def test_rows_that_a_migration_carries_are_loaded(database: Database) -> None:
+    text = "COPY customers (email, name) FROM stdin;\na@b.c\tA\nd@e.f\t\\N\n\\.\nUPDATE customers SET name = 'x';"
+    one, two = seen(database, text)
+    assert (one.error, one.skipped, one.rows_changed) == (None, None, 2)
+    assert two.rows_changed == 102
+
+
+def test_rows_that_are_there_already_are_passed_over(database: Database) -> None:
+    text = "COPY customers (email, name) FROM stdin;\nc1\tA\n\\.\nUPDATE customers SET name = 'x';"
+    one, two = seen(database, text, transaction="wrapped")
+    assert one.error is None
+    assert "do not go with the synthetic ones" in (one.skipped or "")
+    assert two.rows_changed == 100
+
+
+def test_rows_that_are_none_are_refused(database: Database) -> None:
+    (one,) = seen(database, "COPY orders (amount) FROM stdin;\nmany\n\\.\n")
+    assert one.error is not None
+    assert one.error.sqlstate == "22P02"
+
+
+def test_a_file_of_the_server_is_not_loaded(database: Database) -> None:
+    (one,) = seen(database, "COPY customers FROM '/etc/passwd'")
+    assert one.skipped

@@ -111,7 +111,9 @@ class Session:
         if kind == "variable_set_stmt" and statement.node.variable_set_stmt.name == "client_min_messages":
             return Answer(skipped="the proof needs the server's messages")
         if kind == "copy_stmt" and statement.node.copy_stmt.is_from:
-            return Answer(skipped="rows of COPY … FROM are not loaded")
+            if statement.node.copy_stmt.filename:
+                return Answer(skipped="COPY from a file or a program of the server is not run")
+            return self._copied(statement)
         if decision.way is Way.SKIP and kind not in _MAINTENANCE:
             return Answer(skipped=decision.why)
         if decision.way is Way.EXTENSION or (decision.way in _APART and not self.in_transaction):
@@ -148,6 +150,19 @@ class Session:
             return dict(self.connection.execute(_READ, prepare=False).fetchall())
         except psycopg.Error:  # the transaction has failed before
             return {}
+
+    def _copied(self, statement: Statement) -> Answer:
+        """COPY … FROM stdin with the rows that follow it in the file, unless they do not go with those made up here."""
+        self._heard.clear()
+        try:
+            with self.connection.transaction(), self.connection.cursor() as cursor:
+                with cursor.copy(statement.sql.encode()) as copy:
+                    copy.write(statement.rows)
+                return Answer(list(self._heard), rows=max(0, cursor.rowcount))
+        except (psycopg.errors.UniqueViolation, psycopg.errors.ForeignKeyViolation) as error:
+            return Answer(skipped=f"its rows do not go with the synthetic ones: {refused(error).message}")
+        except psycopg.Error as error:
+            return Answer(list(self._heard), refused(error, statement))
 
     def _execute(self, statement: Statement) -> Answer:
         self._heard.clear()
