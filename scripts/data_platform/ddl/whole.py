@@ -72,7 +72,7 @@ def server_pieces(server: Server) -> Iterator[Piece]:
 def publication_pieces(publication: Publication, database: Database) -> Iterator[Piece]:
     """CREATE PUBLICATION and its comment."""
     heirs = {parent for table in database.tables for parent in table.inherits}
-    parts = list(_published(publication, heirs))
+    parts = list(published(publication, heirs))
     made = f"publication {publication.name}"
     sql = render("ddl/publication.sql.j2", publication=publication, parts=parts)
     yield Piece(statement=Statement(sql, made, "publications"))
@@ -80,7 +80,8 @@ def publication_pieces(publication: Publication, database: Database) -> Iterator
         yield comment("publication", identifier(publication.name), publication.comment, made, "publications")
 
 
-def _published(publication: Publication, heirs: Set[Name]) -> Iterator[Sql]:
+def published(publication: Publication, heirs: Set[Name]) -> Iterator[Sql]:
+    """The tables and schemas of a publication; `heirs` are tables that others inherit from."""
     for published in publication.tables:
         # Without ONLY the tables that inherit from it would be published as well.
         yield render("ddl/published_table.sql.j2", published=published, only=published.table in heirs)

@@ -19,7 +19,7 @@ from data_platform.migration.plan.text import bare, slug
 from data_platform.model.database import Database, DefaultPrivilege, Function, Grant, Name
 from data_platform.sql.phrases import role
 from data_platform.sql.references import Reference, References
-from data_platform.sql.text import Sql, qualified
+from data_platform.sql.text import Sql, identifier, qualified
 
 
 def steps(pair: Pair) -> Iterator[Step]:
@@ -54,12 +54,15 @@ def grant_statements(database: Database, kind: str, part: Any) -> tuple[Sql, ...
 
 
 def _grant_kind(kind: str) -> str:
-    return "table" if kind in ("view", "materialized view", "foreign table") else kind
+    kinds = dict.fromkeys(("view", "materialized view", "foreign table"), "table")
+    return {**kinds, "server": "foreign server"}.get(kind, kind)
 
 
 def _same_object(grant: Grant, kind: str, part: Any) -> bool:
     if isinstance(part, Function):
         return signature_text(grant.object) == signature_of(part)
+    if isinstance(part.name, str):
+        return grant.object == qualified(part.name)
     name: Name = part.name
     return grant.object in (qualified(name.schema, name.name), str(name))
 
@@ -68,8 +71,8 @@ def _same_object(grant: Grant, kind: str, part: Any) -> bool:
 
 
 def _owners(pair: Pair) -> Iterator[Step]:
-    before = {(kind, object_): role_ for kind, object_, role_ in owners(pair.before)}
-    for kind, object_, owner in owners(pair.after):
+    before = {(kind, object_): role_ for kind, object_, role_ in _all_owners(pair.before)}
+    for kind, object_, owner in _all_owners(pair.after):
         former = before.get((kind, object_))
         if former == owner:
             continue
@@ -85,8 +88,18 @@ def _owners(pair: Pair) -> Iterator[Step]:
         )
 
 
+def _all_owners(database: Database) -> Iterator[tuple[str, Sql, str | None]]:
+    """Also of schemas of which nothing is said."""
+    yield from owners(database)
+    said = {schema.name for schema in database.schema_details}
+    for name in ("public", *database.schemas):
+        if name not in said:
+            yield "schema", identifier(name), None
+
+
 def _owner(kind: str, object_: Sql, owner: str | None) -> Sql:
-    return Sql(f"ALTER {kind.upper()} {object_} OWNER TO {role(owner or 'current_user')}")
+    usual = "pg_database_owner" if (kind, object_) == ("schema", "public") else "current_user"
+    return Sql(f"ALTER {kind.upper()} {object_} OWNER TO {role(owner or usual)}")
 
 
 _KINDS = {
@@ -207,9 +220,9 @@ def _statements(wanted: Mapping[_Right, _State], now: Mapping[_Right, _State]) -
         by_columns: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for privilege, columns in privileges.items():
             by_columns[tuple(columns)].append(privilege)
-        for columns, names in by_columns.items():
+        for listed, names in by_columns.items():
             grant = Grant(
-                kind=kind, object=object_, role=role_, privileges=tuple(sorted(names)), columns=columns
+                kind=kind, object=object_, role=role_, privileges=tuple(sorted(names)), columns=listed
             )
             yield _said(verb, bare(grant_piece(_verbed(grant, verb)).statement.sql))
 
@@ -254,8 +267,9 @@ def _known(kind: str) -> bool:
 
 
 def _objects(database: Database) -> set[tuple[str, Any]]:
-    relations = (*database.tables, *database.views, *database.materialized_views)
-    found: set[tuple[str, Any]] = {("table", _named(part.name)) for part in relations}
+    relations = [part.name for part in database.tables]
+    relations += [part.name for part in (*database.views, *database.materialized_views)]  # type: ignore[attr-defined]
+    found: set[tuple[str, Any]] = {("table", _named(name)) for name in relations}
     found |= {("sequence", _named(part.name)) for part in database.sequences}
     for table in database.tables:
         for column in table.columns:
