@@ -217,3 +217,27 @@ def test_any_name_and_any_text_stay_inside(text: str) -> None:
     fill = Fill(table=Name(name, name), values=((name, value),), needed=Sql("true"), key=(name,))
     (one,) = batches(fill)
     assert [statement.stmt.WhichOneof("node") for statement in parse(one).stmts] == ["do_stmt"]
+
+
+SLOW = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.0002); RETURN NEW; END $$;
+CREATE TRIGGER slow BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION slow();
+"""
+DONE = "SELECT count(*) FILTER (WHERE times = 1), count(*) FROM orders"
+
+
+def test_killed_in_the_middle_it_is_run_again(database: Database, shop: psycopg.Connection) -> None:
+    shop.execute(SLOW)
+    with connect(database.conninfo, read_only=False) as victim:
+
+        def kill(_stop: threading.Event) -> None:
+            while not (shop.execute(DONE).fetchone() or (0,))[0]:
+                time.sleep(0.01)
+            shop.execute("SELECT pg_terminate_backend(%s)", [victim.info.backend_pid])
+
+        with meanwhile(kill), pytest.raises(psycopg.OperationalError):
+            run(victim, FILL)
+    done, rows = shop.execute(DONE).fetchone() or (0, 0)
+    assert 0 < done < rows
+    run(shop, FILL)
+    assert shop.execute("SELECT min(times), max(times) FROM orders").fetchone() == (1, 1)
