@@ -6,7 +6,7 @@
 CREATE TABLE customers (id bigint PRIMARY KEY, email text);
 CREATE TABLE orders (
     id bigint PRIMARY KEY, customer_id bigint, total numeric(10, 2), code varchar(20), amount integer NOT NULL,
-    shipped_on date, placed_at timestamp, note text);
+    shipped_on date, placed_at timestamp, note text, more json);
 CREATE INDEX orders_code ON orders (code);
 CREATE VIEW open_orders AS SELECT id, note FROM orders WHERE shipped_on IS NULL;
 CREATE MATERIALIZED VIEW sales AS SELECT customer_id, count(*) FROM orders GROUP BY customer_id;
@@ -15,13 +15,14 @@ CREATE TABLE events (id bigint, at date NOT NULL) PARTITION BY RANGE (at);
 CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE TABLE events_2026 (id bigint, at date NOT NULL);
 CREATE TYPE mood AS ENUM ('calm', 'cross');
-CREATE TABLE guests (id bigint, mood mood);
+CREATE DOMAIN seat AS integer;
+CREATE TABLE guests (id bigint NOT NULL, mood mood, seat seat);
 CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
 CREATE TRIGGER touched BEFORE UPDATE ON orders FOR EACH ROW EXECUTE FUNCTION touch();
 INSERT INTO customers SELECT n, n || '@example.org' FROM generate_series(1, 100) AS n;
 INSERT INTO orders SELECT n, n % 100 + 1, n, 'c' || n, n, NULL, NULL, 'n' FROM generate_series(1, 1000) AS n;
 INSERT INTO events_2026 SELECT n, date '2026-01-01' + n FROM generate_series(1, 100) AS n;
-INSERT INTO guests SELECT n, 'calm' FROM generate_series(1, 100) AS n;
+INSERT INTO guests SELECT n, 'calm', n FROM generate_series(1, 100) AS n;
 REFRESH MATERIALIZED VIEW sales;
 
 -- # Columns
@@ -50,6 +51,8 @@ ALTER TABLE orders ALTER COLUMN amount DROP NOT NULL;
 
 ALTER TABLE orders ALTER COLUMN total SET STATISTICS 500;
 
+ALTER TABLE guests ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY;
+
 ALTER TABLE orders RENAME COLUMN note TO remark;
 
 COMMENT ON COLUMN orders.note IS 'what the customer wrote';
@@ -61,6 +64,8 @@ ALTER TABLE orders ALTER COLUMN code TYPE varchar(40);
 ALTER TABLE orders ALTER COLUMN code TYPE varchar(10);
 
 ALTER TABLE orders ALTER COLUMN code TYPE text;
+
+ALTER TABLE orders ALTER COLUMN code TYPE varchar(40) COLLATE "C";
 
 ALTER TABLE orders ALTER COLUMN total TYPE numeric(12, 2);
 
@@ -74,9 +79,15 @@ ALTER TABLE orders ALTER COLUMN placed_at TYPE timestamptz;
 SET timezone = 'Europe/Berlin';
 ALTER TABLE orders ALTER COLUMN placed_at TYPE timestamptz;
 
+ALTER TABLE orders ALTER COLUMN more TYPE jsonb;
+
 ALTER TYPE mood ADD VALUE 'glad';
 
 ALTER TYPE mood RENAME VALUE 'cross' TO 'angry';
+
+ALTER DOMAIN seat ADD CONSTRAINT seat_positive CHECK (VALUE > 0);
+
+ALTER DOMAIN seat ADD CONSTRAINT seat_positive CHECK (VALUE > 0) NOT VALID;
 
 -- # Constraints
 
@@ -148,6 +159,10 @@ ALTER TABLE guests SET SCHEMA old;
 ALTER TABLE orders SET (fillfactor = 80);
 
 ALTER TABLE orders SET UNLOGGED;
+
+ALTER TABLE orders REPLICA IDENTITY FULL;
+
+CREATE PUBLICATION all_orders FOR TABLE orders;
 
 DROP TABLE guests;
 
