@@ -113,7 +113,14 @@ def test_contract_waits_where_the_tool_does_not_look(tool: str) -> None:
         assert home == PurePosixPath() or not path.is_relative_to(home)
     (advice,) = [text for path, text in files.items() if path.name == "README.md"]
     assert "Deploy the new application" in advice
-    assert "add_status" not in advice or tool == "sqitch"
+    assert "add_status" not in advice
+
+
+@pytest.mark.parametrize("tool", STRINGS)
+def test_the_second_file_of_a_step_says_what_to_do_after_a_failure(tool: str) -> None:
+    said = [str(path) for path, text in made(tool).items() if "If it failed: run what the files" in text]
+    assert len(said) == 1
+    assert "index_orders_status_2" in said[0]
 
 
 def test_a_plan_without_contract_has_no_advice() -> None:

@@ -34,7 +34,7 @@ def write(plan: Plan, context: Context) -> Files:
 
 def _text(unit: Unit, context: Context) -> str:
     up, down = as_strings(unit, context)
-    lines = [*about(unit, context), *outside(unit, context)]
+    lines = about(unit, context, *outside(unit, context))
     return (
         commented("--", lines)
         + f"\n-- migrate:up{_option(unit.up, up)}\n{script(up)}\n\n"

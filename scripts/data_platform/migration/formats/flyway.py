@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from data_platform.migration.formats.context import Context, Detected, Files, Format, Place
 from data_platform.migration.formats.files import numbered, with_advice
 from data_platform.migration.formats.notes import about, taken_back, why_irreversible
-from data_platform.migration.formats.quoting import commented, script
+from data_platform.migration.formats.quoting import file
 from data_platform.migration.formats.session import refusal, sent
 from data_platform.migration.formats.tree import Tree
 from data_platform.migration.formats.units import units
@@ -32,7 +32,7 @@ def write(plan: Plan, context: Context) -> Files:
         ):
             inside = sent(statements, context.patience, transaction=transaction, blocks=blocks)
             path = folder / f"{letter}{version}__{name}.sql"
-            files[path] = commented("--", lines) + f"\n{script(inside)}\n"
+            files[path] = file(lines, inside)
             files[path.with_name(f"{path.name}.conf")] = _configuration(transaction)
     move = (
         "If other migrations were added meanwhile, give the files moved the next free versions: without outOfOrder "

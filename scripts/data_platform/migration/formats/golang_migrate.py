@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from data_platform.migration.formats.context import Context, Detected, Files, Format, Place
 from data_platform.migration.formats.files import numbered, with_advice
 from data_platform.migration.formats.notes import about, taken_back
-from data_platform.migration.formats.quoting import commented, script
+from data_platform.migration.formats.quoting import file
 from data_platform.migration.formats.strings import in_transactions, outside
 from data_platform.migration.formats.tree import Tree
 from data_platform.migration.formats.units import units
@@ -25,9 +25,9 @@ def write(plan: Plan, context: Context) -> Files:
     files: Files = {}
     for unit, folder, version, name in numbered(cut, context):
         up, down = in_transactions(unit, context)
-        lines = [*about(unit, context), *outside(unit, context)]
-        files[folder / f"{version}_{name}.up.sql"] = commented("--", lines) + f"\n{script(up)}\n"
-        files[folder / f"{version}_{name}.down.sql"] = commented("--", taken_back(unit)) + f"{script(down)}\n"
+        lines = about(unit, context, *outside(unit, context))
+        files[folder / f"{version}_{name}.up.sql"] = file(lines, up)
+        files[folder / f"{version}_{name}.down.sql"] = file(taken_back(unit), down)
     move = (
         "If other migrations were added meanwhile, give the files moved the next free versions: what has a lower "
         "version than the newest that ran is never run, and nothing says so."

@@ -37,7 +37,7 @@ def write(plan: Plan, context: Context) -> Files:
 def _text(unit: Unit, context: Context, changeset: str) -> str:
     up, down = as_strings(unit, context)
     alone = 1 in (len(up), len(down))
-    lines = [*about(unit, context), *outside(unit, context), *taken_back(unit)]
+    lines = [*about(unit, context, *outside(unit, context)), *taken_back(unit)]
     back = script(down).split("\n") if down else ["not required"]
     return (
         "-- liquibase formatted sql\n\n"

@@ -17,7 +17,7 @@ _READ_BY_TOOLS = re.compile(
 """Beginnings that a tool could take for an order of its own."""
 
 
-def about(unit: Unit, context: Context) -> list[str]:
+def about(unit: Unit, context: Context, *more: str) -> list[str]:
     """Lines without a comment mark, none of which can end a comment that lasts to the end of a line."""
     step, patience = unit.step, context.patience
     before, after = unit.works
@@ -31,11 +31,17 @@ def about(unit: Unit, context: Context) -> list[str]:
         f"Application: {before} before it, {after} after it",
         f"Run twice: {_twice(step.again)}",
         f"On 55P03 (lock not available): run it again, up to {patience.attempts} times, {patience.pause} s apart.",
+        _AFTER_A_FAILURE if unit.part > 1 else "",
         *([_NO_FILL.format(table=step.fill.table)] if step.fill else []),
+        *more,
     ]
     return list(_wrapped(facts))
 
 
+_AFTER_A_FAILURE = (
+    "If it failed: run what the files of this step before it hold again, by hand, and then this one, for the tool has "
+    "those down as done."
+)
 _NO_FILL = "Batches: `dpe migration backfill` fills {table} too, with a place to go on from after a stop."
 
 

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 
 from data_platform.migration.formats.context import Context, Files, Format, Place
 from data_platform.migration.formats.notes import about, taken_back, why_irreversible
-from data_platform.migration.formats.quoting import commented, script
+from data_platform.migration.formats.quoting import file
 from data_platform.migration.formats.session import refusal, sent
 from data_platform.migration.formats.units import Unit, units
 from data_platform.migration.plan.step import PHASES, Plan
@@ -36,15 +36,14 @@ def write(plan: Plan, context: Context) -> Files:
 
 def _text(unit: Unit, context: Context, lines: list[str], statements: tuple[Sql, ...], before: str) -> str:
     orders = ["transactional: false", *([f"depends: {before}"] if before else [])]
-    return commented("--", orders) + commented("--", lines) + "\n" + body(unit, context, statements) + "\n"
+    return file([*orders, *lines], body(unit, context, statements))
 
 
-def body(unit: Unit, context: Context, statements: tuple[Sql, ...]) -> str:
+def body(unit: Unit, context: Context, statements: tuple[Sql, ...]) -> list[Sql]:
     """Statements with BEGIN and COMMIT around them where they are one transaction."""
     transaction = unit.step.transaction
     inside = sent(statements, context.patience, transaction=transaction, blocks=unit.step.blocks is not None)
-    whole = [Sql("BEGIN"), *inside, Sql("COMMIT")] if transaction and inside else inside
-    return script(whole)
+    return [Sql("BEGIN"), *inside, Sql("COMMIT")] if transaction and inside else inside
 
 
 def _down(unit: Unit) -> tuple[Sql, ...]:

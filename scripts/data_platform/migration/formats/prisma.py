@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from data_platform.migration.formats.context import Context, Detected, Files, Format, Place
 from data_platform.migration.formats.files import numbered, with_advice
 from data_platform.migration.formats.notes import about, taken_back
-from data_platform.migration.formats.quoting import commented, script
+from data_platform.migration.formats.quoting import file
 from data_platform.migration.formats.strings import in_transactions, outside
 from data_platform.migration.formats.tree import Tree
 from data_platform.migration.formats.units import units
@@ -26,11 +26,9 @@ def write(plan: Plan, context: Context) -> Files:
     for unit, folder, version, name in numbered(cut, context):
         up, down = in_transactions(unit, context)
         directory = folder / f"{version}_{name}"
-        lines = [*about(unit, context), *outside(unit, context)]
-        files[directory / "migration.sql"] = commented("--", lines) + f"\n{script(up)}\n"
-        files[directory / "down.sql"] = (
-            commented("--", [*_BY_HAND, *taken_back(unit)]) + f"\n{script(down)}\n"
-        )
+        lines = about(unit, context, *outside(unit, context))
+        files[directory / "migration.sql"] = file(lines, up)
+        files[directory / "down.sql"] = file([*_BY_HAND, *taken_back(unit)], down)
     move = "If other migrations were added meanwhile, rename the directories moved to times after the newest."
     return with_advice(files, cut, context, "prisma migrate deploy", move)
 

@@ -27,6 +27,11 @@ def script(statements: Iterable[Sql]) -> str:
     return "\n".join(terminated(plain(statement)) for statement in statements)
 
 
+def file(lines: Iterable[str], statements: Iterable[Sql]) -> str:
+    """A file of SQL: lines above it, an empty one, and its statements."""
+    return f"{commented('--', lines)}\n{script(statements)}".strip("\n") + "\n"
+
+
 def commented(mark: str, lines: Iterable[str]) -> str:
     """Lines as comments, each with its line end."""
     return "".join(f"{mark} {line}".rstrip() + "\n" for line in lines)

@@ -13,7 +13,7 @@ from data_platform.migration.formats.context import Context, Detected, Files, Fo
 from data_platform.migration.formats.files import numbered, waiting, with_advice
 from data_platform.migration.formats.notes import about, taken_back, why_irreversible
 from data_platform.migration.formats.plain import body
-from data_platform.migration.formats.quoting import commented
+from data_platform.migration.formats.quoting import file
 from data_platform.migration.formats.session import refusal
 from data_platform.migration.formats.tree import Tree
 from data_platform.migration.formats.units import Unit, units
@@ -45,12 +45,12 @@ def write(plan: Plan, context: Context) -> Files:
     files[context.place.directory / "sqitch.plan"] = _plan(context, lines[False])
     if lines[True]:
         files[waiting(context) / f"{context.name}.plan"] = "".join(lines[True])
-    move = f"The lines of `{context.name}.plan`, or of the other `.plan` files here, go to the end of sqitch.plan."
+    move = "The lines of the `.plan` file of that migration go to the end of sqitch.plan."
     return with_advice(files, cut, context, "sqitch deploy", move)
 
 
 def _script(unit: Unit, context: Context, lines: list[str], statements: tuple[Sql, ...]) -> str:
-    return commented("--", lines) + f"\n{body(unit, context, statements)}\n"
+    return file(lines, body(unit, context, statements))
 
 
 def _verify(unit: Unit) -> str:
