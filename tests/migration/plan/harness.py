@@ -20,6 +20,7 @@ from data_platform.postgres.connect import connect
 from data_platform.postgres.scratch import open_scratch_database
 from data_platform.postgres.server import Database
 
+_NO_HINTS = Hints()
 Plans = Callable[[Pair], Iterable[Step | Refusal]]
 
 
@@ -42,7 +43,7 @@ def reach(
     before_sql: str,
     after_sql: str,
     steps_function: Plans,
-    hints: Hints = Hints(),
+    hints: Hints = _NO_HINTS,
     *,
     first: Plans | None = None,
     version: int = 18,

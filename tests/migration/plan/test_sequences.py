@@ -14,10 +14,13 @@ def arrives(reached: Reached) -> None:
 
 
 def test_new_changed_and_gone(database: Database) -> None:
-    before = """CREATE TABLE t (id bigint); CREATE SEQUENCE gone CACHE 5; COMMENT ON SEQUENCE gone IS 'it was'; GRANT USAGE ON SEQUENCE gone TO public;
-        CREATE SEQUENCE owned OWNED BY t.id; CREATE SEQUENCE wide AS integer MAXVALUE 1000 CYCLE; CREATE SEQUENCE back INCREMENT BY 2;
+    before = """CREATE TABLE t (id bigint); CREATE SEQUENCE gone CACHE 5; COMMENT ON SEQUENCE gone IS 'it was';
+        GRANT USAGE ON SEQUENCE gone TO public;
+        CREATE SEQUENCE owned OWNED BY t.id; CREATE SEQUENCE wide AS integer MAXVALUE 1000 CYCLE;
+        CREATE SEQUENCE back INCREMENT BY 2;
         CREATE UNLOGGED SEQUENCE quick; CREATE SEQUENCE was OWNED BY t.id; INSERT INTO t VALUES (7);"""
-    after = """CREATE TABLE t (id bigint); CREATE SEQUENCE made START WITH 100; CREATE SEQUENCE of_t OWNED BY t.id; CREATE SEQUENCE owned;
+    after = """CREATE TABLE t (id bigint); CREATE SEQUENCE made START WITH 100; CREATE SEQUENCE of_t OWNED BY t.id;
+        CREATE SEQUENCE owned;
         CREATE SEQUENCE wide CACHE 3; CREATE SEQUENCE back INCREMENT BY -1 MINVALUE -9; CREATE SEQUENCE quick;"""
     reached = reach(database, before, after, sequences.steps)
     arrives(reached)

@@ -22,9 +22,11 @@ def arrives(reached: Reached) -> None:
 
 
 def test_new_and_gone(database: Database) -> None:
-    before = """CREATE TYPE old AS ENUM ('a', 'b'); COMMENT ON TYPE old IS 'it was'; CREATE DOMAIN gone AS int CHECK (VALUE > 0);
+    before = """CREATE TYPE old AS ENUM ('a', 'b'); COMMENT ON TYPE old IS 'it was';
+        CREATE DOMAIN gone AS int CHECK (VALUE > 0);
         CREATE TYPE over AS (x gone, y old);"""
-    after = "CREATE DOMAIN percent AS numeric(5, 2) DEFAULT 0 NOT NULL CHECK (VALUE <= 100); CREATE TYPE span AS RANGE (subtype = float8);"
+    after = """CREATE DOMAIN percent AS numeric(5, 2) DEFAULT 0 NOT NULL CHECK (VALUE <= 100);
+        CREATE TYPE span AS RANGE (subtype = float8);"""
     reached = reach(database, before, after, types.steps)
     arrives(reached)
     assert [step.phase for step in reached.steps] == ["expand"] * 2 + ["contract"] * 3
@@ -32,15 +34,18 @@ def test_new_and_gone(database: Database) -> None:
 
 def test_labels_are_added_where_they_belong(database: Database) -> None:
     before = "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE people (mood mood);"
-    after = "CREATE TYPE mood AS ENUM ('awful', 'sad', 'ok', 'fine', 'happy', 'great'); CREATE TABLE people (mood mood);"
+    after = """CREATE TYPE mood AS ENUM ('awful', 'sad', 'ok', 'fine', 'happy', 'great');
+        CREATE TABLE people (mood mood);"""
     reached = reach(database, before, after, types.steps, back=False)
     arrives(reached)
     assert not any(step.transaction for step in reached.steps)
 
 
 def test_labels_and_types_get_other_names(database: Database) -> None:
-    before = "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE people (mood mood); INSERT INTO people VALUES ('happy');"
-    after = "CREATE SCHEMA app; CREATE TYPE app.feeling AS ENUM ('sad', 'glad'); CREATE TABLE people (mood app.feeling);"
+    before = """CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE people (mood mood);
+        INSERT INTO people VALUES ('happy');"""
+    after = """CREATE SCHEMA app; CREATE TYPE app.feeling AS ENUM ('sad', 'glad');
+        CREATE TABLE people (mood app.feeling);"""
     feeling = Name("app", "feeling")
     hints = Hints(
         types=MappingProxyType({feeling: name("mood")}), labels=MappingProxyType({(feeling, "glad"): "happy"})
@@ -80,8 +85,9 @@ def test_a_domain_of_another_base_gives_way_where_it_is_used(database: Database)
     after = "CREATE DOMAIN number AS bigint; CREATE TABLE t (n number);"
     reached = reach(database, before, after, lambda _pair: (), first=types.first)
     assert [step.name for step in reached.steps] == ["aside_number"]
-    assert reached.up.added == () and reached.up.removed == ("type public.number__old",)
-    assert reached.down is not None and reached.down.equal
+    assert (reached.up.added, reached.up.removed) == ((), ("type public.number__old",))
+    assert reached.down is not None
+    assert reached.down.equal
 
 
 def test_a_domain_of_another_base_is_made_again_where_it_is_not(database: Database) -> None:
@@ -91,11 +97,14 @@ def test_a_domain_of_another_base_is_made_again_where_it_is_not(database: Databa
 
 
 def test_a_composite_changes(database: Database) -> None:
-    before = "CREATE TYPE place AS (x int, y int, label text); CREATE TABLE t (place place); CREATE TYPE loose AS (a int, b int);"
-    after = 'CREATE TYPE place AS (x int, y int, z int, "Name" text COLLATE "C"); CREATE TABLE t (place place); CREATE TYPE loose AS (a int, b bigint);'
+    before = """CREATE TYPE place AS (x int, y int, label text); CREATE TABLE t (place place);
+        CREATE TYPE loose AS (a int, b int);"""
+    after = """CREATE TYPE place AS (x int, y int, z int, "Name" text COLLATE "C"); CREATE TABLE t (place place);
+        CREATE TYPE loose AS (a int, b bigint);"""
     refused = reach(database, before, after, types.steps)
     assert [refusal.what for refusal in refused.refused] == ["attribute place.label"]
-    assert refused.down is not None and refused.down.equal
+    assert refused.down is not None
+    assert refused.down.equal
 
 
 def test_a_composite_loses_what_may_be_lost(database: Database) -> None:

@@ -267,9 +267,12 @@ def _known(kind: str) -> bool:
 
 
 def _objects(database: Database) -> set[tuple[str, Any]]:
-    relations = [part.name for part in database.tables]
-    relations += [part.name for part in (*database.views, *database.materialized_views)]  # type: ignore[attr-defined]
-    found: set[tuple[str, Any]] = {("table", _named(name)) for name in relations}
+    names = [
+        *(table.name for table in database.tables),
+        *(view.name for view in database.views),
+        *(view.name for view in database.materialized_views),
+    ]
+    found: set[tuple[str, Any]] = {("table", _named(name)) for name in names}
     found |= {("sequence", _named(part.name)) for part in database.sequences}
     for table in database.tables:
         for column in table.columns:

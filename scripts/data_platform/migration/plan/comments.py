@@ -10,7 +10,7 @@ from typing import Any
 
 from data_platform.ddl.small import function_kind, function_signature, on, table_kind
 from data_platform.ddl.types import type_kind
-from data_platform.migration.plan.making_parts import statistics_name, view_kind
+from data_platform.migration.plan.making_parts import all_views, statistics_name, view_kind
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.step import Step
 from data_platform.migration.plan.text import slug
@@ -59,8 +59,8 @@ def _comment(object_: Object, text: str | None) -> Sql:
 
 def _lost_of_views(pair: Pair, gone: Set[Object]) -> Iterator[Object]:
     """Columns of views that have a comment no more: of a view only the columns with comments are known."""
-    kept = {view.name for view in (*pair.after.views, *pair.after.materialized_views)} - recreated(pair)
-    for view in (*pair.before.views, *pair.before.materialized_views):
+    kept = {view.name for view in all_views(pair.after)} - recreated(pair)
+    for view in all_views(pair.before):
         for column, _ in view.column_comments if view.name in kept else ():
             object_ = ("column", _column(view.name, column))
             if object_ in gone:
@@ -88,7 +88,7 @@ def _all(database: Database) -> Iterator[tuple[Object, Object, str | None]]:
 def _objects(database: Database) -> Iterator[tuple[str, Sql, Any]]:
     for table in database.tables:
         yield table_kind(table), qualified_name(table.name), table
-    for view in (*database.views, *database.materialized_views):
+    for view in all_views(database):
         yield view_kind(view), qualified_name(view.name), view
     for function in database.functions:
         yield function_kind(function), function_signature(function), function

@@ -61,7 +61,8 @@ def _added(type_: Composite, attribute: Attribute) -> Step:
     return Step(
         name=slug("add_attribute", type_.name, attribute.name),
         phase="expand",
-        reason="No row is touched: in values that are there it is NULL. A client that writes the type as a row of the old number "
+        reason="No row is touched: in values that are there it is NULL. A client that writes the type as a row of "
+        "the old number "
         "of fields fails.",
         up=(_add(type_, attribute),),
         down=(_drop(type_, attribute),),

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from data_platform.ddl.clauses import constraint_needs, element_needs, index_needs, optional_needs
 from data_platform.ddl.small import function_kind, function_signature
-from data_platform.migration.plan.making_parts import drop, made_again
+from data_platform.migration.plan.making_parts import all_views, drop, made_again
 from data_platform.migration.plan.naming import named_in
 from data_platform.migration.plan.text import spoken
 from data_platform.model.database import (
@@ -137,7 +137,7 @@ def _all(database: Database) -> Iterator[Dependent]:
         key = ("function", function_kind(function), str(function_signature(function)))
         made = (Reference("function", function.name.schema, function.name.name),)
         yield Dependent(key, function, made, needs)
-    for view in (*database.views, *database.materialized_views):
+    for view in all_views(database):
         yield _view(view)
     for table in database.tables:
         yield from hanging(table)

@@ -103,7 +103,8 @@ def _blocks(pair: Pair, domain: Domain) -> str | None:
     columns = columns_of_type(pair.before, domain.name)
     if not columns:
         return None
-    return f"nobody writes to the tables of {', '.join(columns[:3])} while their rows are looked at; a domain has no other form"
+    told = ", ".join(columns[:3])
+    return f"nobody writes to the tables of {told} while their rows are looked at; a domain has no other form"
 
 
 # --- checks ---

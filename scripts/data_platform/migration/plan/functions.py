@@ -153,7 +153,8 @@ def _again(pair: Pair, old: Function, new: Function) -> Step | Refusal:
     return Step(
         name=_slug("remake", new),
         phase="expand" if wider else "contract",
-        reason="CREATE OR REPLACE refuses to change what it returns or how its arguments are called, so it is dropped and made "
+        reason="CREATE OR REPLACE refuses to change what it returns or how its arguments are called, so it is "
+        "dropped and made "
         "again in one transaction, with its grants and what depends on it.",
         up=(*forth.drops, _drop(old), *_with_rights(pair.after, new, _made(new)), *forth.makes),
         down=(*back.drops, _drop(new), *_with_rights(pair.before, old, _made(old)), *back.makes),

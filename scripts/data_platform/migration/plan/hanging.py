@@ -54,7 +54,8 @@ def steps(pair: Pair) -> Iterator[Step]:
 
 
 def aside(pair: Pair, touched: Touched) -> tuple[tuple[Sql, ...], tuple[Sql, ...]]:
-    """Statements that take away what hangs on touched tables and names their columns, with the functions that PostgreSQL
+    """Statements that take away what hangs on touched tables and names their columns,
+        with the functions that PostgreSQL
     has read, and that make it again as it is after. What depends on views is `views.aside`'s.
     """
     made = asides(pair.after, _on_tables(pair.before, touched), _on_tables(pair.after, touched))
@@ -206,7 +207,8 @@ def _statistics(old: Table, new: Table) -> Iterator[Step]:
 
 def _changed_statistics(old: Table, new: Table, before: Statistics, after: Statistics) -> Step:
     if replace(before, comment=None, target=after.target) == replace(after, comment=None):
-        forth, back = (_target(new, after),), (_target(old, before),)
+        forth: tuple[Sql, ...] = (_target(new, after),)
+        back: tuple[Sql, ...] = (_target(old, before),)
     else:
         forth = (drop(before, old), *repeatable(pieces(after, new)))
         back = (drop(after, new), *repeatable(pieces(before, old)))

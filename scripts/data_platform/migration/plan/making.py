@@ -1,4 +1,5 @@
-"""Statements of the DDL as those of a step: bare, idempotent where PostgreSQL has a form for it, with what they need."""
+"""Statements of the DDL as those of a step: bare, idempotent where PostgreSQL has a form for it,
+with what they need."""
 
 from __future__ import annotations
 

@@ -49,6 +49,11 @@ def view_kind(view: View | MaterializedView) -> str:
     return "view" if isinstance(view, View) else "materialized view"
 
 
+def all_views(database: Database) -> tuple[View | MaterializedView, ...]:
+    """Views of both kinds."""
+    return (*database.views, *database.materialized_views)
+
+
 def statistics_name(owner: Any, statistics: Statistics) -> Name:
     """The name with its schema."""
     return Name(statistics.schema or owner.name.schema, statistics.name)

@@ -69,7 +69,8 @@ def _swapped(
     return Step(
         name=slug("swap", new.name),
         phase=phase,
-        reason="The new one takes the name in one transaction: readers wait for a moment and find it filled. Taking it back fills the "
+        reason="The new one takes the name in one transaction: readers wait for a moment and find it filled. Taking "
+        "it back fills the "
         "old one again under the lock.",
         up=(*forth.drops, drop(old), *_renames(new, stand_in), *_dressed(pair, new), *forth.makes),
         down=(*back.drops, drop(new), *made_again(pair.before, old), *back.makes),

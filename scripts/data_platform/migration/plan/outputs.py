@@ -105,7 +105,7 @@ def _name(node: pb.Node) -> str:
 def _text(node: pb.Node) -> str:
     tree = parse("SELECT 1")
     tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.CopyFrom(node)
-    return postgast.deparse(tree)
+    return str(postgast.deparse(tree))
 
 
 def _type(node: Any, tables: Mapping[str, Mapping[str, str]]) -> str | None:

@@ -85,7 +85,8 @@ def _security(old: Table, new: Table) -> Step:
     return Step(
         name=slug("row_security", new.name),
         phase="contract" if narrower else "expand",
-        reason=f"Whoever has no policy sees no row of {spoken(new.name)} from here on; the policies are there already, and the new "
+        reason=f"Whoever has no policy sees no row of {spoken(new.name)} from here on; the policies are there "
+        f"already, and the new "
         "application says who it is."
         if narrower
         else "Policies hide no row any more.",
@@ -103,9 +104,11 @@ def _changed(old: Table, new: Table, before: Policy, after: Policy) -> Step:
     return Step(
         name=slug("policy", after.name, "on", new.name),
         phase="contract",
-        reason="ALTER POLICY: there is no moment without it. It comes once the new application is there and its columns are filled."
+        reason="ALTER POLICY: there is no moment without it. It comes once the new application is there and its "
+        "columns are filled."
         if in_place
-        else "Dropped and made again in one transaction, as ALTER POLICY cannot say this: there is no moment without it.",
+        else "Dropped and made again in one transaction, as ALTER POLICY cannot say this: there is no moment "
+        "without it.",
         up=(_altered(new, after),) if in_place else (drop(before, old), *_made(new, after)),
         down=(_altered(old, before),) if in_place else (drop(after, new), *_made(old, before)),
         ends_old=True,

@@ -38,7 +38,7 @@ def _named(parts: Iterable[Any]) -> Sql:
 def _type(node: pb.TypeName) -> str:
     tree = parse("SELECT NULL::int")
     tree.stmts[0].stmt.select_stmt.target_list[0].res_target.val.type_cast.type_name.CopyFrom(node)
-    return postgast.deparse(tree).partition("::")[2]
+    return str(postgast.deparse(tree)).partition("::")[2]
 
 
 def _defined(node: pb.DefineStmt) -> Sql | None:

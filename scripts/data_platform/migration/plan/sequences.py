@@ -57,7 +57,7 @@ def _removed(pair: Pair, sequence: Sequence) -> Step:
         reason="Nobody takes numbers from it any more.",
         up=(_drop(sequence),),
         down=(*made, *_given_back(pair, sequence)),
-        keep=f"SELECT last_value FROM {name}; it starts anew when it is made again"
+        keep=f"SELECT last_value FROM {name}; it starts anew when it is made again"  # noqa: S608 - a quoted name
         if not sequence.owned_by
         else None,
         ends_old=True,
@@ -75,7 +75,7 @@ def _given_back(pair: Pair, sequence: Sequence) -> Iterator[Sql]:
         yield _owned_action(sequence, sequence.owned_by)
         literal_ = relation_literal(sequence.name)
         yield Sql(
-            f"SELECT setval({literal_}::regclass, max({identifier(column)})) FROM {qualified_name(table)} "
+            f"SELECT setval({literal_}::regclass, max({identifier(column)})) FROM {qualified_name(table)} "  # noqa: S608 - a quoted name
             f"HAVING max({identifier(column)}) IS NOT NULL"
         )
 

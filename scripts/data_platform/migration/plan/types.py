@@ -24,9 +24,9 @@ def first(pair: Pair) -> Iterator[Step | Refusal]:
     renamed = _after_renames(pair)
     for old, new in changes(renamed.before.types, renamed.after.types).changed:
         yield from _labels_renamed(renamed, old)
-        old = _with_labels_of_hints(renamed, old)
-        if _gives_way(renamed, old, new):
-            yield _aside(old, new)
+        relabelled = _with_labels_of_hints(renamed, old)
+        if _gives_way(renamed, relabelled, new):
+            yield _aside(relabelled, new)
 
 
 def steps(pair: Pair) -> Iterator[Step | Refusal]:
@@ -70,8 +70,10 @@ def _renamed(type_: Type, new: Name) -> Step:
     return Step(
         name=slug("rename_type", old, "to", new),
         phase="expand",
-        reason=f"Only the catalog changes; no row is touched. In the same transaction a domain takes the old name, so that a "
-        f"client may write a cast to {spoken(old)} or to {spoken(new)}; one that looks the type up in the catalog finds the domain.",
+        reason=f"Only the catalog changes; no row is touched. In the same transaction a domain takes the old name, "
+        f"so that a "
+        f"client may write a cast to {spoken(old)} or to {spoken(new)}; one that looks the type up in the catalog "
+        f"finds the domain.",
         up=(*_moves(kind, old, new), Sql(f"CREATE DOMAIN {qualified_name(old)} AS {qualified_name(new)}")),
         down=(Sql(f"DROP DOMAIN IF EXISTS {qualified_name(old)}"), *_moves(kind, new, old)),
         again="a type of the new name is there already (42710); nothing is changed",
@@ -95,7 +97,8 @@ def _labels_renamed(pair: Pair, old: Type) -> Iterator[Step]:
         yield Step(
             name=slug("rename_label", old.name, former, "to", label),
             phase="expand",
-            reason=f"No row is touched: values keep their number. A client that still writes '{former}' fails (22P02), so the "
+            reason=f"No row is touched: values keep their number. A client that still writes '{former}' fails "
+            f"(22P02), so the "
             "new application is to be deployed at once with it.",
             up=(Sql(f"ALTER TYPE {name} RENAME VALUE {literal(former)} TO {literal(label)}"),),
             down=(Sql(f"ALTER TYPE {name} RENAME VALUE {literal(label)} TO {literal(former)}"),),
@@ -127,8 +130,10 @@ def _aside(old: Type, new: Type) -> Step:
     return Step(
         name=slug("aside", old.name),
         phase="expand",
-        reason=f"PostgreSQL has no statement for this change. The old type becomes {spoken(aside)}, and columns keep it until "
-        f"their values are written anew. From here on a cast to {spoken(old.name)} in a client's SQL means the new type, and "
+        reason=f"PostgreSQL has no statement for this change. The old type becomes {spoken(aside)}, and columns keep "
+        f"it until "
+        f"their values are written anew. From here on a cast to {spoken(old.name)} in a client's SQL means the new "
+        f"type, and "
         f"does not fit the old columns without one more cast.",
         up=(
             Sql(f"ALTER {kind} {name} RENAME TO {identifier(aside.name)}"),
@@ -209,7 +214,8 @@ def _labels_added(old: Enum, new: Enum) -> Iterator[Step]:
         yield Step(
             name=slug("add_label", new.name, label),
             phase="expand",
-            reason="Only the catalog changes. It stands outside a transaction because in the same one the label could not be used.",
+            reason="Only the catalog changes. It stands outside a transaction because in the same one the label "
+            "could not be used.",
             up=(
                 Sql(f"ALTER TYPE {qualified_name(new.name)} ADD VALUE IF NOT EXISTS {literal(label)}{where}"),
             ),
@@ -225,7 +231,8 @@ def _again(pair: Pair, old: Type, new: Type) -> Step | Refusal:
     if columns:
         return Refusal(
             what=f"{type_kind(old)} {spoken(old.name)}",
-            why=f"PostgreSQL has no statement for this change, and {', '.join(columns[:3])} would not survive a new one",
+            why=f"PostgreSQL has no statement for this change, and {', '.join(columns[:3])} would not survive a new "
+            f"one",
             fix="make a type of another name, and change the columns to it; drop the old type in a later plan",
         )
     forth, back = list(type_pieces(new, frozenset())), list(type_pieces(old, frozenset()))
@@ -234,7 +241,8 @@ def _again(pair: Pair, old: Type, new: Type) -> Step | Refusal:
     return Step(
         name=slug("remake", kind, new.name),
         phase="contract",
-        reason="PostgreSQL has no statement for this change; no column has the type, so it is dropped and made again at once.",
+        reason="PostgreSQL has no statement for this change; no column has the type, so it is dropped and made "
+        "again at once.",
         up=(_drop(old), *with_rights(pair.after, kind, name, new, statements(forth))),
         down=(_drop(new), *with_rights(pair.before, type_kind(old), name, old, statements(back))),
         ends_old=True,

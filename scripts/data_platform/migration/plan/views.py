@@ -19,7 +19,7 @@ from data_platform.migration.plan.dependents import (
     touched_references,
 )
 from data_platform.migration.plan.making import makes, needs, repeatable, united
-from data_platform.migration.plan.making_parts import drop, made_again, pieces
+from data_platform.migration.plan.making_parts import all_views, drop, made_again, pieces
 from data_platform.migration.plan.outputs import can_be_replaced, outputs
 from data_platform.migration.plan.pair import Changes, Pair, changes
 from data_platform.migration.plan.step import Refusal, Step
@@ -78,12 +78,8 @@ def _itself(one: Dependent) -> Set[Reference]:
     return {Reference("relation", " ".join(one.key[:-1]), one.key[-1])}
 
 
-def _all(database: Database) -> tuple[AnyView, ...]:
-    return (*database.views, *database.materialized_views)
-
-
 def _found(pair: Pair) -> Changes[AnyView]:
-    return changes(_all(pair.before), _all(pair.after))
+    return changes(all_views(pair.before), all_views(pair.after))
 
 
 def recreated(pair: Pair) -> frozenset[Name]:
@@ -151,7 +147,8 @@ def _replaced(pair: Pair, old: View, new: View) -> Step:
     return Step(
         name=slug("replace", new.name),
         phase="expand",
-        reason="CREATE OR REPLACE: the columns that were there stay as they are, and so do grants and what depends on the view.",
+        reason="CREATE OR REPLACE: the columns that were there stay as they are, and so do grants and what depends "
+        "on the view.",
         up=repeatable(first),
         down=back,
         needs=needs(first),
@@ -239,7 +236,7 @@ def _below(database: Database, view: AnyView) -> set[Name]:
     """The views that it reads, at any distance."""
     return {
         other.name
-        for other in _all(database)
+        for other in all_views(database)
         if any(
             isinstance(one.part, View | MaterializedView) and one.part.name == view.name
             for one in dependents(database, touched_references({other.name}))
@@ -254,11 +251,13 @@ def _made_again(pair: Pair, group: _Group) -> Step:
     return Step(
         name=slug("remake", *group.seeds),
         phase=group.phase,
-        reason="CREATE OR REPLACE cannot take away, move or retype a column. So it is dropped and made again in one transaction, with "
+        reason="CREATE OR REPLACE cannot take away, move or retype a column. So it is dropped and made again in one "
+        "transaction, with "
         "what depends on it and all that hangs on each: clients wait for a moment and find it whole.",
         up=forth,
         down=back,
-        blocks=f"{', '.join(map(str, filled))} is filled again while nobody can read it, as it depends on a view that changes"
+        blocks=f"{', '.join(map(str, filled))} is filled again while nobody can read it, as it depends on a view "
+        f"that changes"
         if filled
         else None,
         again="it has become another kind of view already (42809); nothing is changed"
@@ -272,10 +271,10 @@ def _made_again(pair: Pair, group: _Group) -> Step:
 
 def _other_kind(pair: Pair, group: _Group) -> bool:
     """Whether a view becomes a materialized one, or the reverse."""
-    kinds = {view.name: type(view) for view in _all(pair.before)}
+    kinds = {view.name: type(view) for view in all_views(pair.before)}
     return any(
         view.name in group.names and kinds.get(view.name, type(view)) is not type(view)
-        for view in _all(pair.after)
+        for view in all_views(pair.after)
     )
 
 
@@ -289,7 +288,7 @@ def _members(database: Database, group: _Group) -> tuple[Dependent, ...]:
     """The seeds and all that depends on them, in order."""
     seeds = touched_references(set(group.seeds))
     over = {one.key for one in dependents(database, seeds)}
-    every = dependents(database, united(*(_needs_of(view) for view in _all(database)), seeds))
+    every = dependents(database, united(*(_needs_of(view) for view in all_views(database)), seeds))
     wanted = {("view", str(name)) for name in group.seeds}
     return tuple(one for one in every if one.key in over or one.key in wanted)
 
@@ -300,5 +299,5 @@ def _needs_of(view: AnyView) -> References:
 
 def _needs(database: Database, group: _Group) -> References:
     own = touched_references(set(group.names))
-    found = united(*(_needs_of(view) for view in _all(database) if view.name in group.names))
+    found = united(*(_needs_of(view) for view in all_views(database) if view.name in group.names))
     return tuple(reference for reference in found if reference not in own)

@@ -1,4 +1,5 @@
-"""What belongs to no table: schemas, extensions, collations, servers, publications, event triggers, raw objects, comments.
+"""What belongs to no table: schemas, extensions, collations, servers, publications, event triggers, raw objects,
+        comments.
 
 `steps` makes what others need, before all else; `last` takes away what others needed, and has what watches the rest.
 """
@@ -332,6 +333,13 @@ def _calls(trigger: EventTrigger | None) -> tuple[Reference, ...]:
 
 
 def _gone(pair: Pair) -> Iterator[Step]:
+    yield from _holders_gone(pair)
+    for name in pair.before.schemas:
+        if name not in pair.after.schemas:
+            yield _schema_gone(pair, name)
+
+
+def _holders_gone(pair: Pair) -> Iterator[Step]:
     for server in changes(pair.before.servers, pair.after.servers).removed:
         made = _again(pair, "server", identifier(server.name), server, server_pieces(server))
         yield _dropped(
@@ -345,13 +353,14 @@ def _gone(pair: Pair) -> Iterator[Step]:
     for extension in changes(pair.before.extensions, pair.after.extensions).removed:
         made = statements([extension_piece(extension)])
         yield _dropped("extension", extension.name, _drop_extension(extension), made, None)
-    for name in pair.before.schemas:
-        if name not in pair.after.schemas:
-            details = _schema(pair.before, name)
-            pieces = [schema_piece(name), *schema_comments(details)]
-            made = _again(pair, "schema", identifier(name), details, pieces)
-            drop = Sql(f"DROP SCHEMA IF EXISTS {identifier(name)}")
-            yield _dropped("schema", name, drop, made, Reference("schema", None, name))
+
+
+def _schema_gone(pair: Pair, name: str) -> Step:
+    details = _schema(pair.before, name)
+    pieces = [schema_piece(name), *schema_comments(details)]
+    made = _again(pair, "schema", identifier(name), details, pieces)
+    drop = Sql(f"DROP SCHEMA IF EXISTS {identifier(name)}")
+    return _dropped("schema", name, drop, made, Reference("schema", None, name))
 
 
 def _again(pair: Pair, kind: str, object_: Sql, part: Any, pieces: Any) -> tuple[Sql, ...]:
