@@ -38,14 +38,8 @@ def fixed(linted: Linted) -> tuple[bytes, int]:
 
 
 def _forms(linted: Linted) -> dict[int, tuple[str, ...]]:
-    """The safe form of each statement: that of the first rule that has one, for statements that do one thing."""
-    forms: dict[int, tuple[str, ...]] = {}
-    for safe in linted.safe:
-        node = safe.statement.node
-        alone = not node.HasField("alter_table_stmt") or len(node.alter_table_stmt.cmds) == 1
-        if alone:
-            forms.setdefault(safe.statement.number, safe.statements)
-    return forms
+    """The safe form of each statement: that of the first rule that has one."""
+    return {safe.statement.number: safe.statements for safe in reversed(linted.safe)}
 
 
 def _units(

@@ -17,6 +17,7 @@ from data_platform.migration.lint.programs import Inner, of_calls, of_do
 from data_platform.migration.lint.rules import asked
 from data_platform.migration.lint.rules.rule import Context, Hit, Rule
 from data_platform.migration.lint.session import Session
+from data_platform.migration.lint.split import commands, one_by_one
 from data_platform.migration.lint.state import State
 from data_platform.migration.lint.suppress import apply_comments
 from data_platform.migration.references import reference
@@ -30,7 +31,6 @@ class Safe:
     """A safe form that may stand in the place of a statement in its file."""
 
     statement: Statement
-    rule: str
     statements: tuple[str, ...]
 
 
@@ -62,6 +62,8 @@ class _File:
         self.session = Session(may_roll_back=any(_rolls_back(one.node) for one in script.statements))
         self.findings: list[Finding] = []
         self.safe: list[Safe] = []
+        self.working: set[int] = set()
+        """The numbers of the statements that work on rows while they keep clients out."""
         self.repeated: dict[tuple[str, str], list[Finding]] = {}
         """Findings that are told once, by rule and by what they have in common."""
 
@@ -117,6 +119,10 @@ class _File:
             for rule in rules:
                 for hit in rule.find(context):
                     self._hit(rule, hit, statement)
+        if any(one.mode >= Mode.SHARE for one in effects.work):
+            self.working.add(statement.number)
+            if commands(statement) > 1 and statement.transaction is None:
+                self._split(statement)
         if statement.transaction is not None:
             for lock in effects.locks:
                 if lock.mode >= Mode.SHARE:
@@ -144,8 +150,19 @@ class _File:
             self.repeated.setdefault((rule.name, hit.once), []).append(finding)
         else:
             self.findings.append(finding)
-        if hit.fits and statement.transaction is None:
-            self.safe.append(Safe(statement, rule.name, hit.safe))
+        if hit.fits and statement.transaction is None and commands(statement) <= 1:
+            self.safe.append(Safe(statement, hit.safe))
+
+    def _split(self, statement: Statement) -> None:
+        """The commands of one ALTER TABLE one by one, if each that needs a safe form has one."""
+        parts = one_by_one(statement)
+        trial = _File(replace(self.script, statements=parts, faults=()), self.state.copy(), self.version)
+        trial.session.settings = dict(self.session.settings)
+        trial.linted()
+        forms = {one.statement.number: one.statements for one in reversed(trial.safe)}
+        if forms and trial.working <= forms.keys():
+            made = (sql for part in parts for sql in forms.get(part.number, (part.sql,)))
+            self.safe.append(Safe(statement, tuple(made)))
 
     def _told_once(self) -> None:
         """The worst of findings that say the same, with the number of the others."""
