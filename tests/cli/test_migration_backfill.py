@@ -155,7 +155,8 @@ def test_what_makes_no_sense_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--batch-ms", "0"), ("--max-rate", "-1"), ("--max-active", "-1")]
+    ("option", "value"),
+    [("--batch-ms", "0"), ("--max-rate", "-1"), ("--max-active", "-1"), ("--place-schema", "")],
 )
 def test_options_that_make_no_sense(
     project: Path, capsys: pytest.CaptureFixture[str], option: str, value: str

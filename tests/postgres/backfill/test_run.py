@@ -160,6 +160,19 @@ def test_a_row_that_somebody_holds_is_tried_again(database: Database, live: psyc
     assert live.execute(TIMES).fetchone() == (5000, 1, 1)
 
 
+def test_a_table_that_is_locked_as_a_whole(database: Database, live: psycopg.Connection) -> None:
+    def lock() -> None:
+        with connect(database.conninfo, read_only=False) as client, client.transaction():
+            client.execute("LOCK TABLE counted")
+            time.sleep(1.0)
+
+    with thread(lock):
+        time.sleep(0.2)
+        (done,) = backfill(database.conninfo, [counting()], QUICK)
+    assert [pause.reason for pause in done.pauses] == ["rows held by others"]
+    assert live.execute(TIMES).fetchone() == (5000, 1, 1)
+
+
 def test_patience_ends_with_who_holds_the_row(database: Database, live: psycopg.Connection) -> None:
     with live.transaction():
         live.execute("UPDATE counted SET note = '' WHERE id = 21000")

@@ -129,6 +129,7 @@ def _fills(document: Document) -> tuple[Fill, ...]:
 
 def _limits(arguments: Any) -> Limits:
     from data_platform.postgres.backfill.job import Limits  # noqa: PLC0415
+    from data_platform.sql.text import NotSql, check_identifier  # noqa: PLC0415
 
     for name in ("batch_ms", "max_rate", "max_lag", "max_lag_mb"):
         value = getattr(arguments, name)
@@ -136,6 +137,10 @@ def _limits(arguments: Any) -> Limits:
             raise UsageProblem(f"--{name.replace('_', '-')} {value:g}", expected="a number above zero")
     if arguments.max_active is not None and arguments.max_active < 0:
         raise UsageProblem(f"--max-active {arguments.max_active}", expected="a number that is not negative")
+    try:
+        check_identifier(arguments.place_schema)
+    except NotSql as problem:
+        raise UsageProblem(f"--place-schema: {problem}", expected="the name of a schema") from None
     return Limits(
         batch_s=arguments.batch_ms / 1000,
         max_rate=arguments.max_rate,

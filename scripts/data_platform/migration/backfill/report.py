@@ -83,6 +83,8 @@ def _state(one: Filled) -> Inline:
         return "was done before; --again begins anew"
     if one.left:
         return _LEFT
+    if one.left is None and one.batches:
+        return "done; whether rows are left is not known"
     return "resumed, done" if one.resumed else "done"
 
 

@@ -27,7 +27,10 @@ class Job:
 
     @property
     def tells_done(self) -> bool:
-        """Whether a row shows that it is done, so that looking at it twice does no harm."""
+        """Whether a row shows that it is done, so that looking at it twice does no harm.
+
+        Else the place alone says it, and a client that moves a row to another key may move it out of the way.
+        """
         return self.needed != EVERY_ROW
 
     def mark(self, key: tuple[str, ...]) -> str:

@@ -30,6 +30,7 @@ Connection = psycopg.Connection[Any]
 
 _MOST_PASSES = 5
 _LOOK_AGAIN_S = 0.2
+_LOOK_LONGER = "SET LOCAL statement_timeout = '60s'"
 
 
 def backfill(
@@ -101,10 +102,9 @@ class _Run:
         )
 
     def _to_the_end(self, earlier: Kept | None) -> Filled:
-        start = earlier or self._from_the_start()
-        tally = Tally(self._job.what, time.monotonic(), start or Kept(after=None, end=(), total=0))
-        kept = start
+        tally = Tally(self._job.what, time.monotonic(), earlier.rows if earlier else 0)
         with self._kept_on_interruption(tally):
+            kept = earlier or self._from_the_start(tally)
             while kept is not None and not kept.done:
                 self._tell(tally.line(kept, time.monotonic()), share(kept))
                 kept = self._step(kept, tally)
@@ -113,15 +113,23 @@ class _Run:
             rows=tally.rows,
             seconds=time.monotonic() - tally.began,
             batches=tally.batches,
-            rows_before=earlier.rows if earlier else 0,
+            rows_before=tally.rows_before,
             pauses=tally.pauses(),
             resumed=earlier is not None,
             left=self._left(),
             notes=blind(self._watch.signs, self._limits),
         )
 
-    def _from_the_start(self) -> Kept | None:
+    def _from_the_start(self, tally: Tally) -> Kept | None:
         """A new place; None where there is no row."""
+        while True:
+            began = time.monotonic()
+            try:
+                return self._begun()
+            except HINDERED as error:
+                self._hindered(error, began, tally)
+
+    def _begun(self) -> Kept | None:
         with self._connection.transaction():
             end = self._way.end(self._connection)
             if end is None:
@@ -144,7 +152,9 @@ class _Run:
             rows, seen, seconds = new.rows - kept.rows, new.seen - kept.seen, time.monotonic() - began
             tally.batch(rows, seen)
             self._pace = self._pace.after(seen, seconds)
-            self._rest(rows, began, seconds, tally)
+            self._give_way(seconds, tally)
+            self._wait(share(new), tally)
+            time.sleep(max(0.0, self._throttle.due(rows, began) - time.monotonic()))
         return new
 
     def _batch(self, kept: Kept) -> Kept:
@@ -199,22 +209,24 @@ class _Run:
             else ""
         )
 
-    def _rest(self, rows: int, began: float, seconds: float, tally: Tally) -> None:
-        """Let go on who waited, wait for who lags behind, and keep the rate."""
+    def _give_way(self, seconds: float, tally: Tally) -> None:
+        """Let those go on who waited for the batch, and hold fewer rows next time."""
         if self._watch.waited():
             if seconds > self._limits.batch_s / 4:
                 self._pace = self._pace.waited_for()
             time.sleep(min(seconds, 1.0))
-            tally.pause("clients waiting", seconds)
+            tally.pause("clients waiting", min(seconds, 1.0))
+
+    def _wait(self, done: float, tally: Tally) -> None:
+        """While replicas lag behind or the server is busy; `done` is the share for the terminal."""
         since = time.monotonic()
         why = None
         while (now := reason(self._watch.signs, self._limits)) is not None:
             why = now
-            self._tell(f"{self._job.what} · waiting: {why}", 0.0)
+            self._tell(f"{self._job.what} · waiting: {why}", done)
             time.sleep(_LOOK_AGAIN_S)
         if why is not None:
             tally.pause(why, time.monotonic() - since)
-        time.sleep(max(0.0, self._throttle.due(rows, began) - time.monotonic()))
 
     # --- endings ---
 
@@ -224,7 +236,9 @@ class _Run:
             return None
         try:
             left = render("backfill/any_left.sql.j2", table=self._job.table, needed=self._job.needed)
-            found = self._connection.execute(left).fetchone()
+            with self._connection.transaction():
+                self._connection.execute(_LOOK_LONGER)
+                found = self._connection.execute(left).fetchone()
         except HINDERED:
             return None
         return bool(found and found[0])
@@ -241,7 +255,7 @@ class _Run:
         try:
             yield
         except KeyboardInterrupt as interruption:
-            done = tally.start.rows + tally.rows
+            done = tally.rows_before + tally.rows
             raise type(interruption)(
                 f"{done:,} rows of {self._job.what} are filled and the place is kept; "
                 "the same command goes on from there"

@@ -52,7 +52,7 @@ class Tally:
 
     what: str
     began: float
-    start: Kept
+    rows_before: int = 0
     rows: int = 0
     batches: int = 0
     seen: int = 0
