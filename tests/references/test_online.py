@@ -33,7 +33,7 @@ ROWS = 100
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_right_blocks_are_online(server: Server, path: Path) -> None:
     with server.scratch_database() as made:
-        database = Database(made.name, made.admin_conninfo, made.admin_conninfo)
+        database = _as_admin(made)
         for one in read_blocks(path):
             if not one.wrong:
                 found = [hold.work for hold in _held(database, one)]
@@ -49,6 +49,7 @@ def test_right_blocks_are_online(server: Server, path: Path) -> None:
     ],
 )
 def test_what_is_not_online_is_seen(database: Database, text: str, work: str) -> None:
+    database = _as_admin(database)
     _run(database, "CREATE TABLE t (a int); INSERT INTO t SELECT generate_series(1, 100)")
     assert [hold.work for hold in _held(database, block(Path("x.md"), 1, "", text))] == [work]
 
@@ -65,6 +66,11 @@ def _held(database: Database, shown: Block) -> Iterator[Hold]:
     for one in seen:
         assert one.error is None, f"{shown.name}: {one.sql}: {one.error}"
         yield from holds(one, proof)
+
+
+def _as_admin(database: Database) -> Database:
+    """Blocks make extensions and roles, as the reader of a page would."""
+    return Database(database.name, database.admin_conninfo, database.admin_conninfo)
 
 
 def _run(database: Database, text: str) -> None:
