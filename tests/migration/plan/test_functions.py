@@ -14,6 +14,7 @@ from migration.plan.harness import Reached, reach
 def steps(pair: Pair) -> Iterator[Step | Refusal]:
     yield from functions.steps(pair)
     yield from functions.late(pair)
+    yield from functions.gone(pair)
 
 
 def arrives(reached: Reached) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_platform.migration.plan import functions, types, whole
+from data_platform.migration.plan import functions, sequences, types, whole
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.step import Refusal, Step
 from data_platform.postgres.server import Database
@@ -14,7 +14,9 @@ from migration.plan.harness import Reached, reach, roles
 def steps(pair: Pair) -> Iterator[Step | Refusal]:
     yield from whole.steps(pair)
     yield from types.steps(pair)
+    yield from sequences.steps(pair)
     yield from functions.steps(pair)
+    yield from functions.late(pair)
     yield from whole.last(pair)
 
 

@@ -27,12 +27,15 @@ _UNCHECKED = Sql("SET LOCAL check_function_bodies = off")
 
 
 def steps(pair: Pair) -> Iterator[Step]:
-    """New functions but those with SQL-standard bodies, and those that are gone."""
-    found = _found(pair)
-    for function in found.added:
+    """New functions but those with SQL-standard bodies."""
+    for function in _found(pair).added:
         if function.sql_body is None:
-            yield _added(pair, function)
-    for function in found.removed:
+            yield _added(function)
+
+
+def gone(pair: Pair) -> Iterator[Step]:
+    """Functions that are gone, for the end of all: nothing may call them any more."""
+    for function in _found(pair).removed:
         yield _removed(pair, function)
 
 
@@ -41,7 +44,7 @@ def late(pair: Pair) -> Iterator[Step | Refusal]:
     found = _found(pair)
     for function in found.added:
         if function.sql_body is not None:
-            yield _added(pair, function)
+            yield _added(function)
     for old, new in found.changed:
         if _form(old) != _form(new):
             yield _replaced(pair, old, new) if _can_be_replaced(old, new) else _again(pair, old, new)
@@ -73,7 +76,7 @@ def _slug(verb: str, function: Function) -> str:
     return slug(verb, function_kind(function), function.name)
 
 
-def _added(pair: Pair, function: Function) -> Step:
+def _added(function: Function) -> Step:
     pieces = list(function_pieces(function, frozenset()))
     return Step(
         name=_slug("create", function),

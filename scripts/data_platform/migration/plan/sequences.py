@@ -19,7 +19,7 @@ _BITS = {"smallint": 15, "integer": 31, "bigint": 63}
 
 
 def steps(pair: Pair) -> Iterator[Step]:
-    """Sequences that are new, changed or gone."""
+    """Sequences that are new or changed; one that is gone lets go of its column before that goes."""
     found = changes(pair.before.sequences, pair.after.sequences)
     kept = {table.name for table in pair.before.tables}
     for sequence in found.added:
@@ -29,7 +29,32 @@ def steps(pair: Pair) -> Iterator[Step]:
     for old, new in found.changed:
         yield from _changed(old, new)
     for sequence in found.removed:
+        if sequence.owned_by is not None and not _stays(pair, sequence.owned_by):
+            yield _let_go(sequence)
+
+
+def gone(pair: Pair) -> Iterator[Step]:
+    """Sequences that are gone, for the end of all: no default may take numbers from them."""
+    for sequence in changes(pair.before.sequences, pair.after.sequences).removed:
         yield _removed(pair, sequence)
+
+
+def _stays(pair: Pair, column: tuple[Name, str]) -> bool:
+    return any(
+        table.name == column[0] and any(one.name == column[1] for one in table.columns)
+        for table in pair.after.tables
+    )
+
+
+def _let_go(sequence: Sequence) -> Step:
+    """So that the way back finds a sequence for the column's default, and gives it to the column after that."""
+    return Step(
+        name=slug("let_go", sequence.name),
+        phase="contract",
+        reason="Its column goes, and would take it along; it is dropped by itself at the end.",
+        up=(Sql(f"ALTER SEQUENCE IF EXISTS {qualified_name(sequence.name)} OWNED BY NONE"),),
+        down=(_owned_action(sequence, sequence.owned_by),),
+    )
 
 
 def _added(sequence: Sequence) -> Step:
@@ -66,12 +91,9 @@ def _removed(pair: Pair, sequence: Sequence) -> Step:
 
 
 def _given_back(pair: Pair, sequence: Sequence) -> Iterator[Sql]:
-    """To its column, and on from its largest number; a column that went took it along and brings it back itself."""
-    if sequence.owned_by is None:
-        return
-    table, column = sequence.owned_by
-    there = any(t.name == table and any(c.name == column for c in t.columns) for t in pair.after.tables)
-    if there:
+    """To its column, if that stays, and on from its largest number."""
+    if sequence.owned_by is not None and _stays(pair, sequence.owned_by):
+        table, column = sequence.owned_by
         yield _owned_action(sequence, sequence.owned_by)
         literal_ = relation_literal(sequence.name)
         yield Sql(

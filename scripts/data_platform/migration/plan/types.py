@@ -30,13 +30,17 @@ def first(pair: Pair) -> Iterator[Step | Refusal]:
 
 
 def steps(pair: Pair) -> Iterator[Step | Refusal]:
-    """Types that are new, changed or gone."""
+    """Types that are new or changed."""
     found = changes(pair.before.types, pair.after.types)
     for type_ in found.added:
         yield _added(type_)
     for old, new in found.changed:
         yield from _changed(pair, old, new)
-    for type_ in found.removed:
+
+
+def gone(pair: Pair) -> Iterator[Step]:
+    """Types that are gone, for the end of all: columns have to be done with them."""
+    for type_ in reversed(changes(pair.before.types, pair.after.types).removed):
         yield _removed(pair, type_)
 
 

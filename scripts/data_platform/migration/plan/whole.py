@@ -19,7 +19,7 @@ from data_platform.ddl.whole import (
     schema_piece,
     server_pieces,
 )
-from data_platform.migration.plan import comments, publications, raw_drops
+from data_platform.migration.plan import comments, functions, publications, raw_drops, sequences, types
 from data_platform.migration.plan.access import with_rights
 from data_platform.migration.plan.making import makes, needs, repeatable, statements
 from data_platform.migration.plan.pair import Pair, changes
@@ -56,6 +56,9 @@ def last(pair: Pair) -> Iterator[Step | Refusal]:
     yield from publications.steps(pair)
     yield from _event_triggers(pair)
     yield from comments.steps(pair)
+    yield from functions.gone(pair)
+    yield from sequences.gone(pair)
+    yield from types.gone(pair)
     yield from _gone(pair)
 
 
