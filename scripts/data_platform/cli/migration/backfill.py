@@ -29,7 +29,7 @@ def _declare(parser: ArgumentParser) -> None:
         "--dry-run", action="store_true", help="try a few batches, take them back, and estimate"
     )
     parser.add_argument(
-        "--batch-ms", type=float, default=100.0, metavar="MS", help="how long a batch may take (default: 100)"
+        "--batch-ms", type=float, default=50.0, metavar="MS", help="how long a batch may take (default: 50)"
     )
     parser.add_argument(
         "--max-rate", type=float, metavar="ROWS/s", help="rows a second at most (default: no limit)"
@@ -157,7 +157,7 @@ def _words(arguments: Any) -> list[str]:
     words = [arguments.spec, "--dsn", shown(arguments.dsn)]
     words += ["--store", arguments.store] if arguments.store else []
     words += ["--dry-run"] if arguments.dry_run else []
-    words += ["--batch-ms", f"{arguments.batch_ms:g}"] if arguments.batch_ms != 100 else []
+    words += ["--batch-ms", f"{arguments.batch_ms:g}"] if arguments.batch_ms != 50 else []
     words += ["--max-rate", f"{arguments.max_rate:g}"] if arguments.max_rate else []
     words += ["--max-lag", f"{arguments.max_lag:g}"] if arguments.max_lag != 10 else []
     words += ["--max-lag-mb", f"{arguments.max_lag_mb:g}"] if arguments.max_lag_mb != 256 else []

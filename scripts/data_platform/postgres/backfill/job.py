@@ -43,7 +43,7 @@ class Job:
 class Limits:
     """What the clients are owed. None is no limit."""
 
-    batch_s: float = 0.1
+    batch_s: float = 0.05
     max_rate: float | None = None
     """Rows a second."""
     max_lag_s: float | None = 10.0
