@@ -127,7 +127,10 @@ def _enum_value(context: Context) -> Iterator[Hit]:
     type_ = node.type_name[-1].string.sval
     if node.old_val and not context.state.enums.get(type_, False):
         message = f"the value {node.old_val} of {type_} is renamed to {node.new_val}: clients that use the old one fail"
-        yield Hit(message, type_, advice="add the new value beside the old one and move the rows in batches")
+        yield Hit(message, type_, advice=_MOVE_ROWS)
+
+
+_MOVE_ROWS = "add the new value beside the old one and move the rows in batches: `dpe migration backfill`"
 
 
 @rule(

@@ -215,7 +215,7 @@ def required_column(context: Context) -> Iterator[Hit]:
         )
         message = f"adding {column.colname} to {shown(table.name)} fails as soon as the table has a row"
         certain = table.known
-        advice = "fill the column before it is validated, in batches"
+        advice = "fill the column before it is validated, in batches: `dpe migration backfill`"
         yield Hit(message + ("" if certain else ASSUMED), str(table.name), safe, advice, certain=certain)
 
 

@@ -167,7 +167,10 @@ def update_all(context: Context) -> Iterator[Hit]:
         if work.cause == "some" and not _fills_new_column(context, context.state.table(work.table)):
             continue
         message = f"every row of {shown(work.table)} is updated in one transaction: writers of a row wait until its end"
-        advice = "in batches by key, each in a transaction of its own, that can go on where it stopped"
+        advice = (
+            "in batches by key, each in a transaction of its own, that can go on where it stopped:"
+            " `dpe migration backfill`"
+        )
         yield Hit(message, str(work.table), advice=advice, certain=context.state.table(work.table).known)
 
 

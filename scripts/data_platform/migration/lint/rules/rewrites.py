@@ -14,7 +14,7 @@ from data_platform.migration.lint.types import SERIALS, type_of
 from data_platform.sql.text import identifier
 
 _PER_ROW = ("volatile default", "old default", "serial", "identity", "stored")
-BACKFILL = "after the first statement fill the rows that are there in batches"
+BACKFILL = "after the first statement fill the rows that are there in batches: `dpe migration backfill`"
 RENDER = "in stages: a second column kept in step by a trigger, the rows filled in batches, then the swap"
 
 
