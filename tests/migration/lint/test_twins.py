@@ -64,6 +64,10 @@ TWINS: dict[str, tuple[list[Way], list[Way]]] = {
             Way("CLUSTER orders USING orders_status"),
             Way("ALTER TABLE orders ADD t text GENERATED ALWAYS AS (code || status) STORED"),
             Way("ALTER TABLE orders SET TABLESPACE fast"),
+            Way(
+                "ALTER TABLE customers ADD g bigint GENERATED ALWAYS AS (id) STORED;"
+                " ALTER TABLE customers ALTER g SET EXPRESSION AS (id + 1)"
+            ),
             Way("DO $$ BEGIN IF true THEN ALTER TABLE orders ADD n bigserial; END IF; END $$"),
             Way("DO $$ BEGIN EXECUTE 'ALTER TABLE orders ADD n ' || 'serial'; END $$"),
             Way("DO $$ BEGIN EXECUTE format('ALTER TABLE %I ADD n serial', 'orders'); END $$"),

@@ -180,7 +180,7 @@ def _access_method(effects: Effects, table: Table, command: pb.AlterTableCmd) ->
 def _set_expression(effects: Effects, table: Table, command: pb.AlterTableCmd) -> None:
     column = table.column(command.name)
     if column is None or column.generated != "virtual":
-        _rewrite("stored", "a STORED column is computed again in every row")(effects, table, command)
+        _rewrite("expression", "a STORED column is computed again in every row")(effects, table, command)
 
 
 _STEPS: dict[int, Callable[[Effects, Table, pb.AlterTableCmd], None]] = {
