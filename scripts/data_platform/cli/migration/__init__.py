@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from data_platform.cli.migration.backfill import BACKFILL
 from data_platform.cli.migration.lint import LINT
+from data_platform.cli.migration.plan import PLAN
 from data_platform.cli.migration.prove import PROVE
 
-COMMANDS = (LINT, PROVE, BACKFILL)
+COMMANDS = (PLAN, LINT, PROVE, BACKFILL)

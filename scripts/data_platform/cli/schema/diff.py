@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from data_platform.cli.contract import Command, Invocation, Outcome, with_output
-from data_platform.cli.spec import again, read_design
-from data_platform.errors import UsageProblem
+from data_platform.cli.sources import read_source
+from data_platform.cli.spec import again
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
     from data_platform.model.differences import Differences
-    from data_platform.postgres.sources import Source
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -50,29 +49,13 @@ def _found(invocation: Invocation) -> Differences:
     from data_platform.schema import compare  # noqa: PLC0415
 
     arguments = invocation.arguments
-    before, after = (_source(invocation, source) for source in (arguments.before, arguments.after))
+    before, after = (read_source(invocation, source)[0] for source in (arguments.before, arguments.after))
     if isinstance(before, Design) and isinstance(after, Design) and before.database == after.database:
         return differences(before.database, after.database)
     with progress("starting PostgreSQL") as step:
         if isinstance(before, Design) and isinstance(after, Design):
             return compare.compare(before, after, step)
         return differences(*sources.of_both(before, after, step))
-
-
-def _source(invocation: Invocation, source: str) -> Source:
-    """What the argument names, read as far as no server is needed."""
-    from data_platform.postgres import sources  # noqa: PLC0415
-
-    if sources.is_model(source):
-        return read_design(invocation, source)[0]
-    if invocation.arguments.store is None:
-        from data_platform.postgres.connect import shown  # noqa: PLC0415
-
-        raise UsageProblem(
-            f"whose database is {shown(source)}?",
-            expected="--store NAME, a store that the project's scope owns",
-        )
-    return source if sources.is_live(source) else sources.scripts([source])
 
 
 DIFF = Command(

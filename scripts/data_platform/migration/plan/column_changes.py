@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import optional_needs, sequence_options
+from data_platform.ddl.types import sequence_pieces
 from data_platform.migration.plan.columns import identity_clause, ready
 from data_platform.migration.plan.heavy import Outlook
 from data_platform.migration.plan.not_null import not_null_name, optional, required
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.step import Phase, Step
-from data_platform.migration.plan.text import alter_column, alter_table, slug, spoken
-from data_platform.model.database import Column, SequenceOptions, Table
+from data_platform.migration.plan.text import alter_column, alter_table, bare, beside, slug, spoken
+from data_platform.model.database import Column, Database, Name, Sequence, SequenceOptions, Table
+from data_platform.sql.naming import default_name
 from data_platform.sql.phrases import collation, default, number
 from data_platform.sql.text import (
     Sql,
@@ -36,7 +38,7 @@ def steps(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step]:
     ):
         yield _default(table, old, new)
     if _identity(old) != _identity(new):
-        yield from _identities(table, old, new)
+        yield from _identities(pair, table, old, new)
     yield from _settings(table, old, new)
 
 
@@ -129,10 +131,10 @@ def _identity(column: Column) -> object:
     return column.identity, column.sequence, column.sequence_name
 
 
-def _identities(table: Table, old: Column, new: Column) -> Iterator[Step]:
+def _identities(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step]:
     """To, from and between identities."""
     if old.identity is None and new.identity is not None:
-        yield _to_identity(table, old, new)
+        yield _to_identity(pair, table, old, new)
     elif old.identity is not None and new.identity is None:
         yield Step(
             name=slug("no_identity", table.name, new.name),
@@ -155,32 +157,85 @@ def _without_identity(new: Column) -> tuple[Sql, ...]:
     return (dropped, _default_action(new)) if new.default is not None else (dropped,)
 
 
-def _to_identity(table: Table, old: Column, new: Column) -> Step:
+def _to_identity(pair: Pair, table: Table, old: Column, new: Column) -> Step:
     """Serial to identity: the same numbers go on from another sequence."""
+    lock = Sql(f"LOCK TABLE {qualified_name(table.name)} IN ACCESS EXCLUSIVE MODE")
+    dropped = [alter_column(old.name, "DROP DEFAULT")] if old.default is not None else []
     back = [alter_column(old.name, "DROP IDENTITY IF EXISTS")]
     if old.default is not None:
         back.append(_default_action(old))
-    lock = Sql(f"LOCK TABLE {qualified_name(table.name)} IN ACCESS EXCLUSIVE MODE")
-    dropped = [alter_column(old.name, "DROP DEFAULT")] if old.default is not None else []
+    serial = next((one for one in pair.before.sequences if _is_for(one, table, old)), None)
+    identity = alter_column(new.name, f"ADD {identity_clause(new)}")
     return Step(
         name=slug("identity", table.name, new.name),
         phase="expand",
-        reason="No row is touched. The identity's sequence goes on after the largest number, which the index on the "
-        "column finds at once; without such an index every row is read.",
-        up=(
-            lock,
-            alter_table(table.name, *dropped, alter_column(new.name, f"ADD {identity_clause(new)}")),
-            _continued_by_rows(table, new),
-        ),
-        down=(alter_table(table.name, *back),),
+        reason="No row is touched. The identity's numbers go on where the sequence of the default stopped."
+        if serial
+        else "No row is touched. The identity's numbers go on after the largest, which an index on the column finds.",
+        up=(lock, alter_table(table.name, *dropped), *_exchanged(table, new, serial, identity))
+        if serial
+        else (lock, alter_table(table.name, *dropped, identity), _continued_by_rows(table, new)),
+        down=(lock, *_serial_again(table, old, new, serial, back))
+        if serial
+        else (alter_table(table.name, *back),),
         again="the column is an identity already (55000); nothing is changed",
         frees=optional_needs(old.default),
     )
 
 
+def _is_for(sequence: Sequence, table: Table, column: Column) -> bool:
+    return sequence.owned_by == (table.name, column.name)
+
+
+def _exchanged(table: Table, column: Column, serial: Sequence, identity: Sql) -> Iterator[Sql]:
+    """The identity with its sequence, which may need the name of the old one."""
+    spare = Name(serial.name.schema, beside(serial.name.name, "old"))
+    yield Sql(f"ALTER SEQUENCE {qualified_name(serial.name)} RENAME TO {identifier(spare.name)}")
+    yield alter_table(table.name, identity)
+    yield Sql(
+        f"SELECT setval({_sequence_of(table, column)}, nextval({relation_literal(spare)}::regclass), false)"
+    )
+    yield Sql(f"DROP SEQUENCE {qualified_name(spare)}")
+
+
+def _serial_again(table: Table, old: Column, new: Column, serial: Sequence, back: list[Sql]) -> Iterator[Sql]:
+    name = qualified_name(serial.name)
+    own = new.sequence_name or Name(table.name.schema, default_name(table.name.name, new.name, "seq"))
+    spare = beside(own.name, "new")
+    yield Sql(f"ALTER SEQUENCE {qualified_name(own)} RENAME TO {identifier(spare)}")
+    for piece in sequence_pieces(serial):
+        yield bare(piece.statement.sql)
+    literal_ = relation_literal(Name(own.schema, spare))
+    yield Sql(
+        f"SELECT setval({relation_literal(serial.name)}::regclass, nextval({literal_}::regclass), false)"
+    )
+    yield alter_table(table.name, *back)
+    yield Sql(f"ALTER SEQUENCE {name} OWNED BY {qualified_name(table.name)}.{identifier(old.name)}")
+
+
+def without_consumed(pair: Pair) -> Pair:
+    """The pair without the sequences that go when their column becomes an identity."""
+    after = {(table.name, column.name): column for table in pair.after.tables for column in table.columns}
+    kept = {sequence.name for sequence in pair.after.sequences}
+    consumed = {
+        sequence.name
+        for sequence in pair.before.sequences
+        if sequence.owned_by in after and after[sequence.owned_by].identity and sequence.name not in kept
+    }
+    sequences = tuple(one for one in pair.before.sequences if one.name not in consumed)
+    return (
+        pair
+        if sequences == pair.before.sequences
+        else replace(pair, before=replace(pair.before, sequences=sequences))
+    )
+
+
+def _sequence_of(table: Table, column: Column) -> Sql:
+    return Sql(f"pg_get_serial_sequence({relation_literal(table.name)}, {literal(column.name)})")
+
+
 def _continued_by_rows(table: Table, column: Column) -> Sql:
-    relation, name = relation_literal(table.name), identifier(column.name)
-    sequence = f"pg_get_serial_sequence({relation}, {literal(column.name)})"
+    sequence, name = _sequence_of(table, column), identifier(column.name)
     return Sql(
         f"SELECT setval({sequence}, max({name})) FROM {qualified_name(table.name)} HAVING max({name}) IS NOT NULL"
     )
@@ -272,7 +327,7 @@ def _in_place(pair: Pair, table: Table, old: Column, new: Column, setting: tuple
     )
 
 
-def _with_column(pair: Pair, table: Table, new: Column):  # type: ignore[no-untyped-def]
+def _with_column(pair: Pair, table: Table, new: Column) -> Database:
     columns = tuple(new if column.name == new.name else column for column in table.columns)
     tables = tuple(replace(t, columns=columns) if t.name == table.name else t for t in pair.before.tables)
     return replace(pair.before, tables=tables)

@@ -239,7 +239,11 @@ def _lost(table: Table, column: Column) -> Step:
         phase="contract",
         reason="Only the catalog changes; the space comes back as rows are written anew.",
         up=(_dropped(table.name, column.name),),
-        down=(alter_table(table.name, Sql(f"ADD COLUMN {column_clause(column if computed else nullable)}")),),
+        down=(
+            alter_table(
+                table.name, Sql(f"ADD COLUMN {column_clause(nullable if is_obliged(column) else column)}")
+            ),
+        ),
         lost=() if computed else (f"{table.name}.{column.name}",),
         keep=None
         if computed

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
+from data_platform.sql.text import NotSql, expression
 
 Column = tuple[Name, str]
 """(table, column)."""
@@ -40,3 +42,58 @@ class Hints:
         names = [f"{table}"] + ([table.name] if table.schema == "public" else [])
         wanted = {*names, *(f"{name}.{column}" for name in names if column is not None), "*"}
         return not wanted.isdisjoint(self.lost)
+
+
+# --- from the command line ---
+
+
+def from_words(renames: Iterable[str], fills: Iterable[str], losses: Iterable[str]) -> Hints:
+    """Hints from `old=new`, `table.column=expression` and `table[.column]`. Raises UsageProblem."""
+    tables: dict[Name, Name] = {}
+    columns: dict[Column, str] = {}
+    for text in renames:
+        old, new = _halves("--rename", text, "users=accounts or users.name=full_name")
+        parts = old.split(".")
+        if _is_column(parts, new):
+            table, name = _name(parts[:-1]), parts[-1]
+            columns[(table, new.rpartition(".")[2])] = name
+        else:
+            tables[_name(new.split("."))] = _name(parts)
+    # A column is looked up by its table's new name.
+    newer = {old: new for new, old in tables.items()}
+    columns = {(newer.get(table, table), name): old for (table, name), old in columns.items()}
+    return Hints(
+        tables=MappingProxyType(tables),
+        columns=MappingProxyType(columns),
+        values=MappingProxyType(dict(_fill(text) for text in fills)),
+        lost=frozenset(losses),
+    )
+
+
+def _halves(option: str, text: str, expected: str) -> tuple[str, str]:
+    left, equals, right = text.partition("=")
+    if not (equals and left.strip() and right.strip()):
+        raise UsageProblem(f"{option} {text}", expected=expected)
+    return left.strip(), right.strip()
+
+
+def _is_column(parts: list[str], new: str) -> bool:
+    """`a.b=c` renames a column; `a.b=c.d` moves or renames a table of a schema, `a.b.c=d` a column of one."""
+    return len(parts) == 3 or (len(parts) == 2 and "." not in new)
+
+
+def _name(parts: list[str]) -> Name:
+    return Name(parts[0], parts[1]) if len(parts) > 1 else Name("public", parts[0])
+
+
+def _fill(text: str) -> tuple[Column, str]:
+    place, value = _halves("--fill", text, "table.column=EXPRESSION")
+    *table, column = place.split(".")
+    if not table:
+        raise UsageProblem(f"--fill {text}", expected="table.column=EXPRESSION")
+    try:
+        return (_name(table), column), expression(value)
+    except NotSql as problem:
+        raise UsageProblem(
+            f"--fill {text}: {problem}", expected="one expression over the table's columns"
+        ) from None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 from data_platform.migration.plan import (
     access,
@@ -27,7 +28,8 @@ from data_platform.migration.plan.order import in_order
 from data_platform.migration.plan.pair import Pair, tables_of_both
 from data_platform.migration.plan.replace import Key, Replacement
 from data_platform.migration.plan.step import Plan, Refusal, Step
-from data_platform.model.database import Column, Constraint, Database, ForeignKey, Index, Name, Table
+from data_platform.model.database import Column, Constraint, ForeignKey, Index, Name, Table
+from data_platform.sql.text import Sql
 
 
 def plan(pair: Pair) -> Plan:
@@ -41,13 +43,14 @@ def plan(pair: Pair) -> Plan:
 
 def _differences(pair: Pair) -> Iterator[Step | Refusal]:
     """Kind by kind: what is made first of all comes first, what others need goes last."""
-    pair, rebuilt = _without_rebuilt(pair)
-    replaced = replacing.replacements(pair)
+    rebuilt = rebuild.rebuilt(pair)
     for old, new in rebuilt:
         yield from rebuild.steps(pair, old, new)
+    pair = rebuild.settled(pair, {new.name for _, new in rebuilt})
+    replaced = replacing.replacements(pair)
     yield from whole.steps(pair)
     yield from types.steps(pair)
-    yield from sequences.steps(pair)
+    yield from sequences.steps(column_changes.without_consumed(pair))
     yield from functions.steps(pair)
     yield from tables.new(_without_keys(pair, replacing.keys(pair, replaced)))
     yield from partitions.steps(pair)
@@ -60,25 +63,7 @@ def _differences(pair: Pair) -> Iterator[Step | Refusal]:
     yield from access.steps(pair)
     yield from _removed_columns(pair, replaced)
     yield from tables.gone(pair)
-
-
-def _without_rebuilt(pair: Pair) -> tuple[Pair, list[tuple[Table, Table]]]:
-    """Tables that are built again are the same on both sides for all other modules."""
-    again = {new.name: (old, new) for old, new in tables_of_both(pair) if rebuild.needs_rebuild(old, new)}
-    if not again:
-        return pair, []
-    return replace(pair, before=_as_if_done(pair, again.keys())), list(again.values())
-
-
-def _as_if_done(pair: Pair, names: Set[Name]) -> Database:
-    """The old database with these tables, and their partitions, as the new one has them."""
-    kept = [table for table in pair.before.tables if not _belongs(table, names)]
-    made = [table for table in pair.after.tables if _belongs(table, names)]
-    return replace(pair.before, tables=tuple(sorted((*kept, *made), key=lambda table: table.name)))
-
-
-def _belongs(table: Table, names: Set[Name]) -> bool:
-    return table.name in names or (table.partition_of is not None and table.partition_of.table in names)
+    yield from whole.last(column_changes.without_consumed(pair))
 
 
 def _without_keys(pair: Pair, keys: Iterable[Key]) -> Pair:
@@ -146,15 +131,23 @@ def _other_type(pair: Pair, table: Table, old: Column, new: Column) -> Step:
 
 
 def set_aside(pair: Pair, step: Step, table: Name) -> Step:
-    """The step with the views over the table taken away before it and made again after it."""
+    """The step with what is made of the table's columns taken away before it and made again after it."""
     reverse = replace(pair, before=pair.after, after=pair.before)
-    drops, makes = views.aside(pair, {table})
-    drops_back, makes_back = views.aside(reverse, {table})
+    form: Literal["after", "before"] = "before" if step.phase == "expand" else "after"
+    drops, makes = _asides(pair, table, form)
     if not drops:
         return step
-    return replace(
-        step, up=(*drops, *step.up, *makes), down=(*drops_back, *step.down, *makes_back) if step.down else ()
-    )
+    drops_back, makes_back = _asides(pair, table, form) if form == "before" else _asides(reverse, table, form)
+    down = (*drops_back, *step.down, *makes_back) if step.down else ()
+    return replace(step, up=(*drops, *step.up, *makes), down=down)
+
+
+def _asides(
+    pair: Pair, table: Name, form: Literal["after", "before"]
+) -> tuple[tuple[Sql, ...], tuple[Sql, ...]]:
+    drops, makes = views.aside(pair, {table}, form=form)
+    more, again = hanging.aside(pair if form == "after" else replace(pair, after=pair.before), {table})
+    return (*drops, *more), (*again, *makes)
 
 
 def _removed_columns(pair: Pair, replaced: tuple[Replacement, ...]) -> Iterator[Step | Refusal]:
