@@ -58,8 +58,7 @@ def _held(database: Database, shown: Block) -> Iterator[Hold]:
     text = ";\n".join(step.text for step in shown.steps if step.key == "sql")
     statements = read_bytes(shown.name, text.encode(), "as-written").statements
     if any(step.key == "as" for step in shown.steps) or "CREATE ROLE" in text:
-        _run(database, text)  # roles are no matter of locks
-        return
+        return  # roles are the whole server's, and no matter of locks
     seen, there = _watched(database, statements)
     filled = tuple(Filled(table=name.full, rows=ROWS, wanted=ROWS) for name in there)
     proof = Proof(server="", server_version="", statements=seen, filled=filled)
@@ -69,7 +68,7 @@ def _held(database: Database, shown: Block) -> Iterator[Hold]:
 
 
 def _as_admin(database: Database) -> Database:
-    """Blocks make extensions and roles, as the reader of a page would."""
+    """Blocks make extensions, as the reader of a page would."""
     return Database(database.name, database.admin_conninfo, database.admin_conninfo)
 
 
