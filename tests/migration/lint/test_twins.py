@@ -290,6 +290,10 @@ TWINS: dict[str, tuple[list[Way], list[Way]]] = {
             Way("ALTER TABLE orders ALTER code SET NOT NULL"),
             Way("ALTER TABLE orders ADD CONSTRAINT p CHECK (id > 0) NOT VALID, VALIDATE CONSTRAINT p"),
             Way("ALTER TABLE orders ADD c int, VALIDATE CONSTRAINT later"),
+            Way(
+                "ALTER TABLE orders ADD CONSTRAINT k FOREIGN KEY (customer_id) REFERENCES customers NOT VALID,"
+                " VALIDATE CONSTRAINT k"
+            ),
             wrapped("LOCK TABLE orders; INSERT INTO customers SELECT id, code FROM orders"),
             wrapped(
                 "CREATE TRIGGER t BEFORE UPDATE ON orders FOR EACH ROW"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from data_platform.postgres.server import Database
-from migration.prove.grounds import locks, seen
+from migration.prove.grounds import SHOP, locks, seen
 
 EXCLUSIVE, SHARE_ROW, SHARE_UPDATE = "ACCESS EXCLUSIVE", "SHARE ROW EXCLUSIVE", "SHARE UPDATE EXCLUSIVE"
 
@@ -164,3 +164,29 @@ def test_rows_that_are_none_are_refused(database: Database) -> None:
 def test_a_file_of_the_server_is_not_loaded(database: Database) -> None:
     (one,) = seen(database, "COPY customers FROM '/etc/passwd'")
     assert one.skipped
+
+
+PARTITIONS = """
+CREATE TABLE log (id bigint, d date NOT NULL) PARTITION BY RANGE (d);
+CREATE TABLE log_rest PARTITION OF log DEFAULT;
+CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+"""
+NEW = "CREATE TABLE log_2 PARTITION OF log FOR VALUES FROM ('2021-01-01') TO ('2022-01-01')"
+
+
+def test_a_new_partition_has_the_default_one_read(database: Database) -> None:
+    (one,) = seen(database, NEW, base=SHOP + PARTITIONS)
+    assert one.scans == ("public.log_rest",)
+
+
+def test_unless_a_constraint_says_what_it_holds(database: Database) -> None:
+    known = "ALTER TABLE log_rest ADD CHECK (d < '2020-01-01');"
+    (one,) = seen(database, NEW, base=SHOP + PARTITIONS + known)
+    assert one.scans == ()
+
+
+def test_rows_read_behind_a_lock_are_counted(database: Database) -> None:
+    view = "CREATE MATERIALIZED VIEW v AS SELECT id FROM customers; CREATE UNIQUE INDEX ON v (id);"
+    steps = "ALTER TABLE orders ADD x integer; REFRESH MATERIALIZED VIEW CONCURRENTLY v; SELECT count(*) FROM customers"
+    _, two, three = seen(database, steps, base=SHOP + view, transaction="wrapped")
+    assert two.rows_read["public.customers"] == three.rows_read["public.customers"] == 100

@@ -170,6 +170,20 @@ def _rows_read(one: Seen, base: frozenset[int]) -> Mapping[str, int]:
     return {name: one.answer.read[oid] for oid, name in sorted(known.items(), key=lambda item: item[1])}
 
 
+def _of_default_partition(one: Seen, base: frozenset[int]) -> Iterator[str]:
+    """The default partition, which a new one beside it makes the server read without a word."""
+    node = one.statement.node.create_stmt
+    if not node.HasField("partbound") or one.error or any(_IMPLIED in text for text in one.answer.messages):
+        return
+    for oid, mode in sorted({*one.held, *one.look.held}):
+        relation = one.before.get(oid)
+        if oid in base and relation is not None and relation.kind == "table" and mode == "ACCESS EXCLUSIVE":
+            yield relation.full
+
+
+_IMPLIED = "partition constraint for default partition"
+
+
 def _of_domain(one: Seen, base: frozenset[int]) -> Iterator[str]:
     """Tables whose rows are checked for a domain's constraint, which the server does without a word."""
     if not one.statement.node.HasField("alter_domain_stmt") or one.error:
@@ -216,6 +230,7 @@ class _Work:
             [find.of_foreign_key(work.object) for work in said if work.kind == "validate"],
             [table for table, _ in builds],
             tuple(_of_domain(one, base)),
+            tuple(_of_default_partition(one, base)) if one.statement.node.HasField("create_stmt") else (),
         )
         return _Work(
             rewrites,

@@ -38,7 +38,7 @@ NEEDS_NO_TRANSACTION = ("25001", "2D000", "25P01")
 
 _MAINTENANCE = ("vacuum_stmt", "reindex_stmt", "check_point_stmt")
 _CHANGES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
-_READS = ("select_stmt", "create_table_as_stmt", *_CHANGES)
+_READS = ("select_stmt", "create_table_as_stmt", "refresh_mat_view_stmt", *_CHANGES)
 _READ = """
 SELECT relid::bigint, seq_tup_read + coalesce(idx_tup_fetch, 0) FROM pg_catalog.pg_stat_xact_user_tables
  WHERE seq_tup_read + coalesce(idx_tup_fetch, 0) > 0

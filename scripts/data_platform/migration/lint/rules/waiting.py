@@ -48,11 +48,12 @@ def access_exclusive_long(context: Context) -> Iterator[Hit]:
 def _own(context: Context) -> Iterator[Hit]:
     seen: set[Relation] = set()
     for work in context.effects.work:
-        if work.mode < Mode.ACCESS_EXCLUSIVE or work.table in seen:
+        least = Mode.SHARE if work.cause == "validate" else Mode.ACCESS_EXCLUSIVE
+        if work.mode < least or work.table in seen:
             continue
         seen.add(work.table)
         alone = work.cause in ("refresh", "attach", "default partition", "validate")
-        message = f"ACCESS EXCLUSIVE on {shown(work.table)} lasts as long as {_TAKES[work.kind]}: reads and writes wait"
+        message = f"{work.mode} on {shown(work.table)} lasts as long as {_TAKES[work.kind]}: {work.mode.blocks} wait"
         safe = _form(context, work)
         yield on(work, message, safe, fits=bool(safe) and work.certain, severity=None if alone else "warning")
 
