@@ -54,6 +54,7 @@ def outcome(
     before: Source,
     after: Source,
     hints: Hints,
+    names: tuple[str, str],
     words: Sequence[str],
 ) -> Outcome:
     """Make the plan, run it, and answer with it; with --output also as files."""
@@ -70,7 +71,7 @@ def outcome(
     repeat = again(command, invocation, *words, *_shared_words(arguments))
     written = _written(invocation, reached, steps, repeat) if arguments.output and steps else ()
     return Outcome(
-        text=report(reached, steps, names, repeat, with_sql=not arguments.output),
+        text=report(reached, steps, names, repeat, files=written if arguments.output else None),
         result=result(reached, steps, version),
         findings=findings(reached, steps),
         artifacts=written,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from data_platform.ddl.clauses import optional_needs, sequence_options
 from data_platform.ddl.types import sequence_pieces
-from data_platform.migration.plan.columns import identity_clause, ready
+from data_platform.migration.plan.columns import fill_step, identity_clause, ready
 from data_platform.migration.plan.heavy import Outlook
 from data_platform.migration.plan.not_null import not_null_name, optional, required
 from data_platform.migration.plan.pair import Pair
@@ -18,6 +18,7 @@ from data_platform.sql.naming import default_name
 from data_platform.sql.phrases import collation, default, number
 from data_platform.sql.text import (
     Sql,
+    expression,
     identifier,
     keyword,
     literal,
@@ -51,11 +52,19 @@ def _is_serial(column: Column) -> bool:
 
 def _nullability(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step]:
     if old.nullable and not new.nullable:
+        yield from _filled(pair, table, new)
         yield from required(table.name, new, pair.version, _required_from(pair, table, new))
     elif not old.nullable and new.nullable:
         yield optional(table.name, old, pair.version)
     elif not new.nullable:
         yield from _not_null_constraint(table, old, new)
+
+
+def _filled(pair: Pair, table: Table, column: Column) -> Iterator[Step]:
+    """Values for the rows that have none, where the author said which."""
+    value = pair.hints.values.get((table.name, column.name))
+    if value is not None:
+        yield fill_step(table, ((column.name, expression(value)),), Sql(f"{identifier(column.name)} IS NULL"))
 
 
 def _required_from(pair: Pair, table: Table, column: Column) -> Phase:

@@ -227,7 +227,7 @@ def _changed(pair: Pair, table: Table, before: Constraint, after: Constraint) ->
         return
     if isinstance(before, Check | ForeignKey) and isinstance(after, type(before)):
         if replace(before, validated=after.validated, comment=after.comment) == after and after.validated:
-            yield _validated(table.name, after)
+            yield _validated(table.name, before, after)
             return
         if (
             isinstance(after, ForeignKey)
@@ -242,13 +242,19 @@ def _changed(pair: Pair, table: Table, before: Constraint, after: Constraint) ->
     yield from _exchanged(pair, table, before, after)
 
 
-def _validated(table: Name, one: Constraint) -> Step:
+def _validated(table: Name, before: Check | ForeignKey, one: Constraint) -> Step:
     return Step(
         name=slug("validate", one.name),
         phase="contract",
         reason="Reads every row under a lock that lets clients read and write.",
         up=(alter_table(table, Sql(f"VALIDATE CONSTRAINT {identifier(one.name)}")),),
-        one_way="what is proven of the rows stays true",
+        down=(
+            alter_table(
+                table,
+                Sql(f"DROP CONSTRAINT IF EXISTS {identifier(one.name)}"),
+                Sql(f"ADD {constraint_clause(before)}"),
+            ),
+        ),
     )
 
 

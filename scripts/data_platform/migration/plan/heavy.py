@@ -60,5 +60,5 @@ class Outlook:
 
 
 def blocking(work: Sequence[Work]) -> list[Work]:
-    """The work that is done while writers, or everybody, are kept out."""
-    return [one for one in work if one.kind in _BLOCKING and one.mode >= Mode.SHARE and one.certain]
+    """The work that is done while writers, or everybody, are kept out; also work that may not be needed."""
+    return [one for one in work if one.kind in _BLOCKING and one.mode >= Mode.SHARE]

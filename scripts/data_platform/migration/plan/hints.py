@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
+from data_platform.model.design import Design
 from data_platform.sql.text import NotSql, expression
 
 Column = tuple[Name, str]
@@ -42,6 +43,11 @@ class Hints:
         names = [f"{table}"] + ([table.name] if table.schema == "public" else [])
         wanted = {*names, *(f"{name}.{column}" for name in names if column is not None), "*"}
         return not wanted.isdisjoint(self.lost)
+
+
+def from_design(design: Design) -> Hints:
+    """What a model says about the way to it."""
+    return Hints(rows=design.rows)
 
 
 # --- from the command line ---

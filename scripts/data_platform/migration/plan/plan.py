@@ -82,7 +82,7 @@ def _without_keys(pair: Pair, keys: Iterable[Key]) -> Pair:
 def _columns(pair: Pair, replaced: tuple[Replacement, ...]) -> Iterator[Step | Refusal]:
     shadows = {(one.table, shadow.new.name) for one in replaced for shadow in one.shadows}
     for old, new in tables_of_both(pair):
-        if new.partition_of is not None:
+        if new.partition_of is not None or old.partition_of is not None:
             yield from _of_partition(pair, old, new)
             continue
         there = {column.name: column for column in old.columns}
@@ -101,9 +101,7 @@ def _of_partition(pair: Pair, old: Table, new: Table) -> Iterator[Step]:
     for column in new.columns:
         former = there.get(column.name)
         if former is not None and former.default != column.default:
-            yield from column_changes.steps(
-                pair, old, replace(former, default=former.default), replace(former, default=column.default)
-            )
+            yield from column_changes.steps(pair, old, former, replace(former, default=column.default))
 
 
 def _changed(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step | Refusal]:

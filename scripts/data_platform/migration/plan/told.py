@@ -189,22 +189,17 @@ def report(
     steps: Sequence[Told],
     names: tuple[str, str],
     repeat: str,
-    *,
-    with_sql: bool,
-    advice: Sequence[str] = (),
+    files: Sequence[str] | None = None,
 ) -> Report:
-    """The plan as a document; `names` are what the two schemas were read from."""
-    pieces: list[Piece] = []
-    if steps:
-        pieces.append(_table(steps))
+    """The plan as a document; `names` are what the two schemas were read from, `files` what was written instead of
+    showing the SQL here.
+    """
+    pieces: list[Piece] = [_table(steps)] if steps else []
     pieces += _notes(reached, steps)
-    pieces += _by_phase(steps, with_sql=with_sql)
-    pieces += [
-        Heading("How this was checked"),
-        Paragraph(words(_how(reached))),
-        *map(_advice, advice),
-        Block(repeat, "bash"),
-    ]
+    pieces += _by_phase(steps, with_sql=files is None)
+    if files:
+        pieces += [Heading("Files"), Bullets(tuple(map(Code, files)))]
+    pieces += [Heading("How this was checked"), Paragraph(words(_HOW)), Block(repeat, "bash")]
     return Report(
         title=(Code(names[0]), " to ", Code(names[1]), f": {_title(reached, steps)}"),
         verdict=verdict(reached),
@@ -212,10 +207,6 @@ def report(
         summary=words(_summary(reached, steps)),
         pieces=tuple(pieces),
     )
-
-
-def _advice(text: str) -> Piece:
-    return Paragraph(words(text))
 
 
 def _title(reached: Reached, steps: Sequence[Told]) -> str:
@@ -326,9 +317,9 @@ def _sql(step: Step) -> str:
     return "".join(f"{statement};\n" for statement in statements)
 
 
-def _how(reached: Reached) -> str:
-    return (
-        "The old schema was loaded into an embedded PostgreSQL, every step was run there in its order, and the catalog "
-        "was read back and compared with the new schema, column order aside; then all steps were taken back and the "
-        "catalog compared with the old one. Tables were empty: `dpe migration prove` runs the same files with rows and clients."
-    )
+_HOW = (
+    "The old schema was loaded into an embedded PostgreSQL, every step was run there in its order, and the catalog "
+    "was read back and compared with the new schema, column order aside; then all steps were taken back and the "
+    "catalog compared with the old one. Tables were empty: `dpe migration prove` runs the same files with rows and "
+    "clients."
+)
