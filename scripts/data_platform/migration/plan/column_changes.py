@@ -245,9 +245,8 @@ def _sequence_of(table: Table, column: Column) -> Sql:
 
 def _continued_by_rows(table: Table, column: Column) -> Sql:
     sequence, name = _sequence_of(table, column), identifier(column.name)
-    return Sql(
-        f"SELECT setval({sequence}, max({name})) FROM {qualified_name(table.name)} HAVING max({name}) IS NOT NULL"
-    )
+    largest = f"max({name})) FROM {qualified_name(table.name)} HAVING max({name}) IS NOT NULL"
+    return Sql(f"SELECT setval({sequence}, {largest}")
 
 
 def _other_identity(table: Table, old: Column, new: Column) -> Step:

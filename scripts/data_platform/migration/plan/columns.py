@@ -11,7 +11,7 @@ from data_platform.migration.plan.keys import batch_key
 from data_platform.migration.plan.not_null import required
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.step import PHASES, Fill, Phase, Refusal, Step
-from data_platform.migration.plan.text import alter_column, alter_table, beside, slug, spoken
+from data_platform.migration.plan.text import alter_column, alter_table, beside, renamed_or_lost, slug, spoken
 from data_platform.model.database import Column, Name, SequenceOptions, Table
 from data_platform.sql.phrases import default
 from data_platform.sql.references import Reference
@@ -103,7 +103,7 @@ def _filled(
     yield Step(
         name=slug("add", table.name, column.name),
         phase="expand",
-        reason="Without a value for the rows that are there, so that only the catalog changes; new rows get the default."
+        reason="Without a value for rows that are there, so that only the catalog changes; new rows get the default."
         if len(actions) > 1
         else "It may be NULL at first: the old application does not write it, and rows that are there have no value.",
         up=(alter_table(table.name, *actions),),
@@ -125,8 +125,8 @@ def fill_step(table: Table, values: tuple[tuple[str, Sql], ...], needed: Sql) ->
     return Step(
         name=slug("fill", table.name, *(column for column, _ in values)),
         phase="backfill",
-        reason="In batches that commit one by one: no row stays locked for longer than its batch, and it can be stopped "
-        "and run again.",
+        reason="In batches that commit one by one: no row stays locked for longer than its batch, and it can be "
+        "stopped and run again.",
         up=batches(fill),
         transaction=False,
         fill=fill,
@@ -142,8 +142,8 @@ def _identity(table: Table, column: Column, version: int) -> Iterator[Step]:
     yield Step(
         name=slug("add", table.name, column.name),
         phase="expand",
-        reason="An identity column would take a number for every row at once and write the whole table anew. A sequence "
-        "of its own numbers new rows from now on.",
+        reason="An identity column would take a number for every row at once and write the whole table anew. A "
+        "sequence of its own numbers new rows from now on.",
         up=(
             Sql(f"CREATE SEQUENCE IF NOT EXISTS {sequence}"),
             alter_table(
@@ -162,15 +162,14 @@ def _identity(table: Table, column: Column, version: int) -> Iterator[Step]:
 
 def _identity_takes_over(table: Table, column: Column, helper: Name) -> Step:
     target, sequence = qualified_name(table.name), qualified_name(helper)
-    relation, literal_ = relation_literal(table.name), relation_literal(helper)
-    continued = Sql(
-        f"SELECT setval(pg_get_serial_sequence({relation}, {literal(column.name)}), nextval({literal_}::regclass), false)"
-    )
-    start = f"SELECT setval({literal_}::regclass, nextval(pg_get_serial_sequence({relation}, {literal(column.name)})), false)"
+    literal_ = relation_literal(helper)
+    own = f"pg_get_serial_sequence({relation_literal(table.name)}, {literal(column.name)})"
+    continued = Sql(f"SELECT setval({own}, nextval({literal_}::regclass), false)")
+    start = f"SELECT setval({literal_}::regclass, nextval({own}), false)"
     return Step(
         name=slug("identity", table.name, column.name),
         phase="backfill",
-        reason="The identity goes on where the helping sequence stopped; no row is looked at, for the column is NOT NULL.",
+        reason="The identity goes on where the helping sequence stopped; no row is looked at: the column is NOT NULL.",
         up=(
             Sql(f"LOCK TABLE {target} IN ACCESS EXCLUSIVE MODE"),
             alter_table(
@@ -222,7 +221,7 @@ def removed(pair: Pair, table: Table, column: Column) -> Iterator[Step | Refusal
         yield Refusal(
             what=f"column {name}",
             why="its values would be lost",
-            fix=f"--allow-data-loss {name}, or say what it became: --rename {name}=NEW_NAME (renamed_from: in a model)",
+            fix=renamed_or_lost(name),
         )
         return
     yield _lost(table, column)
@@ -245,9 +244,7 @@ def _lost(table: Table, column: Column) -> Step:
             ),
         ),
         lost=() if computed else (f"{table.name}.{column.name}",),
-        keep=None
-        if computed
-        else f"CREATE TABLE {copy} AS SELECT {key} FROM {object_}; -- the values of {name}",
+        keep=None if computed else f"CREATE TABLE {copy} AS SELECT {key} FROM {object_}; -- {name}",  # noqa: S608 - quoted names
         ends_old=True,
         drops=(touched(table.name),),
     )

@@ -26,7 +26,7 @@ from data_platform.model.database import (
     Unique,
 )
 from data_platform.sql.references import Reference
-from data_platform.sql.text import Sql, deferral, identifier, options
+from data_platform.sql.text import Sql, deferral, identifier, identifiers, options
 
 
 def steps(pair: Pair, left_out: Callable[[Table, Constraint], bool]) -> Iterator[Step]:
@@ -210,7 +210,8 @@ def _blocking(table: Name, one: Constraint) -> Step:
     return Step(
         name=slug("add", one.name),
         phase="contract",
-        reason=f"{what.capitalize()} has no online form: its index is built while everybody waits. Do it when few clients are there.",
+        reason=f"{what.capitalize()} has no online form: its index is built while everybody waits. Do it when few "
+        "clients are there.",
         up=(alter_table(table, Sql(f"ADD {constraint_clause(one)}")),),
         down=(alter_table(table, Sql(f"DROP CONSTRAINT IF EXISTS {identifier(one.name)}")),),
         again="the constraint is there already (42P07); nothing is changed",
@@ -225,21 +226,23 @@ def _blocking(table: Name, one: Constraint) -> Step:
 def _changed(pair: Pair, table: Table, before: Constraint, after: Constraint) -> Iterator[Step]:
     if replace(before, comment=after.comment) == after:
         return
-    if isinstance(before, Check | ForeignKey) and isinstance(after, type(before)):
-        if replace(before, validated=after.validated, comment=after.comment) == after and after.validated:
-            yield _validated(table.name, before, after)
-            return
-        if (
-            isinstance(after, ForeignKey)
-            and replace(before, deferral=after.deferral, comment=after.comment) == after
-        ):
-            yield _deferral(table.name, before, after)
-            return
-    if isinstance(before, PrimaryKey | Unique) and type(before) is type(after):
-        if replace(before, options=after.options, comment=after.comment) == after:
-            yield _options(table.name, before, after)
-            return
-    yield from _exchanged(pair, table, before, after)
+    if isinstance(before, Check | ForeignKey) and _same(before, after, "validated") and not before.validated:
+        yield _validated(table.name, before, after)
+    elif (
+        isinstance(before, ForeignKey) and isinstance(after, ForeignKey) and _same(before, after, "deferral")
+    ):
+        yield _deferral(table.name, before, after)
+    elif isinstance(before, PrimaryKey | Unique) and _same(before, after, "options"):
+        yield _options(table.name, before, after)
+    else:
+        yield from _exchanged(pair, table, before, after)
+
+
+def _same(before: Constraint, after: Constraint, but: str) -> bool:
+    """Whether they differ in nothing but this, and their comments."""
+    if type(before) is not type(after):
+        return False
+    return replace(before, comment=after.comment, **{but: getattr(after, but)}) == after
 
 
 def _validated(table: Name, before: Check | ForeignKey, one: Constraint) -> Step:
@@ -274,7 +277,7 @@ def _alter_deferral(key: ForeignKey) -> Sql:
     return Sql(f"ALTER CONSTRAINT {identifier(key.name)}{how}{immediate}")
 
 
-def _options(table: Name, before: PrimaryKey | Unique, after: PrimaryKey | Unique) -> Step:
+def _options(table: Name, before: Constraint, after: Constraint) -> Step:
     name = in_schema(table, after.name)
     return Step(
         name=slug("settings", after.name),
@@ -285,12 +288,13 @@ def _options(table: Name, before: PrimaryKey | Unique, after: PrimaryKey | Uniqu
     )
 
 
-def _option_changes(name: Sql, before: PrimaryKey | Unique, after: PrimaryKey | Unique) -> Iterator[Sql]:
-    missing = [key for key, _ in before.options if key not in dict(after.options)]
+def _option_changes(name: Sql, before: Constraint, after: Constraint) -> Iterator[Sql]:
+    old, new = (dict(getattr(one, "options", ())) for one in (before, after))
+    missing = old.keys() - new.keys()
     if missing:
-        yield Sql(f"ALTER INDEX {name} RESET ({', '.join(map(identifier, missing))})")
-    if after.options:
-        yield Sql(f"ALTER INDEX {name} SET ({options(after.options)})")
+        yield Sql(f"ALTER INDEX {name} RESET ({identifiers(sorted(missing))})")
+    if new:
+        yield Sql(f"ALTER INDEX {name} SET ({options(sorted(new.items()))})")
 
 
 def _exchanged(pair: Pair, table: Table, before: Constraint, after: Constraint) -> Iterator[Step]:

@@ -11,7 +11,7 @@ from data_platform.migration.plan.naming import columns_of
 from data_platform.migration.plan.pair import Changes, Pair, changes, tables_of_both
 from data_platform.migration.plan.step import Phase, Step
 from data_platform.migration.plan.text import bare, beside, in_schema, slug
-from data_platform.model.database import Index, Name, Table
+from data_platform.model.database import Index, MaterializedView, Name, Table
 from data_platform.sql.phrases import number
 from data_platform.sql.references import Reference
 from data_platform.sql.text import Sql, identifier, options
@@ -23,8 +23,8 @@ def concurrently(table: Name, index: Index, phase: Phase) -> Step:
     return Step(
         name=slug("index", index.name),
         phase=phase,
-        reason="Built while clients read and write. A build that was cut short leaves an invalid index, so one of this name "
-        "goes first.",
+        reason="Built while clients read and write. A build that was cut short leaves an invalid index, so one of this "
+        "name goes first.",
         up=(
             Sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}"),
             online(index_sql(table, index)),
@@ -78,7 +78,7 @@ def steps(pair: Pair, left_out: Callable[[Table, Index], bool]) -> Iterator[Step
         yield from _of(pair, after.name, changes(before.indexes, after.indexes))
 
 
-def _materialized(pair: Pair):  # type: ignore[no-untyped-def]
+def _materialized(pair: Pair) -> list[tuple[MaterializedView, MaterializedView]]:
     old = {view.name: view for view in pair.before.materialized_views}
     return [
         (old[view.name], view)

@@ -28,7 +28,7 @@ from data_platform.model.database import (
 from data_platform.sql.text import Sql, identifier, qualified_name
 
 
-def drop(part: Any, owner: Table | View | None = None) -> Sql:
+def drop(part: Any, owner: Table | View | MaterializedView | None = None) -> Sql:
     """DROP … IF EXISTS; `owner` is what a policy, rule, trigger or statistics hangs on."""
     match part:
         case View() | MaterializedView():

@@ -113,4 +113,4 @@ def _text(text: str, columns: Mapping[str, str]) -> str:
         last = node.fields[-1]
         if last.HasField("string"):
             last.string.sval = columns.get(last.string.sval, last.string.sval)
-    return postgast.deparse(tree).removeprefix("SELECT ")
+    return str(postgast.deparse(tree)).removeprefix("SELECT ")

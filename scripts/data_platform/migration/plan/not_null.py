@@ -27,8 +27,8 @@ def required(table: Name, column: Column, version: int, phase: Phase = "contract
     yield Step(
         name=slug("require", table, column.name),
         phase=phase,
-        reason=f"From here on no client writes NULL to {spoken(table, column.name)}; rows that are there are not looked "
-        "at, so nobody waits.",
+        reason=f"From here on no client writes NULL to {spoken(table, column.name)}; rows that are there are not "
+        "looked at, so nobody waits.",
         up=(alter_table(table, Sql(f"ADD CONSTRAINT {identifier(name)} {condition}{inherit} NOT VALID")),),
         down=(alter_table(table, drop),),
         again="the constraint is there already (42710); nothing is changed",

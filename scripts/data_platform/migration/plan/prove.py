@@ -28,6 +28,7 @@ from data_platform.postgres.scratch import Database as Scratch
 from data_platform.postgres.server import Server
 from data_platform.postgres.sources import Progress, Source, design, of_design, of_live, of_scripts
 
+NO_HINTS = Hints()
 _ROUNDS = 3
 """The first reaches the new schema but for names that PostgreSQL makes up; the second gives it these."""
 _FOR_SUPERUSERS = (psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedObject)
@@ -51,7 +52,7 @@ def reach(
     after: Source,
     server: Server,
     *,
-    hints: Hints = Hints(),
+    hints: Hints = NO_HINTS,
     version: int = 18,
     step: Progress = lambda _what, _share: None,
 ) -> Reached:

@@ -28,6 +28,7 @@ from data_platform.model.database import (
     Index,
     IndexElement,
     Name,
+    NotNull,
     PrimaryKey,
     Table,
     Unique,
@@ -93,8 +94,8 @@ class Replacement:
 
 @dataclass(frozen=True, kw_only=True)
 class Key:
-    """A foreign key over replaced columns, before and after, and the swaps of its two ends that exchange them: the first
-    on the way forth, the last on the way back.
+    """A foreign key over replaced columns, before and after, and the swaps of its two ends that exchange them: the
+    first on the way forth, the last on the way back.
     """
 
     table: Name
@@ -261,7 +262,7 @@ def preparations(pair: Pair, one: Replacement) -> Iterator[Step]:
         yield from not_valid_then_validated(one.table, check, check.validated, "backfill")
 
 
-def _named_aside(shadow: Shadow):  # type: ignore[no-untyped-def]
+def _named_aside(shadow: Shadow) -> NotNull | None:
     return None if shadow.new.not_null is None else replace(shadow.new.not_null, name=None)
 
 
@@ -271,17 +272,13 @@ def _made(one: Replacement, shadow: Shadow) -> Reference:
 
 
 def _beside(one: Replacement) -> Step:
-    clauses = (
-        Sql(
-            f"ADD COLUMN IF NOT EXISTS {column_clause(Column(name=s.name, type=s.new.type, collation=s.new.collation, nullable=True))}"
-        )
-        for s in one.shadows
-    )
+    clauses = (Sql(f"ADD COLUMN IF NOT EXISTS {column_clause(_empty(shadow))}") for shadow in one.shadows)
     told = ", ".join(f"{spoken(one.table, s.old.name)} and {s.name}" for s in one.shadows)
     return Step(
         name=slug("beside", one.table, *(s.new.name for s in one.shadows)),
         phase="expand",
-        reason=f"A trigger keeps {told} in step, whichever of them a client writes; rows that are there wait for the fill.",
+        reason=f"A trigger keeps {told} in step, whichever of them a client writes; rows that are there wait for "
+        "the fill.",
         up=(
             in_step_function(one, swapped=False),
             alter_table(one.table, *clauses),
@@ -295,6 +292,10 @@ def _beside(one: Replacement) -> Step:
         ),
         makes=tuple(_made(one, shadow) for shadow in one.shadows),
     )
+
+
+def _empty(shadow: Shadow) -> Column:
+    return Column(name=shadow.name, type=shadow.new.type, collation=shadow.new.collation, nullable=True)
 
 
 def in_step_function(one: Replacement, *, swapped: bool) -> Sql:
@@ -330,7 +331,7 @@ def _back(shadow: Shadow, *, swapped: bool) -> Sql:
 
 def row_value(table: Name, value: Sql) -> Sql:
     """An expression over the row that is written, whose columns have their plain names in it."""
-    return Sql(f"(SELECT {value} FROM (SELECT NEW.*) AS {identifier(table.name)})")
+    return Sql(f"(SELECT {value} FROM (SELECT NEW.*) AS {identifier(table.name)})")  # noqa: S608 - SQL already
 
 
 def differ(one: Sql, other: Sql, type_: str) -> Sql:

@@ -56,8 +56,9 @@ def _swap(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Step:
     return Step(
         name=slug("swap", one.table, *(s.new.name for s in one.shadows)),
         phase="contract",
-        reason=f"The new columns take the old ones' place ({told}): only names and the catalog change, so the lock is short. The old values "
-        "are kept until the next step." + (" Taking it back builds the old keys and indexes under the lock."),
+        reason=f"The new columns take the old ones' place ({told}): only names and the catalog change, so the lock is "
+        "short. The old values are kept until the next step. Taking it back builds the old keys and indexes under "
+        "the lock.",
         up=(
             *down_views[0],
             *hung[0],
@@ -168,9 +169,11 @@ def _new_parts_take_over(pair: Pair, one: Replacement, keys: list[Key]) -> Itera
     for exclusion in one.after.exclusions:
         if one.concerns_new(exclusion):
             yield alter_table(one.table, Sql(f"ADD {constraint_clause(exclusion)}"))
-    for key in keys:
-        if key.after is not None and key.beside is not None and key.beside.name != key.after.name:
-            yield _constraint_renamed(key.table, key.beside.name, key.after.name)
+    for exchanged in keys:
+        if exchanged.after is not None and exchanged.beside is not None:
+            names = exchanged.beside.name, exchanged.after.name
+            if names[0] != names[1]:
+                yield _constraint_renamed(exchanged.table, *names)
 
 
 def _final(one: Replacement, stand_in: str) -> str:
@@ -302,7 +305,7 @@ def _cleared(one: Replacement) -> Step:
     return Step(
         name=slug("clear", one.table, *(s.old.name for s in one.shadows)),
         phase="contract",
-        reason=f"The old values of {told} go; only the catalog changes. Before this step the swap can be taken back at once.",
+        reason=f"The old values of {told} go; only the catalog changes. Before this step the swap can be taken back.",
         up=(
             *without_trigger(one),
             alter_table(

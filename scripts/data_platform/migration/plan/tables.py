@@ -9,7 +9,7 @@ from data_platform.ddl.piece import PartKey, Piece
 from data_platform.ddl.tables import hanging_pieces, late_pieces, table_pieces
 from data_platform.migration.plan.pair import Pair, changes, tables_of_both
 from data_platform.migration.plan.step import Refusal, Step
-from data_platform.migration.plan.text import alter_table, bare, beside, slug, spoken
+from data_platform.migration.plan.text import alter_table, bare, beside, renamed_or_lost, slug, spoken
 from data_platform.model.database import Database, Name, Table
 from data_platform.model.order import in_dependency_order
 from data_platform.sql.references import Reference, References
@@ -134,7 +134,7 @@ def gone(pair: Pair) -> Iterator[Step | Refusal]:
             yield Refusal(
                 what=f"table {name}",
                 why="its rows would be lost",
-                fix=f"--allow-data-loss {name}, or say what it became: --rename {name}=NEW_NAME (renamed_from: in a model)",
+                fix=renamed_or_lost(name),
             )
             continue
         yield from _dropped(pair, table, lost)

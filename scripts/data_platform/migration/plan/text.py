@@ -29,6 +29,11 @@ def spoken(name: Name, *parts: str) -> str:
     return ".".join((first, *parts))
 
 
+def renamed_or_lost(name: str) -> str:
+    """What to try where something is gone, and may have become something else."""
+    return f"--allow-data-loss {name}, or what it became: --rename {name}=NEW_NAME (renamed_from: in a model)"
+
+
 def bare(sql: str) -> Sql:
     """A statement without its semicolon."""
     return Sql(sql.rstrip().removesuffix(";").rstrip())

@@ -74,18 +74,14 @@ def _statistics(old: MaterializedView, new: MaterializedView) -> Iterator[Step]:
             phase="expand",
             reason="Filled by the next ANALYZE.",
             up=(
-                *(drop(one, _as_owner(old)) for one in (*gone, *made)),
+                *(drop(one, old) for one in (*gone, *made)),
                 *(sql for one in made for sql in repeatable(pieces(one, new))),
             ),
             down=(
-                *(drop(one, _as_owner(new)) for one in (*made, *gone)),
+                *(drop(one, new) for one in (*made, *gone)),
                 *(sql for one in gone for sql in statements(pieces(one, old))),
             ),
         )
-
-
-def _as_owner(view: MaterializedView):  # type: ignore[no-untyped-def]
-    return view
 
 
 def _refreshed(old: MaterializedView, new: MaterializedView) -> Step:
