@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from postgast import pg_query_pb2 as pb
+
 from data_platform.migration.files import Statement
+from data_platform.migration.lint.lint import Linted
 from data_platform.migration.prove import observe, run, state
 from data_platform.migration.prove.copies import Copies
 from data_platform.migration.prove.result import MODES, Filled, Lock, Proof, StatementResult
@@ -16,6 +19,23 @@ from data_platform.migration.prove.watch import Watch
 from data_platform.postgres.connect import connect
 from data_platform.postgres.scratch import Database
 from data_platform.postgres.server import Server
+from data_platform.report.finding import Finding
+
+WORK = frozenset(
+    {
+        "access-exclusive-long",
+        "add-column-volatile-default",
+        "check-not-valid-missing",
+        "column-type-change",
+        "exclude-constraint-blocking",
+        "fk-not-valid-missing",
+        "index-not-concurrent",
+        "set-not-null-scan",
+        "table-rewrite",
+        "unique-constraint-blocking",
+    }
+)
+"""Rules about work on rows that keeps clients out."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,43 @@ def blocking(one: StatementResult) -> list[Lock]:
         for lock in one.locks
         if lock.kind != "index" and lock.since == one.index and lock.strength >= MODES.index("SHARE")
     ]
+
+
+def contradictions(linted: Linted, proof: Proof) -> list[str]:
+    """Transactions in which the one tells of work that keeps clients out, and the other does not.
+
+    What runs after a failure is not compared, nor that nobody saw what lint has only assumed.
+    """
+    failed = min((one.index for one in proof.statements if one.error), default=None)
+    ran = [one for one in linted.script.statements if failed is None or one.number < failed]
+    told = [
+        one
+        for one in linted.findings
+        if one.severity != "info" and one.rule in WORK and not _short(linted, one)
+    ]
+    certain = _transactions(ran, {one.statement for one in told if one.evidence == "parsed"})
+    possible = _transactions(ran, {one.statement for one in told})
+    seen = _transactions(ran, {one.index for one in proof.statements if holds(one, proof)})
+    return [
+        *(f"only lint tells of {each}" for each in sorted(certain - seen)),
+        *(f"only prove sees {each}" for each in sorted(seen - possible)),
+    ]
+
+
+def _short(linted: Linted, found: Finding) -> bool:
+    """Whether it is about a lock that is short, unless somebody is in the way."""
+    node = linted.script.statements[(found.statement or 1) - 1].node
+    commands = [item.alter_table_cmd.subtype for item in node.alter_table_stmt.cmds]
+    return node.HasField("drop_stmt") or commands == [pb.AT_DetachPartition]
+
+
+def _transactions(statements: Sequence[Statement], numbers: Collection[int | None]) -> set[str]:
+    """What statements commit with: their transaction, or themselves."""
+    return {
+        f"statement {one.number}" if one.transaction is None else f"transaction {one.transaction}"
+        for one in statements
+        if one.number in numbers
+    }
 
 
 @contextmanager

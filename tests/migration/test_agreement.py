@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from random import Random
 
 import pytest
 
@@ -16,7 +17,7 @@ from data_platform.migration.prove.options import Options
 from data_platform.migration.prove.result import MODES, Proof
 from data_platform.postgres.server import Server
 from data_platform.report.finding import Finding
-from migration.agreement import Ground, blocking, ground, kept_out, refusals
+from migration.agreement import WORK, Ground, blocking, contradictions, ground, kept_out, refusals
 from migration.lint.linting import linted
 from migration.lint.test_rules import proposals
 from migration.lint.test_twins import SCHEMA, TWINS, Way
@@ -33,21 +34,6 @@ INSERT INTO events_3 SELECT n, '2022-06-01' FROM generate_series(1, 200) AS n;
 INSERT INTO secret SELECT n FROM generate_series(1, 200) AS n;
 REFRESH MATERIALIZED VIEW totals;
 """
-WORK = frozenset(
-    {
-        "access-exclusive-long",
-        "add-column-volatile-default",
-        "check-not-valid-missing",
-        "column-type-change",
-        "exclude-constraint-blocking",
-        "fk-not-valid-missing",
-        "index-not-concurrent",
-        "set-not-null-scan",
-        "table-rewrite",
-        "unique-constraint-blocking",
-    }
-)
-"""Rules about work on rows that keeps clients out."""
 REFUSED = {
     "add-column-required": {"23502"},
     "concurrently-in-transaction": {"25001"},
@@ -140,6 +126,22 @@ def test_a_lock_without_a_timeout_is_seen_by_both(rule: str, asked: Asked) -> No
 def test_what_lint_says_is_refused_is_refused(rule: str, asked: Asked) -> None:
     assert [way.sql for way in ways(rule, safe=False) if not refusals(asked.prove(way)) & REFUSED[rule]] == []
     assert [way.sql for way in ways(rule, hazards=False) if refusals(asked.prove(way)) & REFUSED[rule]] == []
+
+
+TEXTS = [
+    way.sql
+    for rule in TWINS
+    for way in ways(rule)
+    if way.transaction == "as-written" and "BEGIN" not in way.sql and visible(way)
+]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_of_them_together(seed: int, asked: Asked) -> None:
+    chance = Random(seed)
+    text = ";\n".join(["SET timezone = 'UTC'", *chance.sample(TEXTS, chance.randrange(1, 4))])
+    one = linted(text, SCHEMA, chance.choice(("as-written", "wrapped")))
+    assert contradictions(one, asked.ground.tried(one.script.statements)) == []
 
 
 def test_several_tables_under_access_exclusive(asked: Asked) -> None:

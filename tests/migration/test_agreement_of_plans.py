@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from data_platform.migration.files import Statement
 from data_platform.migration.plan.hints import Hints
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.plan import plan
 from data_platform.migration.plan.step import Step
-from data_platform.migration.prove.result import Proof
-from data_platform.migration.prove.verdict import holds
 from data_platform.model.database import Database as Model
 from data_platform.postgres.catalog import read
 from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Server
-from migration.agreement import Ground, ground
+from migration.agreement import Ground, contradictions, ground
 from migration.lint.linting import linted
-from migration.test_agreement import ROWS, SCHEMA, WORK
+from migration.test_agreement import ROWS, SCHEMA
 
 CHANGES = """
 ALTER TABLE orders ADD note text
@@ -84,30 +81,10 @@ def written(step: Step) -> str:
     return f"BEGIN;\n{text}COMMIT;\n" if step.transaction else text
 
 
-def transactions(statements: Sequence[Statement], numbers: set[int]) -> set[tuple[str, int]]:
-    """What statements commit with: their transaction, or themselves."""
-    chosen = (one for one in statements if one.number in numbers)
-    return {
-        ("alone", one.number) if one.transaction is None else ("transaction", one.transaction)
-        for one in chosen
-    }
-
-
-def keeping_out(proof: Proof) -> set[int]:
-    """The statements that keep clients out while they work."""
-    return {one.index for one in proof.statements if holds(one, proof)}
-
-
 @pytest.mark.parametrize("change", CHANGES)
 def test_the_steps_of_a_plan(change: str, place: Place) -> None:
     hints = Hints(lost=frozenset("*"))
     made = plan(Pair(before=place.before, after=place.model(SCHEMA + change), hints=hints, version=18))
     one = linted("".join(map(written, made.steps)), SCHEMA)
     proof = place.ground.tried(one.script.statements)
-    failed = min((seen.index for seen in proof.statements if seen.error), default=None)
-    ran = [each for each in one.script.statements if failed is None or each.number < failed]
-    told = [found for found in one.findings if found.severity != "info" and found.rule in WORK]
-    certain = {found.statement or 0 for found in told if found.evidence == "parsed"}
-    seen = transactions(ran, keeping_out(proof))
-    assert transactions(ran, certain) <= seen
-    assert seen <= transactions(ran, {found.statement or 0 for found in told})
+    assert contradictions(one, proof) == []

@@ -212,17 +212,18 @@ class _Work:
         said = messages.read(one.answer.messages)
         find = _Names(one, base)
         new_files = tuple(_new_files(one, base))
-        emptied = new_files if one.statement.node.HasField("truncate_stmt") else ()
+        empties = one.statement.node.HasField("truncate_stmt")
+        emptied = new_files if empties else ()
         rewrites = _unique(
             [find.table(work.table) for work in said if work.kind == "rewrite"],
-            () if emptied else new_files,
+            () if empties else new_files,
         )
         builds = [
             (table, work.object)
             for work in said
             if work.kind == "build"
+            and not empties
             and (table := find.table(work.table))
-            and table not in emptied
             and (table not in rewrites or find.unheard_of(work.object))
         ]
         scans = _unique(
@@ -272,6 +273,8 @@ class _Names:
     def of_foreign_key(self, name: str) -> str | None:
         tables = [oid for oid in self.seen.foreign_keys.get(name, ()) if oid in self.base]
         known = [self.seen.before[oid].full for oid in tables if oid in self.seen.before]
+        if name not in self.seen.foreign_keys:  # its transaction was rolled back
+            return self.table(self.seen.statement.node.alter_table_stmt.relation.relname)
         return known[0] if known else None
 
     def _renamed(self, name: str) -> str | None:
