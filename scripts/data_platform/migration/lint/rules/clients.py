@@ -91,7 +91,10 @@ def _column(context: Context) -> Iterator[Hit]:
     message = (
         f"{node.subname} of {shown(table.name)} becomes {node.newname}: clients that use the old name fail"
     )
-    advice = "in stages: a new column, both kept in step by a trigger, clients moved, the old one dropped"
+    advice = (
+        "in stages: a new column, both kept in step by a trigger, clients moved, the old one dropped:"
+        " `dpe migration plan --rename table.old=new` writes them"
+    )
     safe: tuple[str, ...] = ()
     if column is not None:
         type_ = str(column.type)

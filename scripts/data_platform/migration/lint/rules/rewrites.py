@@ -15,7 +15,10 @@ from data_platform.sql.text import identifier
 
 _PER_ROW = ("volatile default", "old default", "serial", "identity", "stored")
 BACKFILL = "after the first statement fill the rows that are there in batches: `dpe migration backfill`"
-RENDER = "in stages: a second column kept in step by a trigger, the rows filled in batches, then the swap"
+STAGES = (
+    "in stages: a second column kept in step by a trigger, the rows filled in batches, then the swap:"
+    " `dpe migration plan` writes them"
+)
 
 
 @rule(
@@ -44,7 +47,7 @@ def _advice(work: Work) -> str:
     if work.cause in ("vacuum full", "cluster"):
         return "plain VACUUM lets clients go on, and pg_repack or pg_squeeze copy a table beside them"
     if work.cause == "type":
-        return RENDER
+        return STAGES
     if work.cause in _PER_ROW:
         return BACKFILL
     if work.cause == "domain":
@@ -131,4 +134,4 @@ def type_change(context: Context) -> Iterator[Hit]:
         message = (
             f"the type of `{column}` changes under ACCESS EXCLUSIVE, reads and writes wait: {work.reason}"
         )
-        yield on(work, message, advice=RENDER, severity=None if work.kind == "rewrite" else "warning")
+        yield on(work, message, advice=STAGES, severity=None if work.kind == "rewrite" else "warning")
