@@ -1,5 +1,8 @@
 """Each statement killed in the middle and run again, on copies with a few rows: does it recover, what is left behind.
 
+What fails a second time is tried once more from the start of its file, where all before it in the file ran outside a
+transaction: so tools do it, and a `DROP INDEX CONCURRENTLY IF EXISTS` there clears an invalid index away.
+
 A statement in a transaction is killed when it has done its work and not yet committed. One that runs outside any is
 made to wait, by a reader that is idle in its transaction, and is killed while it waits: so the kill falls into its
 middle every time.
@@ -100,10 +103,19 @@ class Trial:
             for seen in run.Runner(session, Blind(), retries=0).run_group(group):
                 if seen.error:
                     return f"{seen.error.sqlstate} {seen.error.message}"
-        self.done += group.statements
+        self.done += [one for one in group.statements if one not in self.done]
         if group.alone and group.statements[0].node.HasField("variable_set_stmt"):
             self.settings += group.statements
         return None
+
+    def file_again(self, group: run.Group) -> str | None:
+        """Run the file from its start up to this group, as a tool does; what went wrong."""
+        (statement,) = group.statements
+        earlier = [one for one in self.done if one.file == statement.file and one.number < statement.number]
+        if not earlier or any(one.transaction is not None for one in earlier):
+            return "a transaction of the same file has been committed"
+        again = [run.Group((one,), alone=True, begun=False) for one in earlier]
+        return next((refused for one in (*again, group) if (refused := self.finish(one))), None)
 
 
 def kills(
@@ -202,6 +214,9 @@ def _alone(trial: Trial, group: run.Group) -> Kill:
     left = tuple(one for one in trial.left_behind() if one not in before)
     refused = trial.finish(group)
     still = tuple(one for one in trial.left_behind() if one not in before)
+    if refused is not None and left and trial.file_again(group) is None:
+        detail = f"its file run again from the start: goes through (the statement alone: {refused})"
+        return Kill(statement=statement.number, recovers=True, left_behind=left, detail=detail)
     if refused is not None and left:
         trial.tidied = trial.tidy(left) and trial.finish(group) is None
     if refused is None and still:

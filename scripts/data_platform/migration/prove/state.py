@@ -135,7 +135,7 @@ def _of_table(old: Rows, new: Rows, bags: set[tuple[int, str]]) -> Iterator[Lost
             yield Lost(object=old.name, what=what, some=new.count > 0)
         return
     for number, values in old.columns.items():
-        now = new.columns.get(number)
+        now = new.columns.get(number) or _instead(values, old, new)
         name = f"{old.name}.{values.name}"
         if now is None:
             if not _kept(values, bags):
@@ -150,9 +150,19 @@ def _of_table(old: Rows, new: Rows, bags: set[tuple[int, str]]) -> Iterator[Lost
             )
 
 
+def _instead(values: Values, old: Rows, new: Rows) -> Values | None:
+    """A column that was put in the place of one that is gone: of the same name, not there before, and as full."""
+    fresh = (one for number, one in new.columns.items() if number not in old.columns)
+    return next((one for one in fresh if one.name == values.name and not _fewer(values, one)), None)
+
+
 def _narrowed(values: Values, now: Values) -> bool:
     """Whether a column has another type, and fewer different values than before."""
-    return now.type != values.type and (now.distinct < values.distinct or now.count < values.count)
+    return now.type != values.type and _fewer(values, now)
+
+
+def _fewer(values: Values, now: Values) -> bool:
+    return now.distinct < values.distinct or now.count < values.count
 
 
 def changed(before: Mapping[int, Rows], after: Mapping[int, Rows]) -> tuple[Lost, ...]:
