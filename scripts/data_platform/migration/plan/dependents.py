@@ -10,6 +10,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import postgast
+from postgast import pg_query_pb2 as pb
+
 from data_platform.ddl.clauses import constraint_needs, element_needs, index_needs, optional_needs
 from data_platform.ddl.small import function_kind, function_signature
 from data_platform.migration.plan.making_parts import all_views, drop, made_again
@@ -28,7 +31,7 @@ from data_platform.model.database import (
     View,
 )
 from data_platform.sql.references import Reference, References, of_script, of_signature
-from data_platform.sql.text import Sql
+from data_platform.sql.text import NotSql, Sql, parse
 
 Part: TypeAlias = View | MaterializedView | Function | Policy | Rule | Trigger | Statistics
 Touched: TypeAlias = Collection[Name] | Collection[tuple[Name, str]]
@@ -99,20 +102,48 @@ def _type(name: Name) -> Reference:
     return Reference("type", name.schema, name.name)
 
 
-def dependents(database: Database, seeds: References) -> tuple[Dependent, ...]:
-    """All that depends on them, at any distance, each after what it needs."""
+def dependents(database: Database, seeds: References, columns: Collection[str] = ()) -> tuple[Dependent, ...]:
+    """All that depends on them, at any distance, each after what it needs.
+
+    With `columns`, of what names the seeds themselves only that which may read one of these columns.
+    """
     known = tuple(_all(database))
-    reached = set(seeds)
+    reached: set[Reference] = set()
     found: dict[tuple[str, ...], Dependent] = {}
     growing = True
     while growing:
         growing = False
         for one in known:
-            if one.key not in found and not reached.isdisjoint(one.needs):
+            if one.key in found:
+                continue
+            named = not set(seeds).isdisjoint(one.needs) and _may_read(one.part, columns)
+            if named or not reached.isdisjoint(one.needs):
                 found[one.key] = one
                 reached |= set(one.makes)
                 growing = True
     return _ordered([one for one in known if one.key in found])
+
+
+def touched_columns(touched: Touched) -> frozenset[str]:
+    """The columns that are touched; none where a whole relation is."""
+    if any(isinstance(one, Name) for one in touched):
+        return frozenset()
+    return frozenset(one[1] for one in touched if not isinstance(one, Name))
+
+
+def _may_read(part: Part, columns: Collection[str]) -> bool:
+    """Whether a view reads one of the columns, by any table's name; of anything else that is not known."""
+    if not columns or not isinstance(part, View | MaterializedView):
+        return True
+    try:
+        tree = parse(part.query)
+    except NotSql:
+        return True
+    relations = list(postgast.find_nodes(tree, pb.RangeVar))
+    whole_rows = {name for one in relations for name in (one.relname, one.alias.aliasname)}
+    named = {node.fields[-1].string.sval for node in postgast.find_nodes(tree, pb.ColumnRef)}
+    joined = any(one.is_natural or one.using_clause for one in postgast.find_nodes(tree, pb.JoinExpr))
+    return joined or not named.isdisjoint({*columns, *whole_rows, ""})
 
 
 def _ordered(found: Sequence[Dependent]) -> tuple[Dependent, ...]:

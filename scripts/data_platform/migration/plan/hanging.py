@@ -18,6 +18,7 @@ from data_platform.migration.plan.dependents import (
     asides,
     concerned,
     dependents,
+    touched_columns,
     touched_references,
 )
 from data_platform.migration.plan.making import needs, repeatable, united
@@ -54,16 +55,15 @@ def steps(pair: Pair) -> Iterator[Step]:
 
 
 def aside(pair: Pair, touched: Touched) -> tuple[tuple[Sql, ...], tuple[Sql, ...]]:
-    """Statements that take away what hangs on touched tables and names their columns,
-        with the functions that PostgreSQL
-    has read, and that make it again as it is after. What depends on views is `views.aside`'s.
+    """Statements that take away what hangs on touched tables and names their columns, with the functions that
+    PostgreSQL has read, and that make it again as it is after. What depends on views is `views.aside`'s.
     """
     made = asides(pair.after, _on_tables(pair.before, touched), _on_tables(pair.after, touched))
     return made.drops, made.makes
 
 
 def _on_tables(database: Database, touched: Touched) -> tuple[Dependent, ...]:
-    found = list(dependents(database, touched_references(touched)))
+    found = list(dependents(database, touched_references(touched), touched_columns(touched)))
     over = {one.key for one in over_views(database, touched)}
     keys = {one.key for one in found}
     for table in database.tables:

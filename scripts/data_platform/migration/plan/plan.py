@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -125,26 +125,29 @@ def _other_type(pair: Pair, table: Table, old: Column, new: Column) -> Step:
             else "a generated column is computed from it"
         )
         step = column_changes.rewritten(pair, table, old, new, why)
-    return set_aside(pair, step, table.name)
+    return set_aside(pair, step, table.name, {old.name, new.name})
 
 
-def set_aside(pair: Pair, step: Step, table: Name) -> Step:
-    """The step with what is made of the table's columns taken away before it and made again after it."""
+def set_aside(pair: Pair, step: Step, table: Name, columns: Collection[str]) -> Step:
+    """The step with what is made of these columns taken away before it and made again after it."""
+    touched = {(table, column) for column in columns}
     reverse = replace(pair, before=pair.after, after=pair.before)
     form: Literal["after", "before"] = "before" if step.phase == "expand" else "after"
-    drops, makes = _asides(pair, table, form)
+    drops, makes = _asides(pair, touched, form)
     if not drops:
         return step
-    drops_back, makes_back = _asides(pair, table, form) if form == "before" else _asides(reverse, table, form)
+    drops_back, makes_back = (
+        _asides(pair, touched, form) if form == "before" else _asides(reverse, touched, form)
+    )
     down = (*drops_back, *step.down, *makes_back) if step.down else ()
     return replace(step, up=(*drops, *step.up, *makes), down=down)
 
 
 def _asides(
-    pair: Pair, table: Name, form: Literal["after", "before"]
+    pair: Pair, touched: Collection[tuple[Name, str]], form: Literal["after", "before"]
 ) -> tuple[tuple[Sql, ...], tuple[Sql, ...]]:
-    drops, makes = views.aside(pair, {table}, form=form)
-    more, again = hanging.aside(pair if form == "after" else replace(pair, after=pair.before), {table})
+    drops, makes = views.aside(pair, touched, form=form)
+    more, again = hanging.aside(pair if form == "after" else replace(pair, after=pair.before), touched)
     return (*drops, *more), (*again, *makes)
 
 

@@ -44,7 +44,7 @@ def steps(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Iterator[Step]
 
 
 def _swap(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Step:
-    touched = {one.table}
+    touched = {(one.table, column.name) for s in one.shadows for column in (s.old, s.new)}
     first = [key for key in keys if key.first == one.table]
     last = [key for key in keys if key.last == one.table]
     reverse = replace(pair, before=pair.after, after=pair.before)

@@ -16,6 +16,7 @@ from data_platform.migration.plan.dependents import (
     Touched,
     asides,
     dependents,
+    touched_columns,
     touched_references,
 )
 from data_platform.migration.plan.making import makes, needs, repeatable, united
@@ -65,7 +66,7 @@ def aside(
 
 def over_views(database: Database, touched: Touched) -> tuple[Dependent, ...]:
     """Views over them, and whatever depends on such a view."""
-    found = dependents(database, touched_references(touched))
+    found = dependents(database, touched_references(touched), touched_columns(touched))
     reached: set[Reference] = set()
     for one in found:
         if isinstance(one.part, AnyView) or not reached.isdisjoint(one.needs):
