@@ -8,7 +8,7 @@ from dataclasses import replace
 from data_platform.ddl.clauses import column_clause, column_needs, optional_needs, sequence_options
 from data_platform.migration.plan.heavy import Outlook
 from data_platform.migration.plan.keys import batch_key
-from data_platform.migration.plan.not_null import required
+from data_platform.migration.plan.not_null import not_null_name, required
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.step import PHASES, Fill, Phase, Refusal, Step
 from data_platform.migration.plan.text import alter_column, alter_table, beside, renamed_or_lost, slug, spoken
@@ -28,6 +28,7 @@ from data_platform.sql.text import (
 
 def added(pair: Pair, table: Table, column: Column) -> Iterator[Step]:
     """A new column: at once where that is instant, else empty, then filled in batches."""
+    column = _with_free_name(table, column)
     plain = alter_table(table.name, Sql(f"ADD COLUMN IF NOT EXISTS {column_clause(column)}"))
     value = pair.hints.values.get((table.name, column.name))
     obliged = is_obliged(column)
@@ -38,6 +39,18 @@ def added(pair: Pair, table: Table, column: Column) -> Iterator[Step]:
         yield from _identity(table, column, pair.version)
     else:
         yield from _filled(table, column, value, pair.version, constant=not heavy)
+
+
+def _with_free_name(table: Table, column: Column) -> Column:
+    """Its NOT NULL without a name that another column's has: that is given once the other column is gone."""
+    taken = {
+        not_null_name(table.name, one)
+        for one in table.columns
+        if not one.nullable and one.name != column.name
+    }
+    if column.not_null is None or column.not_null.name not in taken:
+        return column
+    return replace(column, not_null=replace(column.not_null, name=None))
 
 
 def is_obliged(column: Column) -> bool:

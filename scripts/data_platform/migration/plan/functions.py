@@ -136,6 +136,7 @@ def _replaced(pair: Pair, old: Function, new: Function) -> Step:
         down=_made(old)
         if back
         else (*gone.drops, _drop(new), *_with_rights(pair.before, old, _made(old)), *gone.makes),
+        makes=_reference(new),
         needs=needs(function_pieces(new, frozenset())),
         frees=needs(function_pieces(old, frozenset())),
     )

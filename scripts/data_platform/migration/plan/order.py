@@ -25,6 +25,8 @@ def _waiting_for_names(steps: list[Step]) -> list[Step]:
     while True:
         late = [step for step in steps if step.phase == "contract"]
         taken, made = _by_name(late, "drops"), _by_name([s for s in late if s.waits], "makes")
+        # Functions of one name stand side by side if their arguments differ; else one step exchanges them.
+        taken = {key: found for key, found in taken.items() if key[0] != "function"}
         moved = {
             id(step)
             for step in steps
@@ -63,9 +65,15 @@ def _edges(steps: Sequence[Step]) -> list[set[int]]:
     droppers = _by_name(steps, "drops")
     before: list[set[int]] = []
     for number, step in enumerate(steps):
-        found = _named(makers, step.needs) | _named(freers, step.drops) | _named(droppers, step.makes)
+        found = _named(makers, step.needs) | _named(freers, step.drops)
+        # What drops a thing that only this step makes comes after it; any other drop frees the name for it.
+        found |= {other for other in _named(droppers, step.makes) if not _uses(steps[other], step)}
         before.append(found - {number})
     return before
+
+
+def _uses(later: Step, earlier: Step) -> bool:
+    return not set(later.needs).isdisjoint(earlier.makes)
 
 
 _Names = dict[tuple[str, str], list[tuple[str | None, int]]]

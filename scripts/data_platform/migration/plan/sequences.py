@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from data_platform.ddl.clauses import relation
 from data_platform.ddl.types import sequence_pieces
@@ -27,6 +28,9 @@ def steps(pair: Pair) -> Iterator[Step]:
         if sequence.owned_by is not None and sequence.owned_by[0] in kept:
             yield _owned(sequence, None)
     for old, new in found.changed:
+        if old.owned_by is not None and old.owned_by != new.owned_by and not _stays(pair, old.owned_by):
+            yield _let_go(old)
+            old = replace(old, owned_by=None)  # noqa: PLW2901 - as it is after that
         yield from _changed(old, new)
     for sequence in found.removed:
         if sequence.owned_by is not None and not _stays(pair, sequence.owned_by):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from data_platform.ddl.around import around
+from data_platform.ddl.clauses import constraint_clause
 from data_platform.ddl.piece import PartKey, Piece
 from data_platform.ddl.tables import hanging_pieces, late_pieces, table_pieces
 from data_platform.migration.plan.pair import Pair, changes, tables_of_both
 from data_platform.migration.plan.step import Refusal, Step
 from data_platform.migration.plan.text import alter_table, bare, beside, renamed_or_lost, slug, spoken
-from data_platform.model.database import Database, Name, Table
+from data_platform.model.database import Database, ForeignKey, Name, Table
 from data_platform.model.order import in_dependency_order
 from data_platform.sql.references import Reference, References
 from data_platform.sql.text import Sql, identifier, options, qualified_name
@@ -144,19 +146,11 @@ def _dropped(pair: Pair, table: Table, lost: list[Table]) -> Iterator[Step]:
     parts = [one for one in lost if _under(one, table, lost)]
     object_ = qualified_name(table.name)
     kind = "FOREIGN TABLE" if table.foreign else "TABLE"
-    again = created(pair.before, [table, *parts], pair.version)
-    for key in table.foreign_keys:
-        yield Step(
-            name=slug("drop", key.name),
-            phase="contract",
-            reason=f"Locks {spoken(key.target)} as well, for a moment; so it comes before the table and by itself.",
-            up=(alter_table(table.name, Sql(f"DROP CONSTRAINT IF EXISTS {identifier(key.name)}")),),
-            one_way="it comes back with the table",
-            ends_old=True,
-            frees=(Reference("relation", key.target.schema, key.target.name),),
-            drops=(Reference("relation", table.name.schema, key.name),),
-            makes=(),
-        )
+    bare_tables = [replace(one, foreign_keys=()) for one in (table, *parts)]
+    again = created(pair.before, bare_tables, pair.version)
+    for one in (table, *parts):
+        for key in one.foreign_keys:
+            yield _key_dropped(one, key)
     yield Step(
         name=slug("drop", table.name),
         phase="contract",
@@ -169,6 +163,19 @@ def _dropped(pair: Pair, table: Table, lost: list[Table]) -> Iterator[Step]:
         ends_old=True,
         drops=tuple(_names(pair, [table, *parts])),
         frees=_needed(pair, table),
+    )
+
+
+def _key_dropped(table: Table, key: ForeignKey) -> Step:
+    """The foreign keys of tables that go are taken off first, and put on last on the way back."""
+    return Step(
+        name=slug("drop", key.name),
+        phase="contract",
+        reason=f"Locks {spoken(key.target)} as well, for a moment; so it comes before the table and by itself.",
+        up=(alter_table(table.name, Sql(f"DROP CONSTRAINT IF EXISTS {identifier(key.name)}")),),
+        down=(alter_table(table.name, Sql(f"ADD {constraint_clause(key)}")),),
+        ends_old=True,
+        frees=tuple(Reference("relation", name.schema, name.name) for name in (key.target, table.name)),
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
 from data_platform.model.database import Name
-from data_platform.sql.naming import default_name
-from data_platform.sql.text import Sql, identifier, joined, qualified_name
+from data_platform.sql.text import MAX_IDENTIFIER_BYTES, Sql, identifier, joined, qualified_name
 
 _LONGEST = 60
 
@@ -53,8 +53,16 @@ def alter_column(column: str, action: str) -> Sql:
 
 
 def beside(name: str, label: str) -> str:
-    """The name of something that stands in for `name` for a while: `orders_pkey__new`, cut to what a name may have."""
-    return default_name(f"{name}_", "", label)
+    """The name of something that stands in for `name` for a while: `orders_pkey__new`.
+
+    One that would be too long is cut, with a digest so that names that begin alike stay apart.
+    """
+    whole = f"{name}__{label}"
+    if len(whole.encode()) <= MAX_IDENTIFIER_BYTES:
+        return whole
+    ending = f"_{hashlib.sha256(name.encode()).hexdigest()[:6]}__{label}"
+    kept = name.encode()[: MAX_IDENTIFIER_BYTES - len(ending.encode())]
+    return kept.decode(errors="ignore") + ending
 
 
 def in_schema(table: Name, name: str) -> Sql:
