@@ -36,7 +36,9 @@ NOUNS = {
         "a data model as PostgreSQL DDL, proven on a real server",
         ("import", "render", "diff", "diagram", "lint", "prove"),
     ),
-    "migration": Noun("migrations that keep clients working", ("plan", "lint", "prove", "backfill")),
+    "migration": Noun(
+        "migrations that keep clients working", ("plan", "render", "lint", "prove", "backfill")
+    ),
     "storage": Noun("which system should hold the data, and why", ("select",)),
     "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),
     "doctor": Noun("what is there, what is missing, and the command that mends it"),

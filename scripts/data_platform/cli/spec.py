@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from data_platform.model.design import Design
     from data_platform.spec.document import Document
 
-KINDS = ("model", "storage")
+KINDS = ("model", "storage", "change")
 
 
 def read_document(invocation: Invocation, path: str) -> tuple[Document, Invocation]:
@@ -69,8 +69,11 @@ def _check(invocation: Invocation) -> Outcome:
     from data_platform.spec.model import read_model  # noqa: PLC0415
 
     document, allowed = read_document(invocation, invocation.arguments.file)
-    if validate.check(document) == "storage":
+    kind = validate.check(document)
+    if kind == "storage":
         return _checked_storage(document, allowed)
+    if kind == "change":
+        return _checked_change(document, allowed)
     design = read_model(document)
     counts = _counts(design)
     listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
@@ -104,6 +107,20 @@ def _checked_storage(document: Document, allowed: Invocation) -> Outcome:
         text=f"{asked.file} is a valid storage need{owner}: {counts['answers']} answers, "
         f"{counts['defaults']} defaults.",
         result={"kind": "storage", "store": asked.store, "sha256": asked.sha256, **counts},
+        decision=allowed.decision,
+    )
+
+
+def _checked_change(document: Document, allowed: Invocation) -> Outcome:
+    from data_platform.spec.backfill import read_backfills  # noqa: PLC0415
+    from data_platform.spec.change import read_change  # noqa: PLC0415
+
+    read_backfills(document)
+    change = read_change(document)
+    count = len(change.operations)
+    return Outcome(
+        text=f"{document.file} is a valid change for {change.store}: {count} operation{'s' if count != 1 else ''}.",
+        result={"kind": "change", "store": change.store, "sha256": document.sha256, "operations": count},
         decision=allowed.decision,
     )
 

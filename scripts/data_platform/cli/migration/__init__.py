@@ -6,5 +6,6 @@ from data_platform.cli.migration.backfill import BACKFILL
 from data_platform.cli.migration.lint import LINT
 from data_platform.cli.migration.plan import PLAN
 from data_platform.cli.migration.prove import PROVE
+from data_platform.cli.migration.render import RENDER
 
-COMMANDS = (PLAN, LINT, PROVE, BACKFILL)
+COMMANDS = (PLAN, RENDER, LINT, PROVE, BACKFILL)

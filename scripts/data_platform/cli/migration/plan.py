@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_platform.cli.contract import Command, Invocation, Outcome, with_dsn, with_fail_on, with_files
-from data_platform.cli.migration.planned import declare_files, outcome
+from data_platform.cli.migration.planned import Way, declare_files, outcome
 from data_platform.cli.sources import METAVAR, read_source
 from data_platform.errors import UsageProblem
 from data_platform.record import replace
@@ -55,9 +55,8 @@ def _plan(invocation: Invocation) -> Outcome:
         raise UsageProblem("what is the schema now?", expected="--from MODEL.yaml, --from FILE.sql, or --dsn")
     before, allowed = read_source(invocation, given)
     after, allowed = read_source(allowed, arguments.to)
-    made = outcome(
-        invocation, PLAN, before, after, _hints(arguments, after), names(arguments), _words(arguments, given)
-    )
+    way = Way(before, after, _hints(arguments, after), names(arguments))
+    made = outcome(invocation, PLAN, way, _words(arguments, given))
     return replace(made, decision=allowed.decision)
 
 

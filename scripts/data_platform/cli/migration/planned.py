@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from data_platform.cli.contract import Command, Invocation, Outcome
 from data_platform.cli.spec import again
+from data_platform.record import record
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
     from data_platform.migration.plan.hints import Hints
     from data_platform.migration.plan.prove import Reached
+    from data_platform.migration.plan.step import Step
     from data_platform.migration.plan.told import Told
+    from data_platform.model.database import Database
     from data_platform.postgres.sources import Source
 
 OLDEST, NEWEST = 13, 18
@@ -41,6 +44,7 @@ def declare_files(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, help="whose files (default: the project's tool, else plain SQL)"
     )
+    parser.set_defaults(newest=NEWEST)
     parser.add_argument(
         "--next", metavar="VERSION", help="of the first file (default: after the project's last)"
     )
@@ -48,15 +52,18 @@ def declare_files(parser: ArgumentParser) -> None:
     parser.add_argument("--name", default="change", help="of the migration, in the names of its files")
 
 
-def outcome(
-    invocation: Invocation,
-    command: Command,
-    before: Source,
-    after: Source,
-    hints: Hints,
-    names: tuple[str, str],
-    words: Sequence[str],
-) -> Outcome:
+@record
+class Way:
+    """From where to where, with what the author said of it; `more` are steps that are no difference of the two."""
+
+    before: Source
+    after: Source | Database
+    hints: Hints
+    names: tuple[str, str]
+    more: tuple[Step, ...] = ()
+
+
+def outcome(invocation: Invocation, command: Command, way: Way, words: Sequence[str]) -> Outcome:
     """Make the plan, run it, and answer with it; with --output also as files."""
     from data_platform.cli.progress import progress  # noqa: PLC0415
     from data_platform.migration.plan.prove import reach  # noqa: PLC0415
@@ -66,12 +73,14 @@ def outcome(
     arguments = invocation.arguments
     version = arguments.server_version
     with progress("starting PostgreSQL") as step, embedded_server() as server:
-        reached = reach(before, after, server, hints=hints, version=version, step=step)
+        reached = reach(
+            way.before, way.after, server, hints=way.hints, version=version, more=way.more, step=step
+        )
     steps = told(reached, version)
     repeat = again(command, invocation, *words, *_shared_words(arguments))
     written = _written(invocation, reached, steps, repeat) if arguments.output and steps else ()
     return Outcome(
-        text=report(reached, steps, names, repeat, files=written if arguments.output else None),
+        text=report(reached, steps, way.names, repeat, files=written if arguments.output else None),
         result=result(reached, steps, version),
         findings=findings(reached, steps),
         artifacts=written,

@@ -16,7 +16,7 @@ from data_platform.migration.plan import renames, types
 from data_platform.migration.plan.hints import Hints
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.plan import plan
-from data_platform.migration.plan.step import Plan, Refusal, Step
+from data_platform.migration.plan.step import PHASES, Plan, Refusal, Step
 from data_platform.model.database import Database
 from data_platform.model.design import Design
 from data_platform.model.differences import Change, Differences, differences
@@ -49,20 +49,26 @@ class Reached:
 
 def reach(
     before: Source,
-    after: Source,
+    after: Source | Database,
     server: Server,
     *,
     hints: Hints = NO_HINTS,
     version: int = 18,
+    more: Sequence[Step] = (),
     step: Progress = lambda _what, _share: None,
 ) -> Reached:
-    """The plan from one schema to the other, run on `server` before it is handed out."""
+    """The plan from one schema to the other, run on `server` before it is handed out.
+
+    `more` are steps that are no difference of the two; they come last in their phases.
+    """
     target = for_server(_taken(server, after, step), version)
     with _loaded(server, before, step) as ground:
-        return _reached(ground, target, hints, version, step)
+        return _reached(ground, target, hints, version, more, step)
 
 
-def _taken(server: Server, source: Source, step: Progress) -> Database:
+def _taken(server: Server, source: Source | Database, step: Progress) -> Database:
+    if isinstance(source, Database):
+        return source
     if isinstance(source, str):
         return of_live(source).database
     taken = (
@@ -126,7 +132,9 @@ class _Refused(Exception):
     """The server refused a step."""
 
 
-def _reached(ground: Ground, target: Database, hints: Hints, version: int, step: Progress) -> Reached:
+def _reached(
+    ground: Ground, target: Database, hints: Hints, version: int, more: Sequence[Step], step: Progress
+) -> Reached:
     before = ground.read(version)
     pair = Pair(before=before, after=target, hints=hints, version=version)
     steps: list[Step] = []
@@ -143,9 +151,10 @@ def _reached(ground: Ground, target: Database, hints: Hints, version: int, step:
             now = ground.read(version) if steps or number else before
             made = plan(replace(pair, before=now, hints=hints if number == 0 else _without_renames(hints)))
             refused.update(dict.fromkeys(made.refused))
-            if not made.steps:
+            if not made.steps and (number or not more):
                 break
-            late = [replace(one, phase="contract") for one in made.steps] if number else list(made.steps)
+            rest = [replace(one, phase="contract") for one in made.steps]
+            late = rest if number else _with_more(made.steps, more)
             steps += late
             _apply(ground, late, step)
     except _Refused as error:
@@ -157,6 +166,10 @@ def _reached(ground: Ground, target: Database, hints: Hints, version: int, step:
     if broken is None:
         down = _taken_back(ground, found_plan.steps, before, version)
     return Reached(plan=found_plan, before=before, after=target, left=left, down=down, broken=broken)
+
+
+def _with_more(steps: Sequence[Step], more: Sequence[Step]) -> list[Step]:
+    return [one for phase in PHASES for one in (*steps, *more) if one.phase == phase]
 
 
 def _distinct(steps: Iterable[Step]) -> Iterator[Step]:

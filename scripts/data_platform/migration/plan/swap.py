@@ -297,7 +297,7 @@ def _cleared(one: Replacement) -> Step:
         in_step_function(one, swapped=True),
         *in_step_trigger(one),
     ]
-    values = tuple((s.aside, s.back) for s in one.shadows)
+    values = tuple({s.aside: s.back for s in one.shadows}.items())
     needed = joined(
         " OR ", (differ(identifier(s.aside), Sql(f"({s.back})"), s.old.type) for s in one.shadows)
     )

@@ -1,0 +1,139 @@
+"""What an operation is given, and what it leaves: plain DDL for the schema after it, and hints for the way there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from data_platform.migration.plan.hints import Column, Hints
+from data_platform.migration.plan.step import Step
+from data_platform.model.database import Database, Name, Table
+from data_platform.spec.naming import parse_name
+from data_platform.sql.text import NotSql, Sql, expression, identifier, qualified_name, type_name
+
+
+class Unknown(ValueError):
+    """The operation names something that is not there. `key` is where it does."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+@dataclass
+class Told:
+    """Hints as the operations before have left them, by the names that things have now."""
+
+    tables: dict[Name, Name] = field(default_factory=dict)
+    columns: dict[Column, str] = field(default_factory=dict)
+    labels: dict[tuple[Name, str], str] = field(default_factory=dict)
+    values: dict[Column, str] = field(default_factory=dict)
+    back: dict[Column, str] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    steps: list[Step] = field(default_factory=list)
+    """What is no difference of two schemas: a REINDEX, a fill."""
+
+    def renamed(self, old: Name, new: Name) -> None:
+        """A table is called otherwise from here on."""
+        self.tables[new] = self.tables.pop(old, old)
+        for hints in (self.columns, self.values, self.back):
+            for table, column in [key for key in hints if key[0] == old]:
+                hints[(new, column)] = hints.pop((table, column))
+
+    def hints(self, rows: Mapping[Name, int]) -> Hints:
+        """All of them, for the planner."""
+        return Hints(
+            tables=self.tables,
+            columns=self.columns,
+            labels=self.labels,
+            values=self.values,
+            back=self.back,
+            lost=frozenset(self.lost),
+            rows=rows,
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One operation: its body in the spec, and the database as the operations before it left it."""
+
+    body: Mapping[str, Any]
+    database: Database
+    told: Told
+
+    def text(self, key: str) -> str:
+        """The value of a key as text; what YAML read as a number or a truth value is SQL for it."""
+        value = self.body[key]
+        return str(value).lower() if isinstance(value, bool) else str(value)
+
+    def has(self, key: str) -> bool:
+        """Whether the spec says it."""
+        return self.body.get(key) is not None
+
+    def name(self, key: str = "name") -> Name:
+        """A name that may have a schema."""
+        return parse_name(self.text(key), "public")
+
+    @property
+    def table_name(self) -> Name:
+        """The table, which must be there."""
+        return self.table.name
+
+    @property
+    def table(self) -> Table:
+        """The table as it is before the operation."""
+        wanted = self.name("table")
+        for table in self.database.tables:
+            if table.name == wanted:
+                return table
+        raise Unknown(
+            "table",
+            f"there is no table `{wanted}`{_near(wanted.name, [t.name.name for t in self.database.tables])}",
+        )
+
+    def column(self, key: str = "column") -> str:
+        """A column of the table, which must be there."""
+        name = self.text(key)
+        names = [column.name for column in self.table.columns]
+        if name not in names:
+            raise Unknown(key, f"there is no column `{name}` in {self.table.name}{_near(name, names)}")
+        return name
+
+    def columns(self, key: str = "columns") -> list[str]:
+        """Several of them."""
+        names = [column.name for column in self.table.columns]
+        for name in self.body[key]:
+            if str(name) not in names:
+                raise Unknown(
+                    key, f"there is no column `{name}` in {self.table.name}{_near(str(name), names)}"
+                )
+        return [str(name) for name in self.body[key]]
+
+    def alter(self, action: str) -> Sql:
+        """ALTER TABLE of the table; `action` is SQL."""
+        return Sql(f"ALTER TABLE {qualified_name(self.table_name)} {action}")
+
+    def optional(self, key: str, word: str) -> str:
+        """` WORD expression` where the spec has the key."""
+        return f" {word} ({expression(self.text(key))})" if self.has(key) else ""
+
+    def constraint(self, label: str) -> str:
+        """`CONSTRAINT name` where it has one."""
+        return f"CONSTRAINT {identifier(self.text('name'))} " if self.has("name") else ""
+
+    def type(self, key: str = "type") -> Sql:
+        """A type."""
+        return type_name(self.text(key))
+
+
+def _near(name: str, known: list[str]) -> str:
+    import difflib  # noqa: PLC0415
+
+    found = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"; did you mean `{found[0]}`?" if found else ""
+
+
+Operation = Callable[[Asked], Iterator[str]]
+
+__all__ = ["Asked", "NotSql", "Operation", "Told", "Unknown"]
