@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from data_platform.migration.plan import hanging, views
 from data_platform.migration.plan.hints import Column, Hints
+from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.step import Step
 from data_platform.model.database import Database, Name, Table
 from data_platform.spec.naming import parse_name
@@ -109,6 +111,13 @@ class Asked:
                     key, f"there is no column `{name}` in {self.table.name}{_near(str(name), names)}"
                 )
         return [str(name) for name in self.body[key]]
+
+    def over(self, columns: Collection[tuple[Name, str]]) -> tuple[tuple[Sql, ...], tuple[Sql, ...]]:
+        """What takes the views and policies over these columns away, and makes them again as they are."""
+        pair = Pair(before=self.database, after=self.database, hints=Hints(), version=18)
+        drops, makes = views.aside(pair, columns)
+        more, again = hanging.aside(pair, columns)
+        return (*drops, *more), (*again, *makes)
 
     def alter(self, action: str) -> Sql:
         """ALTER TABLE of the table; `action` is SQL."""

@@ -57,7 +57,14 @@ def change_type(asked: Asked) -> Iterator[str]:
 
 
 def retyped(asked: Asked, name: str, type_: str) -> Iterator[str]:
-    """The type alone; a default that does not fit is put on again."""
+    """The type alone; a default that does not fit, and the views over it, are put on again."""
+    drops, makes = asked.over({(asked.table_name, name)})
+    yield from drops
+    yield from _retyped(asked, name, type_)
+    yield from makes
+
+
+def _retyped(asked: Asked, name: str, type_: str) -> Iterator[str]:
     column = asked.table.column(name)
     quoted = identifier(name)
     if column.default is not None:
@@ -131,12 +138,16 @@ def split_column(asked: Asked) -> Iterator[str]:
 
 def widen_key(asked: Asked) -> Iterator[str]:
     """An integer key to bigint, with every column that refers to it."""
-    for table, column in _referring(asked, (asked.table_name, asked.column())):
+    columns = _referring(asked, (asked.table_name, asked.column()))
+    drops, makes = asked.over(columns)
+    yield from drops
+    for table, column in columns:
         quoted = f"{qualified_name(table)}"
         yield f"ALTER TABLE {quoted} ALTER COLUMN {identifier(column)} TYPE bigint"
         for sequence in asked.database.sequences:
             if sequence.owned_by == (table, column) and sequence.type != "bigint":
                 yield f"ALTER SEQUENCE {qualified_name(sequence.name)} AS bigint"
+    yield from makes
 
 
 def _referring(asked: Asked, key: tuple[Name, str]) -> list[tuple[Name, str]]:

@@ -100,6 +100,8 @@ def partition_table(asked: Asked) -> Iterator[str]:
 
 def _made_again(asked: Asked, table: Table, parts: list[Table]) -> Iterator[str]:
     """The empty table in its new shape, with what hangs on it; foreign keys to it are made again, too."""
+    drops, makes = asked.over([(table.name, column.name) for column in table.columns])
+    yield from drops
     referring = [
         (other.name, key)
         for other in asked.database.tables
@@ -118,6 +120,7 @@ def _made_again(asked: Asked, table: Table, parts: list[Table]) -> Iterator[str]
         yield f"CREATE TABLE {qualified_name(part.name)} PARTITION OF {qualified_name(table.name)} {bound}"
     for name, key in referring:
         yield f"ALTER TABLE {qualified_name(name)} ADD {constraint_clause(key)}"
+    yield from makes
 
 
 OPERATIONS = {

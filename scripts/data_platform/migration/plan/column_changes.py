@@ -70,6 +70,8 @@ def _filled(pair: Pair, table: Table, column: Column) -> Iterator[Step]:
 def _required_from(pair: Pair, table: Table, column: Column) -> Phase:
     """A primary key needs its columns NOT NULL before it is made, else it looks at every row under its lock."""
     after = next(one for one in pair.after.tables if one.name == table.name)
+    if column.identity is not None:
+        return "expand"
     if after.primary_key is not None and column.name in after.primary_key.columns:
         return ready(pair, table.name, after.primary_key.columns)
     return "backfill" if (table.name, column.name) in pair.hints.values else "contract"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from data_platform.ddl.clauses import constraint_clause, index_sql
 from data_platform.migration.plan import hanging, views
-from data_platform.migration.plan.columns import identity_clause
+from data_platform.migration.plan.columns import identity_clause, touched
 from data_platform.migration.plan.fill import batches
 from data_platform.migration.plan.keys import batch_key
 from data_platform.migration.plan.not_null import NOT_NULL_CONSTRAINTS_SINCE, not_null_name
@@ -44,12 +44,12 @@ def steps(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Iterator[Step]
 
 
 def _swap(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Step:
-    touched = {(one.table, column.name) for s in one.shadows for column in (s.old, s.new)}
+    over = {(one.table, column.name) for s in one.shadows for column in (s.old, s.new)}
     first = [key for key in keys if key.first == one.table]
     last = [key for key in keys if key.last == one.table]
     reverse = replace(pair, before=pair.after, after=pair.before)
-    down_views, up_views = views.aside(pair, touched), views.aside(reverse, touched)
-    hung, unhung = hanging.aside(pair, touched), hanging.aside(reverse, touched)
+    down_views, up_views = views.aside(pair, over), views.aside(reverse, over)
+    hung, unhung = hanging.aside(pair, over), hanging.aside(reverse, over)
     lock = Sql(f"LOCK TABLE {qualified_name(one.table)} IN ACCESS EXCLUSIVE MODE")
     told = ", ".join(spoken(one.table, s.new.name) for s in one.shadows)
     heavy = [e.name for e in one.after.exclusions if one.concerns_new(e)]
@@ -87,6 +87,7 @@ def _swap(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Step:
         again="the columns have been swapped; the old names are gone (42704), and nothing is changed",
         blocks=f"an exclusion constraint has no online form: {', '.join(heavy)}" if heavy else None,
         ends_old=True,
+        drops=(touched(one.table),),
     )
 
 

@@ -1,0 +1,100 @@
+"""Each operation: what it makes of a schema, and the way there and back on a real server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from data_platform.migration.operations import OPERATIONS
+from data_platform.migration.operations.prove import wanted
+from data_platform.migration.plan.prove import Reached, reach
+from data_platform.postgres.load import Script
+from data_platform.postgres.server import Server
+from data_platform.spec import document, validate
+from data_platform.spec.change import read_change
+from data_platform.spec.document import SpecProblem
+
+HERE = Path(__file__).parent
+BASE = (HERE / "base.sql").read_text()
+VECTORS = """
+CREATE EXTENSION vector;
+CREATE TABLE docs (id bigint PRIMARY KEY, e vector(3));
+CREATE INDEX docs_e ON docs USING hnsw (e vector_l2_ops);
+"""
+
+
+def _listed(kind: str) -> list[list[dict[str, object]]]:
+    cases = yaml.safe_load((HERE / "cases.yaml").read_text())[kind]
+    return [one if isinstance(one, list) else [one] for one in cases]
+
+
+def _id(operations: list[dict[str, object]]) -> str:
+    return "+".join(f"{name}" for one in operations for name in one)
+
+
+def planned(server: Server, tmp_path: Path, base: str, operations: list[dict[str, object]]) -> Reached:
+    """The operations as a spec, and the plan for them."""
+    spec = {"kind": "change", "store": "Shop", "allow_data_loss": ["*"], "operations": operations}
+    path = tmp_path / "change.yaml"
+    path.write_text(json.dumps(spec))
+    read = document.read(path)
+    validate.check(read, "change")
+    scripts = (Script("base.sql", base),)
+    made = wanted(server, scripts, read_change(read))
+    return reach(scripts, made.after, server, hints=made.hints, more=made.steps)
+
+
+@pytest.mark.parametrize("operations", _listed("base"), ids=_id)
+def test_an_operation_there_and_back(
+    server: Server, tmp_path: Path, operations: list[dict[str, object]]
+) -> None:
+    reached = planned(server, tmp_path, BASE, operations)
+    assert reached.broken is None
+    assert reached.plan.refused == ()
+    assert reached.left.equal, reached.left
+    assert reached.plan.steps
+    assert reached.down is not None
+    assert reached.down.equal or any(step.one_way for step in reached.plan.steps), reached.down
+    blocking = {step.blocks for step in reached.plan.steps if step.blocks}
+    assert not blocking or set(operations[0]) & {"add_exclusion"}, blocking
+
+
+@pytest.mark.parametrize("operations", _listed("vectors"), ids=_id)
+def test_an_operation_on_vectors(server: Server, tmp_path: Path, operations: list[dict[str, object]]) -> None:
+    reached = planned(server, tmp_path, VECTORS, operations)
+    assert reached.broken is None
+    assert reached.left.equal, reached.left
+    assert reached.down is not None
+    assert reached.down.equal, reached.down
+
+
+def test_every_operation_of_the_schema_is_there_and_tried() -> None:
+    kinds = json.loads(validate.schema_text("change"))["properties"]["operations"]["items"]["properties"]
+    tried = {name for one in (*_listed("base"), *_listed("vectors")) for part in one for name in part}
+    assert kinds.keys() == OPERATIONS.keys() == tried
+
+
+@pytest.mark.parametrize(
+    ("operation", "message"),
+    [
+        ({"drop_column": {"table": "users", "column": "emial"}}, "did you mean `email`?"),
+        ({"drop_column": {"table": "user", "column": "email"}}, "did you mean `users`?"),
+        ({"add_check": {"table": "bare", "check": "a >"}}, "syntax error"),
+        (
+            {"add_unique": {"table": "users", "columns": ["email"], "name": "orders_code"}},
+            "the server refuses it",
+        ),
+        ({"drop_index": {"name": "nothing"}}, "there is no index"),
+    ],
+)
+def test_what_cannot_be_is_told_with_its_place(
+    server: Server, tmp_path: Path, operation: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SpecProblem) as told:
+        planned(server, tmp_path, BASE, [operation])
+    (finding,) = told.value.findings
+    assert message in finding.message
+    assert finding.line is not None
