@@ -78,6 +78,10 @@ class Design:
     rows: Mapping[Name, int] = field(default_factory=lambda: MappingProxyType({}))
     hints: Mapping[tuple[Name, str], DataHint] = field(default_factory=lambda: MappingProxyType({}))
     soft_deleted: frozenset[Name] = frozenset()
+    renamed_tables: Mapping[Name, Name] = field(default_factory=lambda: MappingProxyType({}))
+    """What tables were called before: new name → old name. An intention, and no part of the database."""
+    renamed_columns: Mapping[tuple[Name, str], str] = field(default_factory=lambda: MappingProxyType({}))
+    """The same of columns: (table, new name) → old name."""
     file: str = ""
     sha256: str = ""
     """Of the spec file."""

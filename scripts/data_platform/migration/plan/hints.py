@@ -47,7 +47,7 @@ class Hints:
 
 def from_design(design: Design) -> Hints:
     """What a model says about the way to it."""
-    return Hints(rows=design.rows)
+    return Hints(tables=design.renamed_tables, columns=design.renamed_columns, rows=design.rows)
 
 
 # --- from the command line ---

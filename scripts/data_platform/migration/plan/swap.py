@@ -262,7 +262,7 @@ def _old_parts_again(pair: Pair, one: Replacement, keys: list[Key]) -> Iterator[
 def _dressed_again(pair: Pair, one: Replacement, shadow: Shadow) -> Iterator[Sql]:
     old, new = shadow.old, shadow.new
     if not old.nullable:
-        yield alter_table(one.table, alter_column(old.name, "SET NOT NULL"))
+        yield alter_table(one.table, _not_null(one.table, old, pair.version))
     if old.default is not None:
         yield alter_table(one.table, alter_column(old.name, f"SET DEFAULT {default(old.default)}"))
     for sequence in pair.before.sequences:
@@ -280,6 +280,13 @@ def _dressed_again(pair: Pair, one: Replacement, shadow: Shadow) -> Iterator[Sql
         yield alter_table(
             one.table, alter_column(shadow.name, "DROP IDENTITY"), alter_column(shadow.name, "DROP NOT NULL")
         )
+
+
+def _not_null(table: Name, column: Column, version: int) -> Sql:
+    """Under the name that it had, where it has one."""
+    if version < NOT_NULL_CONSTRAINTS_SINCE:
+        return alter_column(column.name, "SET NOT NULL")
+    return Sql(f"ADD CONSTRAINT {identifier(not_null_name(table, column))} NOT NULL {identifier(column.name)}")
 
 
 # --- the end of the old columns ---

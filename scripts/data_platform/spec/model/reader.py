@@ -10,6 +10,7 @@ from typing import Any
 from data_platform.model.database import Database, Extension, Function, Name, Table, Type
 from data_platform.model.design import DataHint, Design
 from data_platform.spec.document import Document
+from data_platform.spec.model import renames
 from data_platform.spec.model.columns import Conventions, read_hint, updated_at_function
 from data_platform.spec.model.context import Context
 from data_platform.spec.model.conventions import expanded
@@ -58,6 +59,10 @@ def _read(document: Document) -> Design:
         context.error(("tables",), "spec-empty", "`tables` is empty", "give it a value")
     patterns = tuple(read_patterns(context, data.get("access_patterns", {}), tables))
     hints = _hints(context, scopes)
+    renamed_tables, renamed_columns = (
+        renames.read_tables(context, found),
+        renames.read_columns(context, found),
+    )
     context.raise_findings()
     return Design(
         store=data["store"],
@@ -74,6 +79,8 @@ def _read(document: Document) -> Design:
             for name, scope in scopes.items()
             if scope.rules.soft_delete and "deleted_at" in scope.column_names
         ),
+        renamed_tables=MappingProxyType(renamed_tables),
+        renamed_columns=MappingProxyType(renamed_columns),
         file=document.file,
         sha256=document.sha256,
         marks=MappingProxyType({**document.marks, **context.marks}),
