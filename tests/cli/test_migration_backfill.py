@@ -128,7 +128,7 @@ def test_an_interruption_is_resumable_and_says_so(
         ("Shop DB", "Billing DB", 5, "Billing DB"),
         ("store: Shop DB\n", "", 2, "whose database"),
         ("kind: change", "kind: model", 2, "no spec of kind change"),
-        ("backfill:", "fill_back:", 2, "nothing to fill"),
+        ("backfill:", "fill_back:", 2, "unknown key `fill_back`"),
         ("amount::bigint", "amount::", 2, "change.yaml:5"),
         ("where:", "were:", 2, "`where:`"),
         ("table: orders", "table: order.s.x", 2, "schema.name"),
@@ -178,3 +178,20 @@ def test_the_example_runs(
     assert main(["migration", "backfill", spec, "--dsn", "env:SHOP", "--project", project]) == 0
     notes = live.execute("SELECT note FROM orders ORDER BY id").fetchall()
     assert notes == [("placed in 2025",), (None,)]
+
+
+def test_the_fills_of_other_operations_run_too(
+    project: Path, live: psycopg.Connection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Expand has run on the server: the columns are there, and their values are not."""
+    (project / "base.sql").write_text("CREATE TABLE labels (id bigint PRIMARY KEY, size integer);")
+    (project / "change.yaml").write_text(
+        "kind: change\nstore: Shop DB\nbase: base.sql\noperations:\n"
+        "  - add_column: {table: labels, column: code, type: text, required: true, fill: \"'c' || id\"}\n"
+    )
+    live.execute("CREATE TABLE labels (id bigint PRIMARY KEY, size integer, code text)")
+    live.execute("INSERT INTO labels SELECT i, i FROM generate_series(1, 500) AS i")
+    assert main(["migration", "backfill", "change.yaml", "--dsn", "env:SHOP"]) == 0
+    assert "500" in capsys.readouterr().out
+    found = live.execute("SELECT count(*) FROM labels WHERE code = 'c' || id").fetchone()
+    assert found == (500,)

@@ -69,7 +69,7 @@ def _backfill(invocation: Invocation) -> Outcome:
             "whose database is --dsn?",
             expected="`store:` in the spec, or --store NAME: one that the scope owns",
         )
-    jobs = jobs_of(_fills(document))
+    jobs = jobs_of(_fills(document, allowed))
     repeat = again(BACKFILL, invocation, *_words(arguments))
     run = _rehearsed if arguments.dry_run else _filled
     return run(resolve_dsn(arguments.dsn), jobs, limits, arguments, repeat, allowed)
@@ -110,14 +110,21 @@ def _rehearsed(
     )
 
 
-def _fills(document: Document) -> tuple[Fill, ...]:
+def _fills(document: Document, invocation: Invocation) -> tuple[Fill, ...]:
+    """Those of the operations `backfill`; where there are others, every fill of the plan in its order."""
     from data_platform.migration.backfill.jobs import fills_of  # noqa: PLC0415
     from data_platform.spec.backfill import EXAMPLE, read_backfills  # noqa: PLC0415
 
     data = document.data if isinstance(document.data, dict) else {}
     if data.get("kind") != "change":
         raise UsageProblem("this is no spec of kind change", where=document.file, expected="kind: change")
-    found = fills_of(read_backfills(document))
+    operations = data.get("operations")
+    if isinstance(operations, list) and all(
+        isinstance(one, dict) and "backfill" in one for one in operations
+    ):
+        found = fills_of(read_backfills(document))
+    else:
+        found = _planned(document, invocation)
     if not found:
         raise UsageProblem(
             "there is nothing to fill in this change",
@@ -125,6 +132,30 @@ def _fills(document: Document) -> tuple[Fill, ...]:
             expected=f"operations: [{EXAMPLE}]",
         )
     return found
+
+
+def _planned(document: Document, invocation: Invocation) -> tuple[Fill, ...]:
+    """The fills of a plan for the change, from the schema that the spec says is its base."""
+    from data_platform.cli.migration.render import base_of, wanted_of  # noqa: PLC0415
+    from data_platform.cli.progress import progress  # noqa: PLC0415
+    from data_platform.migration.plan.prove import reach  # noqa: PLC0415
+    from data_platform.postgres.server import embedded_server  # noqa: PLC0415
+    from data_platform.spec import validate  # noqa: PLC0415
+    from data_platform.spec.change import read_change  # noqa: PLC0415
+
+    validate.check(document, "change")
+    change = read_change(document)
+    base = base_of(invocation, invocation.arguments.spec, change)
+    made = wanted_of(base, change)
+    with progress("planning") as step, embedded_server() as server:
+        reached = reach(tuple(base), made.after, server, hints=made.hints, more=made.steps, step=step)
+    if reached.broken or not reached.left.equal:
+        raise UsageProblem(
+            "the plan for this change does not reach it",
+            where=document.file,
+            try_=f"dpe migration render {document.file}",
+        )
+    return tuple(one.fill for one in reached.plan.steps if one.fill is not None)
 
 
 def _limits(arguments: Any) -> Limits:

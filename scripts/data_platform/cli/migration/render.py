@@ -47,14 +47,15 @@ def _render(invocation: Invocation) -> Outcome:
     if change.server_version is not None and arguments.server_version == arguments.newest:
         arguments.server_version = change.server_version
     base = _base(allowed, change)
-    made = _wanted(base, change)
+    made = wanted_of(base, change)
     names = ("now", document.file)
     way = Way(tuple(base), made.after, made.hints, names, made.steps)
     answer = outcome(invocation, RENDER, way, _words(arguments))
     return replace(answer, decision=allowed.decision)
 
 
-def _wanted(base: Sequence[Script], change: Change) -> Wanted:
+def wanted_of(base: Sequence[Script], change: Change) -> Wanted:
+    """What the operations make of the base."""
     from data_platform.cli.progress import progress  # noqa: PLC0415
     from data_platform.migration.operations.prove import wanted  # noqa: PLC0415
     from data_platform.postgres.server import embedded_server  # noqa: PLC0415
@@ -64,9 +65,6 @@ def _wanted(base: Sequence[Script], change: Change) -> Wanted:
 
 
 def _base(invocation: Invocation, change: Change) -> Sequence[Script]:
-    """The schema before the change, as SQL."""
-    from pathlib import Path  # noqa: PLC0415
-
     from data_platform.ddl import script  # noqa: PLC0415
     from data_platform.postgres import sources  # noqa: PLC0415
     from data_platform.postgres.load import Script  # noqa: PLC0415
@@ -76,12 +74,24 @@ def _base(invocation: Invocation, change: Change) -> Sequence[Script]:
         raise UsageProblem("--schema and --dsn both say what the schema is", try_="give one of them")
     if arguments.dsn:
         return [Script("the live schema", script(sources.design("", sources.of_live(arguments.dsn)), ""))]
-    beside = Path(arguments.change).parent
-    given = arguments.schema or [str(beside / path) for path in change.base]
+    return base_of(invocation, arguments.change, change, arguments.schema)
+
+
+def base_of(
+    invocation: Invocation, spec: str, change: Change, instead: Sequence[str] = ()
+) -> Sequence[Script]:
+    """The schema before the change as SQL: what the spec's `base:` names, beside it, or other files instead."""
+    from pathlib import Path  # noqa: PLC0415
+
+    from data_platform.ddl import script  # noqa: PLC0415
+    from data_platform.postgres import sources  # noqa: PLC0415
+    from data_platform.postgres.load import Script  # noqa: PLC0415
+
+    given = list(instead) or [str(Path(spec).parent / path) for path in change.base]
     if not given:
         raise UsageProblem(
             "what is the schema before the change?",
-            where=arguments.change,
+            where=spec,
             expected="base: in the spec, --schema BASE.sql or MODEL.yaml, or --dsn",
         )
     if len(given) == 1 and sources.is_model(given[0]):

@@ -286,7 +286,9 @@ def _not_null(table: Name, column: Column, version: int) -> Sql:
     """Under the name that it had, where it has one."""
     if version < NOT_NULL_CONSTRAINTS_SINCE:
         return alter_column(column.name, "SET NOT NULL")
-    return Sql(f"ADD CONSTRAINT {identifier(not_null_name(table, column))} NOT NULL {identifier(column.name)}")
+    return Sql(
+        f"ADD CONSTRAINT {identifier(not_null_name(table, column))} NOT NULL {identifier(column.name)}"
+    )
 
 
 # --- the end of the old columns ---
