@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import constraint_clause, index_sql
+from data_platform.ddl.rights import grant_piece
 from data_platform.migration.plan import hanging, views
 from data_platform.migration.plan.columns import identity_clause, touched
 from data_platform.migration.plan.fill import batches
@@ -25,13 +26,24 @@ from data_platform.migration.plan.replace import (
 )
 from data_platform.migration.plan.step import Fill, Step
 from data_platform.migration.plan.text import alter_column, alter_table, bare, beside, in_schema, slug, spoken
-from data_platform.model.database import Column, Constraint, ForeignKey, Name, PrimaryKey, Table
+from data_platform.model.database import (
+    Column,
+    Constraint,
+    Database,
+    ForeignKey,
+    Grant,
+    Name,
+    PrimaryKey,
+    Table,
+)
 from data_platform.sql.naming import default_name
 from data_platform.sql.phrases import default
 from data_platform.sql.text import (
     Sql,
     identifier,
     joined,
+    literal,
+    qualified,
     qualified_name,
     relation_literal,
 )
@@ -211,6 +223,21 @@ def _dressed(pair: Pair, one: Replacement, shadow: Shadow) -> Iterator[Sql]:
             alter_column(shadow.aside, "DROP IDENTITY"),
             alter_column(shadow.aside, "DROP NOT NULL"),
         )
+    yield from _said_of(pair.after, one.table, new)
+
+
+def _said_of(database: Database, table: Name, column: Column) -> Iterator[Sql]:
+    """The column's comment, and the rights on it alone: they stayed with the column that had its name."""
+    if column.comment is not None:
+        name = f"{qualified_name(table)}.{identifier(column.name)}"
+        yield Sql(f"COMMENT ON COLUMN {name} IS {literal(column.comment)}")
+    for grant in database.grants:
+        if grant.kind == "table" and column.name in grant.columns and _is_on(grant, table):
+            yield bare(grant_piece(grant).statement.sql)
+
+
+def _is_on(grant: Grant, table: Name) -> bool:
+    return grant.object in (str(qualified_name(table)), str(qualified(table.schema, table.name)))
 
 
 def _owned_before(pair: Pair, sequence: Name) -> bool:
@@ -280,6 +307,7 @@ def _dressed_again(pair: Pair, one: Replacement, shadow: Shadow) -> Iterator[Sql
         yield alter_table(
             one.table, alter_column(shadow.name, "DROP IDENTITY"), alter_column(shadow.name, "DROP NOT NULL")
         )
+    yield from _said_of(pair.before, one.table, old)
 
 
 def _not_null(table: Name, column: Column, version: int) -> Sql:
