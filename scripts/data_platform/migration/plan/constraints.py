@@ -323,6 +323,7 @@ def _exchanged(pair: Pair, table: Table, before: Constraint, after: Constraint) 
         ),
         again="there is no constraint of the other name any more (42704); nothing is changed",
         needs=(Reference("relation", table.name.schema, stand_in.name),),
+        frees=_target(before) if isinstance(before, Check | ForeignKey) else (),
     )
 
 

@@ -13,6 +13,7 @@ import psycopg
 from data_platform.ddl.files import script
 from data_platform.ddl.older import for_server
 from data_platform.migration.plan import renames, types
+from data_platform.migration.plan.fill import statement
 from data_platform.migration.plan.hints import Hints
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.plan import plan
@@ -27,6 +28,7 @@ from data_platform.postgres.load import Script, drop_roles, load
 from data_platform.postgres.scratch import Database as Scratch
 from data_platform.postgres.server import Server
 from data_platform.postgres.sources import Progress, Source, design, of_design, of_live, of_scripts
+from data_platform.sql.text import Sql
 
 NO_HINTS = Hints()
 _ROUNDS = 3
@@ -189,7 +191,14 @@ def _without_renames(hints: Hints) -> Hints:
 def _apply(ground: Ground, steps: Sequence[Step], progress: Progress) -> None:
     for number, one in enumerate(steps):
         progress(f"running {one.name}", number / len(steps))
+        _explained(ground, one)
         _try(ground, one, one.up)
+
+
+def _explained(ground: Ground, one: Step) -> None:
+    """A fill has no rows to work on here: that the server can plan it shows that its names are right."""
+    if one.fill is not None:
+        _try(ground, one, (Sql(f"EXPLAIN {statement(one.fill, Sql('true'))}"),))
 
 
 def _try(ground: Ground, one: Step, statements: Sequence[str]) -> None:

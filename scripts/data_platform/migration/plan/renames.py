@@ -35,6 +35,7 @@ def first(pair: Pair) -> Iterator[Step | Refusal]:
 def _renamed(pair: Pair, table: Table, new: Name) -> Step:
     old = table.name
     forth, back = list(_moves(old, new)), list(_moves(new, old))
+    made, gone = _schema(pair, new)
     numbers, numbers_back = _sequences(pair, table, new)
     view = qualified_name(old)
     return Step(
@@ -43,14 +44,23 @@ def _renamed(pair: Pair, table: Table, new: Name) -> Step:
         reason=f"Only the catalog changes. In the same transaction a view takes the old name, so that a client may say "
         f"{spoken(old)} or {spoken(new)}, to read and to write.",
         up=(
+            *made,
             *forth,
             *numbers,
             Sql(f"CREATE VIEW {view}{_invoker(pair.version)} AS TABLE {qualified_name(new)}"),
             *_grants(pair, old),
         ),
-        down=(Sql(f"DROP VIEW IF EXISTS {view}"), *numbers_back, *back),
+        down=(Sql(f"DROP VIEW IF EXISTS {view}"), *numbers_back, *back, *gone),
         again="there is no table of the old name any more (42809); nothing is changed",
     )
+
+
+def _schema(pair: Pair, new: Name) -> tuple[tuple[Sql, ...], tuple[Sql, ...]]:
+    """The schema that the table goes to, where there is none yet."""
+    if new.schema in (*pair.before.schemas, "public"):
+        return (), ()
+    name = identifier(new.schema)
+    return (Sql(f"CREATE SCHEMA IF NOT EXISTS {name}"),), (Sql(f"DROP SCHEMA IF EXISTS {name}"),)
 
 
 def _moves(old: Name, new: Name) -> Iterator[Sql]:

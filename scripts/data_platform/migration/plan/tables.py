@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 from data_platform.ddl.around import around
 from data_platform.ddl.clauses import constraint_clause
@@ -11,18 +12,87 @@ from data_platform.ddl.piece import PartKey, Piece
 from data_platform.ddl.tables import hanging_pieces, late_pieces, table_pieces
 from data_platform.migration.plan.pair import Pair, changes, tables_of_both
 from data_platform.migration.plan.step import Refusal, Step
-from data_platform.migration.plan.text import alter_table, bare, beside, renamed_or_lost, slug, spoken
-from data_platform.model.database import Database, ForeignKey, Name, Table
+from data_platform.migration.plan.text import (
+    alter_table,
+    bare,
+    beside,
+    in_schema,
+    renamed_or_lost,
+    slug,
+    spoken,
+)
+from data_platform.model.database import (
+    Database,
+    Exclusion,
+    ForeignKey,
+    Index,
+    Name,
+    PrimaryKey,
+    Table,
+    Unique,
+)
 from data_platform.model.order import in_dependency_order
 from data_platform.sql.references import Reference, References
 from data_platform.sql.text import Sql, identifier, options, qualified_name
+
+Part = TypeVar("Part", PrimaryKey, Unique, Exclusion, Index)
 
 
 def new(pair: Pair) -> Iterator[Step]:
     """Tables that only the new schema has; partitions of tables that are there already are for `partitions`."""
     there = {table.name for table in pair.before.tables}
     made = [table for table in pair.after.tables if table.name not in there and not _joins(table, there)]
+    yield from _names_freed(pair)
     yield from created(pair.after, made, pair.version)
+
+
+def _names_freed(pair: Pair) -> Iterator[Step]:
+    """Keys and indexes of lost tables give up names that others need before the tables are gone."""
+    for table, name in _freed(pair):
+        forth, back = ((in_schema(table, a), identifier(b)) for a, b in _both_ways(name))
+        yield Step(
+            name=slug("free", name),
+            phase="expand",
+            reason=f"Another index needs this name, and {spoken(table)} only goes in contract.",
+            up=(Sql(f"ALTER INDEX {forth[0]} RENAME TO {forth[1]}"),),
+            down=(Sql(f"ALTER INDEX {back[0]} RENAME TO {back[1]}"),),
+            again="there is no index of the old name any more (42P01); nothing is changed",
+            drops=(Reference("relation", table.schema, name),),
+        )
+
+
+def _both_ways(name: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    spare = beside(name, "old")
+    return (name, spare), (spare, name)
+
+
+def _freed(pair: Pair) -> list[tuple[Name, str]]:
+    kept = {table.name for table in pair.after.tables}
+    wanted = {(table.name.schema, name) for table in pair.after.tables for name in _index_names(table)}
+    lost = [
+        table for table in pair.before.tables if table.name not in kept and pair.hints.may_lose(table.name)
+    ]
+    return [(t.name, name) for t in lost for name in _index_names(t) if (t.name.schema, name) in wanted]
+
+
+def _index_names(table: Table) -> Iterator[str]:
+    parts = (table.primary_key, *table.uniques, *table.exclusions, *table.indexes)
+    yield from (part.name for part in parts if part is not None)
+
+
+def _with_spare_names(table: Table, freed: Collection[str]) -> Table:
+    """The table as it is once its names have been given up."""
+
+    def named(part: Part) -> Part:
+        return replace(part, name=beside(part.name, "old")) if part.name in freed else part
+
+    return replace(
+        table,
+        primary_key=named(table.primary_key) if table.primary_key else None,
+        uniques=tuple(map(named, table.uniques)),
+        exclusions=tuple(map(named, table.exclusions)),
+        indexes=tuple(map(named, table.indexes)),
+    )
 
 
 def _joins(table: Table, there: set[Name]) -> bool:
@@ -127,7 +197,8 @@ def _without(needs: References, made: References) -> References:
 def gone(pair: Pair) -> Iterator[Step | Refusal]:
     """Tables that only the old schema has; partitions go with their parent, or are for `partitions`."""
     kept = {table.name for table in pair.after.tables}
-    lost = [table for table in pair.before.tables if table.name not in kept]
+    freed = [name for _, name in _freed(pair)]
+    lost = [_with_spare_names(table, freed) for table in pair.before.tables if table.name not in kept]
     for table in lost:
         if table.partition_of is not None:
             continue
