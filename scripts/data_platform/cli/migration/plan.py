@@ -55,7 +55,8 @@ def _plan(invocation: Invocation) -> Outcome:
         raise UsageProblem("what is the schema now?", expected="--from MODEL.yaml, --from FILE.sql, or --dsn")
     before, allowed = read_source(invocation, given)
     after, allowed = read_source(allowed, arguments.to)
-    way = Way(before, after, _hints(arguments, after), names(arguments))
+    files = tuple(one for one in (arguments.before, arguments.to) if one)
+    way = Way(before, after, _hints(arguments, after), names(arguments), files)
     made = outcome(invocation, PLAN, way, _words(arguments, given))
     return replace(made, decision=allowed.decision)
 

@@ -11,7 +11,7 @@ from data_platform.record import record
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from data_platform.migration.plan.hints import Hints
     from data_platform.migration.plan.prove import Reached
@@ -60,6 +60,8 @@ class Way:
     after: Source | Database
     hints: Hints
     names: tuple[str, str]
+    files: tuple[str, ...]
+    """What the two schemas were read from, as far as it is files: named with their SHA-256 in what is written."""
     more: tuple[Step, ...] = ()
 
 
@@ -78,7 +80,7 @@ def outcome(invocation: Invocation, command: Command, way: Way, words: Sequence[
         )
     steps = told(reached, version)
     repeat = again(command, invocation, *words, *_shared_words(arguments))
-    written = _written(invocation, reached, steps, repeat) if arguments.output and steps else ()
+    written = _written(invocation, way, reached, steps, repeat) if arguments.output and steps else ()
     return Outcome(
         text=report(reached, steps, way.names, repeat, files=written if arguments.output else None),
         result=result(reached, steps, version),
@@ -87,7 +89,9 @@ def outcome(invocation: Invocation, command: Command, way: Way, words: Sequence[
     )
 
 
-def _written(invocation: Invocation, reached: Reached, steps: Sequence[Told], repeat: str) -> tuple[str, ...]:
+def _written(
+    invocation: Invocation, way: Way, reached: Reached, steps: Sequence[Told], repeat: str
+) -> tuple[str, ...]:
     """The files of the project's tool below --output, those of plain SQL below it as well."""
     from datetime import UTC, datetime  # noqa: PLC0415
 
@@ -97,11 +101,24 @@ def _written(invocation: Invocation, reached: Reached, steps: Sequence[Told], re
     arguments = invocation.arguments
     tool, project = _tool(invocation)
     header = formats.Header(
-        command=repeat, server_version=arguments.server_version, locks=tuple(map(lock_words, steps))
+        sources=tuple(_digests(way.files)),
+        command=repeat,
+        server_version=arguments.server_version,
+        locks=tuple(map(lock_words, steps)),
     )
     start = formats.Start(version=arguments.next, app=arguments.app, now=datetime.now(UTC))
     made = formats.files(reached.plan, tool, project, name=arguments.name, header=header, start=start)
     return invocation.write({Path(arguments.output) / path: text for path, text in made.items()})
+
+
+def _digests(files: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each file, and each in a directory, with its SHA-256."""
+    from hashlib import sha256  # noqa: PLC0415
+
+    for given in map(Path, files):
+        for file in sorted(given.rglob("*.sql")) if given.is_dir() else [given]:
+            if file.is_file():
+                yield str(file), sha256(file.read_bytes()).hexdigest()
 
 
 def _tool(invocation: Invocation) -> tuple[str, Path | None]:

@@ -49,7 +49,8 @@ def _render(invocation: Invocation) -> Outcome:
     base = _base(allowed, change)
     made = wanted_of(base, change)
     names = ("now", document.file)
-    way = Way(tuple(base), made.after, made.hints, names, made.steps)
+    files = (arguments.change, *(str(script.file) for script in base))
+    way = Way(tuple(base), made.after, made.hints, names, files, made.steps)
     answer = outcome(invocation, RENDER, way, _words(arguments))
     return replace(answer, decision=allowed.decision)
 

@@ -10,7 +10,7 @@ from data_platform.migration.plan.columns import ready
 from data_platform.migration.plan.indexes import concurrently
 from data_platform.migration.plan.naming import columns_of
 from data_platform.migration.plan.pair import Changes, Pair, changes, tables_of_both
-from data_platform.migration.plan.replace import not_valid_then_validated
+from data_platform.migration.plan.replace import not_valid_then_validated, validated
 from data_platform.migration.plan.step import Step
 from data_platform.migration.plan.text import alter_table, beside, in_schema, slug
 from data_platform.model.database import (
@@ -322,7 +322,10 @@ def _exchanged(pair: Pair, table: Table, before: Constraint, after: Constraint) 
             alter_table(table.name, Sql(f"ADD {constraint_clause(before)}")),
         ),
         again="there is no constraint of the other name any more (42704); nothing is changed",
-        needs=(Reference("relation", table.name.schema, stand_in.name),),
+        needs=(
+            Reference("relation", table.name.schema, stand_in.name),
+            validated(table.name, stand_in.name),
+        ),
         frees=_target(before) if isinstance(before, Check | ForeignKey) else (),
     )
 

@@ -428,4 +428,10 @@ def not_valid_then_validated(
             reason="Reads every row under a lock that lets clients read and write.",
             up=(alter_table(table, Sql(f"VALIDATE CONSTRAINT {name}")),),
             needs=(Reference("relation", table.schema, constraint.name),),
+            makes=(validated(table, constraint.name),),
         )
+
+
+def validated(table: Name, constraint: str) -> Reference:
+    """A name for the constraint once it is valid, in the order of steps; no object of the database has it."""
+    return Reference("relation", table.schema, f"{constraint} (valid)")
