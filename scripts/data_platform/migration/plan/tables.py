@@ -10,6 +10,7 @@ from data_platform.ddl.around import around
 from data_platform.ddl.clauses import constraint_clause
 from data_platform.ddl.piece import PartKey, Piece
 from data_platform.ddl.tables import hanging_pieces, late_pieces, table_pieces
+from data_platform.migration.plan.not_null import NOT_NULL_CONSTRAINTS_SINCE, not_null_name
 from data_platform.migration.plan.pair import Pair, changes, tables_of_both
 from data_platform.migration.plan.step import Refusal, Step
 from data_platform.migration.plan.text import (
@@ -27,6 +28,7 @@ from data_platform.model.database import (
     ForeignKey,
     Index,
     Name,
+    NotNull,
     PrimaryKey,
     Table,
     Unique,
@@ -217,7 +219,7 @@ def _dropped(pair: Pair, table: Table, lost: list[Table]) -> Iterator[Step]:
     parts = [one for one in lost if _under(one, table, lost)]
     object_ = qualified_name(table.name)
     kind = "FOREIGN TABLE" if table.foreign else "TABLE"
-    bare_tables = [replace(one, foreign_keys=()) for one in (table, *parts)]
+    bare_tables = [_made_alone(one, pair.version) for one in (table, *parts)]
     again = created(pair.before, bare_tables, pair.version)
     for one in (table, *parts):
         for key in one.foreign_keys:
@@ -235,6 +237,21 @@ def _dropped(pair: Pair, table: Table, lost: list[Table]) -> Iterator[Step]:
         drops=tuple(_names(pair, [table, *parts])),
         frees=_needed(pair, table),
     )
+
+
+def _made_alone(table: Table, version: int) -> Table:
+    """Without its foreign keys; NOT NULLs say their names, which PostgreSQL would not give while others have them."""
+    if version < NOT_NULL_CONSTRAINTS_SINCE or table.partition_of is not None:
+        return replace(table, foreign_keys=())
+    columns = tuple(
+        column
+        if column.nullable or column.inherited
+        else replace(
+            column, not_null=replace(column.not_null or NotNull(), name=not_null_name(table.name, column))
+        )
+        for column in table.columns
+    )
+    return replace(table, foreign_keys=(), columns=columns)
 
 
 def _key_dropped(table: Table, key: ForeignKey) -> Step:
