@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.scope import check
+from data_platform.scope.decision import check
 
 from .conftest import Project
 from .samples import BULLETS, TABLES
@@ -101,3 +102,8 @@ def test_a_project_that_is_not_there_has_no_scope(tmp_path: Path) -> None:
 
 def test_utf_16_is_read(project: Project) -> None:
     assert check(project({"CLAUDE.md": TABLES.encode("utf-16")}), "Customer DB").verdict == "owned"
+
+
+def test_an_import_with_a_nul_in_its_name_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "CLAUDE.md").write_bytes(b"@~/a\x00b.md and @c\x00d.md\n")
+    assert check(str(tmp_path), "Customer DB").verdict == "undefined"

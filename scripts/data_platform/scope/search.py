@@ -152,7 +152,11 @@ def _imports(path: str, text: str) -> list[str]:
             for word in words.split():
                 if word[0] == "@" and len(word) > 1 and len(found) < _IMPORTS_PER_FILE:
                     found.append(word[1:].rstrip(".,;:!?)\"'"))
-    candidates = (os.path.join(base, os.path.expanduser(name)) for name in dict.fromkeys(found) if name)
+    candidates = (
+        os.path.join(base, os.path.expanduser(name))
+        for name in dict.fromkeys(found)
+        if name and "\0" not in name
+    )
     return [candidate for candidate in candidates if _is_file(candidate)]
 
 

@@ -32,6 +32,7 @@ class Told:
     labels: dict[tuple[Name, str], str] = field(default_factory=dict)
     values: dict[Column, str] = field(default_factory=dict)
     back: dict[Column, str] = field(default_factory=dict)
+    merged: dict[Column, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
     """What is no difference of two schemas: a REINDEX, a fill."""
@@ -51,6 +52,7 @@ class Told:
             labels=self.labels,
             values=self.values,
             back=self.back,
+            merged=self.merged,
             lost=frozenset(self.lost),
             rows=rows,
         )

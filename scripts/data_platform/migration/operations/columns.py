@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from data_platform.migration.operations.asked import Asked
+from data_platform.migration.operations.asked import Asked, Unknown
 from data_platform.model.database import Name
 from data_platform.sql.phrases import default
 from data_platform.sql.text import expression, identifier, literal, qualified_name
@@ -136,6 +136,23 @@ def split_column(asked: Asked) -> Iterator[str]:
     yield asked.alter(f"DROP COLUMN {identifier(old)} CASCADE")
 
 
+def merge_columns(asked: Asked) -> Iterator[str]:
+    """Several columns into one: `value` is made of them, `back` says how each is made of it."""
+    table, new = asked.table_name, asked.text("to")
+    names = asked.columns()
+    asked.told.values[(table, new)] = expression(asked.text("value"))
+    given = asked.body["back"]
+    if {*map(str, given)} != set(names):
+        raise Unknown(
+            "back", f"`back` is about {', '.join(map(str, given))}, `columns` about {', '.join(names)}"
+        )
+    asked.told.merged[(table, new)] = tuple((name, expression(str(given[name]))) for name in names)
+    required = " NOT NULL" if asked.body.get("required", False) else ""
+    yield asked.alter(f"ADD COLUMN {identifier(new)} {asked.type()}{required}")
+    for name in names:
+        yield asked.alter(f"DROP COLUMN {identifier(name)} CASCADE")
+
+
 def widen_key(asked: Asked) -> Iterator[str]:
     """An integer key to bigint, with every column that refers to it."""
     columns = _referring(asked, (asked.table_name, asked.column()))
@@ -208,6 +225,7 @@ OPERATIONS = {
         serial_to_identity,
         json_to_jsonb,
         split_column,
+        merge_columns,
         widen_key,
         add_vector_column,
         change_vector_dimensions,

@@ -31,8 +31,8 @@ class Hints:
     """What rows that are there get in a column that is new or changes its type: an expression over the old columns."""
     back: Mapping[Column, str] = field(default_factory=lambda: MappingProxyType({}))
     """The reverse, for the old column while both are there: an expression over the new ones."""
-    copies: tuple[str, ...] = ()
-    """Statements that move rows between tables (a split, a merge), each safe to run again, in order."""
+    merged: Mapping[Column, tuple[tuple[str, str], ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Columns made of several: (table, new name) → each old name with its value, an expression over the new column."""
     lost: frozenset[str] = frozenset()
     """What may be lost, `schema.table` or `schema.table.column` by the old names; `*` is everything."""
     rows: Mapping[Name, int] = field(default_factory=lambda: MappingProxyType({}))

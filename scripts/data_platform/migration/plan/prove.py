@@ -184,7 +184,14 @@ def _distinct(steps: Iterable[Step]) -> Iterator[Step]:
 def _without_renames(hints: Hints) -> Hints:
     nothing: Any = MappingProxyType({})
     return replace(
-        hints, tables=nothing, columns=nothing, types=nothing, labels=nothing, values=nothing, back=nothing
+        hints,
+        tables=nothing,
+        columns=nothing,
+        types=nothing,
+        labels=nothing,
+        values=nothing,
+        back=nothing,
+        merged=nothing,
     )
 
 

@@ -81,6 +81,11 @@ class Replacement:
         return {shadow.new.name: shadow.name for shadow in self.shadows}
 
     @property
+    def columns(self) -> tuple[Shadow, ...]:
+        """One shadow for each new column, of which several may have the same."""
+        return tuple({shadow.name: shadow for shadow in self.shadows}.values())
+
+    @property
     def function(self) -> Name:
         """The trigger's function."""
         return Name(self.table.schema, beside(self.table.name, "in_step"))
@@ -134,6 +139,7 @@ def _shadows(pair: Pair, old: Table, new: Table) -> Iterator[Shadow]:
     before = {column.name: column for column in old.columns}
     computed_from = {name for c in old.columns if c.generated for name in named_in(c.generated.expression)}
     for column in new.columns:
+        yield from _merged(pair, new.name, before, column)
         name = pair.hints.columns.get((new.name, column.name), column.name)
         former = before.get(name)
         if (
@@ -147,6 +153,15 @@ def _shadows(pair: Pair, old: Table, new: Table) -> Iterator[Shadow]:
         renamed = name != column.name and column.name not in before
         if renamed or (name == column.name and needs_values(pair, old, former, column)):
             yield _shadow(pair, new.name, former, column)
+
+
+def _merged(pair: Pair, table: Name, before: Mapping[str, Column], column: Column) -> Iterator[Shadow]:
+    """One for each of the columns that the new one is made of: whichever is written, the new one follows."""
+    for name, back in pair.hints.merged.get((table, column.name), ()):
+        forth = expression(pair.hints.values[(table, column.name)])
+        yield Shadow(
+            old=before[name], new=column, name=column.name, aside=name, forth=forth, back=expression(back)
+        )
 
 
 def needs_values(pair: Pair, table: Table, old: Column, new: Column) -> bool:
@@ -257,7 +272,7 @@ def preparations(pair: Pair, one: Replacement) -> Iterator[Step]:
     """Everything up to the swap that concerns the table alone."""
     yield _beside(one)
     yield _filled(one)
-    for shadow in one.shadows:
+    for shadow in one.columns:
         if not shadow.new.nullable:
             stand_in = replace(shadow.new, name=shadow.name, not_null=_named_aside(shadow))
             for step in required(one.table, stand_in, pair.version, "backfill"):
@@ -280,10 +295,10 @@ def _made(one: Replacement, shadow: Shadow) -> Reference:
 
 
 def _beside(one: Replacement) -> Step:
-    clauses = (Sql(f"ADD COLUMN IF NOT EXISTS {column_clause(_empty(shadow))}") for shadow in one.shadows)
+    clauses = (Sql(f"ADD COLUMN IF NOT EXISTS {column_clause(_empty(shadow))}") for shadow in one.columns)
     told = ", ".join(f"{spoken(one.table, s.old.name)} and {s.name}" for s in one.shadows)
     return Step(
-        name=slug("beside", one.table, *(s.new.name for s in one.shadows)),
+        name=slug("beside", one.table, *(s.new.name for s in one.columns)),
         phase="expand",
         reason=f"A trigger keeps {told} in step, whichever of them a client writes; rows that are there wait for "
         "the fill.",
@@ -295,7 +310,7 @@ def _beside(one: Replacement) -> Step:
         down=(
             *without_trigger(one),
             alter_table(
-                one.table, *(Sql(f"DROP COLUMN IF EXISTS {identifier(s.name)}") for s in one.shadows)
+                one.table, *(Sql(f"DROP COLUMN IF EXISTS {identifier(s.name)}") for s in one.columns)
             ),
         ),
         makes=tuple(_made(one, shadow) for shadow in one.shadows),
@@ -373,8 +388,8 @@ def without_trigger(one: Replacement) -> tuple[Sql, ...]:
 
 
 def _filled(one: Replacement) -> Step:
-    values = tuple((shadow.name, shadow.forth) for shadow in one.shadows)
-    needed = (differ(identifier(s.name), Sql(f"({s.forth})"), s.new.type) for s in one.shadows)
+    values = tuple((shadow.name, shadow.forth) for shadow in one.columns)
+    needed = (differ(identifier(s.name), Sql(f"({s.forth})"), s.new.type) for s in one.columns)
     step = fill_step(one.before, values, joined(" OR ", needed))
     return replace(step, needs=tuple(_made(one, s) for s in one.shadows), one_way=None, down=())
 

@@ -63,10 +63,10 @@ def _swap(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Step:
     down_views, up_views = views.aside(pair, over), views.aside(reverse, over)
     hung, unhung = hanging.aside(pair, over), hanging.aside(reverse, over)
     lock = Sql(f"LOCK TABLE {qualified_name(one.table)} IN ACCESS EXCLUSIVE MODE")
-    told = ", ".join(spoken(one.table, s.new.name) for s in one.shadows)
+    told = ", ".join(spoken(one.table, s.new.name) for s in one.columns)
     heavy = [e.name for e in one.after.exclusions if one.concerns_new(e)]
     return Step(
-        name=slug("swap", one.table, *(s.new.name for s in one.shadows)),
+        name=slug("swap", one.table, *(s.new.name for s in one.columns)),
         phase="contract",
         reason=f"The new columns take the old ones' place ({told}): only names and the catalog change, so the lock is "
         "short. The old values are kept until the next step. Taking it back builds the old keys and indexes under "
@@ -164,7 +164,7 @@ def _rename(table: Name, old: str, new: str) -> Sql:
 
 
 def _new_parts_take_over(pair: Pair, one: Replacement, keys: list[Key]) -> Iterator[Sql]:
-    for shadow in one.shadows:
+    for shadow in one.columns:
         yield from _dressed(pair, one, shadow)
     for key in unique_keys(one):
         kind = "PRIMARY KEY" if isinstance(key, PrimaryKey) else "UNIQUE"
@@ -261,7 +261,7 @@ def _new_parts_gone(one: Replacement, keys: list[Key], version: int) -> Iterator
     for index in one.after.indexes:
         if one.concerns_new(index):
             yield Sql(f"DROP INDEX {in_schema(one.table, index.name)}")
-    for shadow in one.shadows:
+    for shadow in one.columns:
         yield from _stripped(one, shadow.new, shadow.new.name, version)
 
 

@@ -45,7 +45,8 @@ def write(functions: Iterable[Function], default_schema: str) -> dict[str, Any]:
     }
 
 
-def _read(context: Context, key: str, spec: Mapping[str, Any], path: Path_) -> Function | None:
+def _read(context: Context, key: str, given_spec: Mapping[str, Any] | None, path: Path_) -> Function | None:
+    spec = given_spec or {}  # a key with nothing after it
     try:
         name = context.name(_without_arguments(key), path)
         texts.signature(spec.get("arguments", ""), spec.get("returns"))
