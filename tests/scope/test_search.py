@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from data_platform.scope import check
-from data_platform.scope.decision import check
 
 from .conftest import Project
 from .samples import BULLETS, TABLES
