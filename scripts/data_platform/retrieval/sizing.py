@@ -1,0 +1,76 @@
+"""How large an index gets on disk and while it is built, from how pgvector lays out its pages.
+
+An HNSW index keeps for each row an element tuple (the vector and where its row is) and a neighbour tuple (m links on
+each level, 2 m on the lowest), always whole on a page of 8 kB and both on the same one where they fit (pgvector,
+src/hnsw.h and src/hnswinsert.c).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+ColumnType = Literal["vector", "halfvec", "bit", "sparsevec"]
+
+PAGE = 8192
+USABLE = 8160
+"""Bytes for items on an index page: without the page's header and pgvector's own data at its end."""
+_ITEM_ID = 4
+_ELEMENT = 72
+_NEIGHBOURS = 4
+_LINK = 6
+_BUILD_ROW = 195
+_BUILD_LINK = 32
+"""Bytes a row and a link cost while the graph is built in memory: measured."""
+
+
+def payload(type_: ColumnType, dimensions: int, non_zero: int = 0) -> int:
+    """Bytes of one value as it is stored, its header included."""
+    match type_:
+        case "vector":
+            return 8 + 4 * dimensions
+        case "halfvec":
+            return 8 + 2 * dimensions
+        case "bit":
+            return 8 + math.ceil(dimensions / 8)
+        case "sparsevec":
+            return 16 + 8 * non_zero
+
+
+def element_bytes(type_: ColumnType, dimensions: int, m: int, non_zero: int = 0) -> int:
+    """Bytes that one row of an HNSW index takes on its page, in both tuples and their item ids."""
+    element = _aligned(_ELEMENT + payload(type_, dimensions, non_zero) - 8) + _ITEM_ID
+    # One level above the lowest for one row in m: on average the links of the lowest level are what counts.
+    neighbours = _aligned(_NEIGHBOURS + _LINK * 2 * m) + _ITEM_ID
+    return element + neighbours
+
+
+def rows_a_page(type_: ColumnType, dimensions: int, m: int, non_zero: int = 0) -> int:
+    """Whole rows on one page; 0 where a row's two tuples need a page each."""
+    return USABLE // element_bytes(type_, dimensions, m, non_zero)
+
+
+def free_m(dimensions: int, type_: ColumnType, m: int, non_zero: int = 0) -> int:
+    """The largest m that needs no page more than this one does."""
+    now = rows_a_page(type_, dimensions, m, non_zero)
+    found = m
+    while found < 100 and rows_a_page(type_, dimensions, found + 1, non_zero) >= max(now, 1):
+        found += 1
+    return found if now else m
+
+
+def hnsw_bytes(rows: int, type_: ColumnType, dimensions: int, m: int, non_zero: int = 0) -> int:
+    """The index on disk."""
+    fitting = rows_a_page(type_, dimensions, m, non_zero)
+    pages = math.ceil(rows / fitting) if fitting else 2 * rows
+    return (pages + 1) * PAGE
+
+
+def build_bytes(rows: int, type_: ColumnType, dimensions: int, m: int, *, parallel: bool, non_zero: int = 0) -> int:
+    """maintenance_work_mem for a build that never leaves memory; a parallel one takes six per cent more."""
+    graph = rows * (payload(type_, dimensions, non_zero) + _BUILD_LINK * m + _BUILD_ROW)
+    return math.ceil(graph * (1.06 if parallel else 1.0))
+
+
+def _aligned(size: int) -> int:
+    return (size + 7) // 8 * 8
