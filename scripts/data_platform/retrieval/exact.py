@@ -33,7 +33,9 @@ def nearest(queries: Matrix, values: Matrix, distance: Distance, k: int) -> Trut
     A row without direction (zero, with cosine) is never near. `k` is at most the number of rows.
     """
     k = min(k, len(values))
-    prepared, base = _prepared(values, distance), _prepared(queries, distance)
+    # Euclidean distance does not care where zero is, single precision does.
+    middle = values.mean(axis=0, dtype=np.float64).astype(np.float32) if distance == "l2" else np.float32(0)
+    prepared, base = _prepared(values - middle, distance), _prepared(queries - middle, distance)
     squares = np.einsum("ij,ij->i", prepared, prepared) if distance == "l2" else None
     step = max(1, _BLOCK // max(len(values), 1))
     ids = np.empty((len(queries), k), dtype=np.int64)
@@ -46,7 +48,9 @@ def nearest(queries: Matrix, values: Matrix, distance: Distance, k: int) -> Trut
         for row, candidates in enumerate(near):
             exact = distances(queries[start + row], values[candidates], distance)
             ids[start + row] = candidates[np.lexsort((candidates, exact))[:k]]
-    return Truth(ids, np.array([distances(q, values[i], distance) for q, i in zip(queries, ids, strict=True)]))
+    return Truth(
+        ids, np.array([distances(q, values[i], distance) for q, i in zip(queries, ids, strict=True)])
+    )
 
 
 def distances(query: Matrix, rows: Matrix, distance: Distance) -> NDArray[np.float64]:

@@ -19,6 +19,8 @@ _ITEM_ID = 4
 _ELEMENT = 72
 _NEIGHBOURS = 4
 _LINK = 6
+_MANY = 8
+"""Rows on a page from which on their different sizes count for more than whole rows do."""
 _BUILD_ROW = 195
 _BUILD_LINK = 32
 """Bytes a row and a link cost while the graph is built in memory: measured."""
@@ -40,7 +42,6 @@ def payload(type_: ColumnType, dimensions: int, non_zero: int = 0) -> int:
 def element_bytes(type_: ColumnType, dimensions: int, m: int, non_zero: int = 0) -> int:
     """Bytes that one row of an HNSW index takes on its page, in both tuples and their item ids."""
     element = _aligned(_ELEMENT + payload(type_, dimensions, non_zero) - 8) + _ITEM_ID
-    # One level above the lowest for one row in m: on average the links of the lowest level are what counts.
     neighbours = _aligned(_NEIGHBOURS + _LINK * 2 * m) + _ITEM_ID
     return element + neighbours
 
@@ -62,11 +63,17 @@ def free_m(dimensions: int, type_: ColumnType, m: int, non_zero: int = 0) -> int
 def hnsw_bytes(rows: int, type_: ColumnType, dimensions: int, m: int, non_zero: int = 0) -> int:
     """The index on disk."""
     fitting = rows_a_page(type_, dimensions, m, non_zero)
+    if fitting >= _MANY:
+        # Rows on higher levels (one in m, then one in m² …) have m links more on each; half a row a page is left over.
+        mean = element_bytes(type_, dimensions, m, non_zero) + _LINK * m / max(m - 1, 1)
+        return (math.ceil(rows * mean / (USABLE - mean / 2)) + 1) * PAGE
     pages = math.ceil(rows / fitting) if fitting else 2 * rows
     return (pages + 1) * PAGE
 
 
-def build_bytes(rows: int, type_: ColumnType, dimensions: int, m: int, *, parallel: bool, non_zero: int = 0) -> int:
+def build_bytes(
+    rows: int, type_: ColumnType, dimensions: int, m: int, *, parallel: bool, non_zero: int = 0
+) -> int:
     """maintenance_work_mem for a build that never leaves memory; a parallel one takes six per cent more."""
     graph = rows * (payload(type_, dimensions, non_zero) + _BUILD_LINK * m + _BUILD_ROW)
     return math.ceil(graph * (1.06 if parallel else 1.0))

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import psutil
 import psycopg
 from numpy.typing import NDArray
 from pgvector.psycopg import register_vector
@@ -29,7 +30,15 @@ from data_platform.postgres.vectors.settings import OPERATORS, Distance, Index, 
 Matrix = NDArray[np.float32]
 Tell = Callable[[str, float], None]
 
+_MB = 1024 * 1024
 _NO_LONGER_FITS = "no longer fits into maintenance_work_mem"
+
+
+def settings_for(values: Matrix) -> dict[str, str]:
+    """Settings of a server whose cache holds these rows and two indexes, up to a quarter of the memory."""
+    wanted = 3 * values.nbytes + 128 * _MB
+    room = psutil.virtual_memory().total // 4
+    return {"shared_buffers": f"{max(128, min(wanted, room) // _MB)}MB"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,9 @@ class Bench:
         """The `k` nearest rows of the queries first … first + count - 1, in the order that the server gave them."""
         self._tune(search)
         before = cpu_seconds(self.connection.info.backend_pid)
-        rows = self.connection.execute(self._ask_sql(search), [first, first + count, k], binary=True).fetchall()
+        rows = self.connection.execute(
+            self._ask_sql(search), [first, first + count, k], binary=True
+        ).fetchall()
         used = cpu_seconds(self.connection.info.backend_pid) - before
         return Asked(_table_of(rows, first, count, k), used)
 
@@ -137,16 +148,15 @@ class Bench:
         index = self.index or Index("none")
         operator = "<~>" if index.type == "bit" else OPERATORS[self.distance]
         mine, theirs = self._key("i.embedding", index), self._key("q.embedding", index)
-        nearest = f"SELECT i.id, i.embedding FROM items i ORDER BY {mine} {operator} {theirs} LIMIT "
+        # Only names and numbers of ours are put in here.
+        rows = "SELECT {} FROM items i ORDER BY " + f"{mine} {operator} {theirs} LIMIT "  # noqa: S608
+        nearest = rows.format("i.id") + "%s::int8"
         if search.rerank:
+            candidates = rows.format("i.id, i.embedding") + str(search.rerank)
             exact = f"c.embedding {OPERATORS[self.distance]} q.embedding"
-            nearest = f"SELECT c.id FROM ({nearest}{search.rerank}) c ORDER BY {exact} LIMIT %s::int8"
-        else:
-            nearest = nearest.replace(", i.embedding", "", 1) + "%s::int8"
-        return (
-            "SELECT q.id, a.id FROM (SELECT id, embedding FROM queries WHERE id >= %s::int4 AND id < %s::int4"
-            f" ORDER BY id) q CROSS JOIN LATERAL ({nearest}) a"
-        )
+            nearest = f"SELECT c.id FROM ({candidates}) c ORDER BY {exact} LIMIT %s::int8"  # noqa: S608
+        asked = "SELECT id, embedding FROM queries WHERE id >= %s::int4 AND id < %s::int4 ORDER BY id"
+        return f"SELECT q.id, a.id FROM ({asked}) q CROSS JOIN LATERAL ({nearest}) a"  # noqa: S608
 
     def _mean(self) -> str:
         row = self.connection.execute("SELECT mean::text FROM middle").fetchone()
@@ -212,7 +222,9 @@ def closing_quietly(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Con
 
 
 def _fill(connection: psycopg.Connection[Any], table: str, values: Matrix, tell: Tell | None) -> None:
-    connection.execute(f"CREATE TABLE {table} (id int4 NOT NULL, embedding vector({values.shape[1]}) NOT NULL)")
+    connection.execute(
+        f"CREATE TABLE {table} (id int4 NOT NULL, embedding vector({values.shape[1]}) NOT NULL)"
+    )
     with (
         connection.cursor() as cursor,
         cursor.copy(f"COPY {table} (id, embedding) FROM STDIN WITH (FORMAT binary)") as copy,

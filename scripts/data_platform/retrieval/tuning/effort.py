@@ -47,7 +47,9 @@ def steps(lowest: int, highest: int) -> list[int]:
     return found
 
 
-def least(measure: Measure, efforts: Sequence[int], target: float, queries: int, *, sure: bool = True) -> Least:
+def least(
+    measure: Measure, efforts: Sequence[int], target: float, queries: int, *, sure: bool = True
+) -> Least:
     """The least of the efforts whose recall is `target`: of all queries, and `sure` its lower bound.
 
     Without `sure` the mean on some 150 queries is enough.
@@ -78,7 +80,8 @@ def _settled(measure: Measure, efforts: Sequence[int], place: int, target: float
     """From the coarse place up until the lower bound passes; or down as long as it does."""
 
     def passes(reading: Reading) -> bool:
-        return lower_bound(reading.figures) >= target
+        # So few queries may be that even all of them perfect prove nothing; more than perfect there is not.
+        return lower_bound(reading.figures) >= target or reading.figures.min() == 1
 
     reading = measure(efforts[place], queries)
     if passes(reading):

@@ -1,0 +1,7 @@
+"""`dpe retrieval`: one module a verb."""
+
+from __future__ import annotations
+
+from data_platform.cli.retrieval.tune import TUNE
+
+COMMANDS = (TUNE,)

@@ -1,0 +1,221 @@
+"""What tuning found, for a program and for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from data_platform.postgres.vectors.settings import OPERATORS, Index, Search, operator_class
+from data_platform.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Heading,
+    Inline,
+    Paragraph,
+    Piece,
+    Report,
+    Strong,
+    Table,
+)
+from data_platform.retrieval.metrics import Interval
+from data_platform.retrieval.sizing import build_bytes
+from data_platform.retrieval.tuning.trial import Build, Trial, Tuned
+
+_MB = 1024 * 1024
+
+
+def result(tuned: Tuned) -> dict[str, Any]:
+    """The `result` of the JSON envelope."""
+    return {
+        "reachable": tuned.reachable,
+        "because": tuned.because or None,
+        "chosen": chosen(tuned.index, tuned.search),
+        "recall": {
+            **_interval(tuned.recall),
+            "k": tuned.goal.k,
+            "target": tuned.goal.recall,
+            "held_out": True,
+        },
+        "cpu_ms_per_query": _rounded(tuned.cpu_ms),
+        "exact_cpu_ms_per_query": _rounded(tuned.exact_cpu_ms),
+        "latency_ms": dict(zip(("p50", "p95", "p99"), map(_rounded, tuned.latency_ms), strict=True))
+        if tuned.latency_ms
+        else None,
+        "rows": tuned.rows,
+        "dimensions": tuned.dimensions,
+        "distance": tuned.distance,
+        "size_bytes": tuned.size_bytes,
+        "build_seconds": _rounded(tuned.build_seconds),
+        "contrast": {
+            "ratio": _rounded(tuned.contrast.ratio),
+            "intrinsic_dimension": _rounded(tuned.contrast.intrinsic_dimension),
+        },
+        "tried": [_trial(one) for one in tuned.tried],
+        "builds": [_build(one) for one in tuned.builds],
+        "notes": list(tuned.notes),
+    }
+
+
+def chosen(index: Index, search: Search) -> dict[str, Any]:
+    """A setting as `settings:` of a spec holds it."""
+    found: dict[str, Any] = {"type": index.type, "index": index.method}
+    if index.method == "hnsw":
+        found |= {"m": index.m, "ef_construction": index.ef_construction, "ef_search": search.ef_search}
+    if index.method == "ivfflat":
+        found |= {"lists": index.lists, "probes": search.probes}
+    if search.rerank:
+        found |= {"rerank": search.rerank, "centred": index.centred}
+    return found
+
+
+def _trial(trial: Trial) -> dict[str, Any]:
+    return {
+        "stage": trial.stage,
+        "rows": trial.rows,
+        **chosen(trial.index, trial.search),
+        "recall": _interval(trial.recall),
+        "cpu_ms_per_query": _rounded(trial.cpu_ms),
+    }
+
+
+def _build(build: Build) -> dict[str, Any]:
+    return {
+        "stage": build.stage,
+        "rows": build.rows,
+        "index": str(build.index),
+        "seconds": _rounded(build.seconds),
+        "size_bytes": build.size_bytes,
+        "spilled": build.spilled,
+    }
+
+
+def _interval(found: Interval) -> Mapping[str, Any]:
+    return {
+        "value": _rounded(found.value),
+        "low": _rounded(found.low),
+        "high": _rounded(found.high),
+        "queries": found.queries,
+    }
+
+
+def _rounded(value: float) -> float:
+    return round(value, 4)
+
+
+# --- for a person ---
+
+
+def report(tuned: Tuned, measured_on: str, repeat: str) -> Report:
+    """Verdict, setting, what it costs, how to make it, what was tried."""
+    return Report(
+        title=_title(tuned),
+        verdict="reachable." if tuned.reachable else "unreachable here.",
+        good=tuned.reachable,
+        summary=_summary(tuned),
+        pieces=(*_setting(tuned), *_making(tuned), *_tried(tuned), *_how(tuned, measured_on, repeat)),
+    )
+
+
+def _title(tuned: Tuned) -> str:
+    if not tuned.reachable:
+        return f"Recall {tuned.goal.recall:g} is out of reach for these {tuned.rows:,} vectors"
+    if tuned.index.method == "none":
+        return f"{tuned.rows:,} vectors need no index: reading all of them is quicker"
+    return f"Recall {tuned.recall.value:.3f} for {tuned.cpu_ms:.2f} ms of processor time a search"
+
+
+def _summary(tuned: Tuned) -> Inline:
+    if not tuned.reachable:
+        return f"{tuned.because[:1].upper()}{tuned.because[1:]}. An exact search costs {tuned.exact_cpu_ms:.1f} ms."
+    if tuned.index.method == "none":
+        return f"An exact search costs {tuned.exact_cpu_ms:.2f} ms of processor time and misses nothing."
+    found = tuned.recall
+    return (
+        f"Recall@{tuned.goal.k} is {found.value:.3f} ({found.low:.3f} to {found.high:.3f}) on {found.queries:,} queries"
+        f" that the setting was not chosen with; the target is {tuned.goal.recall:g}."
+        f" An exact search costs {tuned.exact_cpu_ms / max(tuned.cpu_ms, 1e-9):.0f} times as much."
+    )
+
+
+def _setting(tuned: Tuned) -> tuple[Piece, ...]:
+    rows: list[tuple[Inline, Inline]] = [("index", Strong(str(tuned.index)))]
+    if tuned.index.method == "hnsw":
+        rows.append((Code("hnsw.ef_search"), str(tuned.search.ef_search)))
+        rows.append(("size of the index", f"{tuned.size_bytes / _MB:,.0f} MB"))
+        rows.append(("build", f"{tuned.build_seconds:.1f} s"))
+    if tuned.search.rerank:
+        rows.append(("candidates ordered again by their full vectors", str(tuned.search.rerank)))
+    if tuned.latency_ms:
+        p50, p95, p99 = tuned.latency_ms
+        rows.append(("one search at a time: p50, p95, p99", f"{p50:.2f}, {p95:.2f}, {p99:.2f} ms"))
+    rows.append(
+        (
+            f"distance to the {tuned.goal.k}th neighbour over that to any row",
+            f"{tuned.contrast.ratio:.2f} (1 is random)",
+        )
+    )
+    return (Heading("The setting"), Table(("", "measured"), tuple(rows)))
+
+
+def _making(tuned: Tuned) -> tuple[Piece, ...]:
+    if tuned.index.method != "hnsw":
+        return ()
+    index, d = tuned.index, tuned.dimensions
+    need = build_bytes(tuned.rows, index.type, d, index.m, parallel=True)
+    key, asked, operator = _expressions(tuned)
+    indexed = key if index.type == "vector" else f"({key})"
+    text = f"""\
+SET maintenance_work_mem = '{max(64, round(1.05 * need / _MB) + 16)}MB';
+CREATE INDEX CONCURRENTLY ON items USING hnsw ({indexed} {operator_class(index.type, tuned.distance)})
+  WITH (m = {index.m}, ef_construction = {index.ef_construction});
+
+SET hnsw.ef_search = {tuned.search.ef_search};
+SELECT id FROM items ORDER BY {key} {operator} {asked} LIMIT {tuned.search.rerank or tuned.goal.k};"""  # noqa: S608
+    return (Heading("How to make it and ask it"), Block(text, "sql"))
+
+
+def _expressions(tuned: Tuned) -> tuple[str, str, str]:
+    """What is indexed, the same of the query, and the operator between them."""
+    d = tuned.dimensions
+    match tuned.index.type:
+        case "vector":
+            return "embedding", "$1", OPERATORS[tuned.distance]
+        case "halfvec":
+            return f"embedding::halfvec({d})", f"$1::halfvec({d})", OPERATORS[tuned.distance]
+        case "bit":
+            return f"binary_quantize(embedding)::bit({d})", f"binary_quantize($1)::bit({d})", "<~>"
+
+
+def _tried(tuned: Tuned) -> tuple[Piece, ...]:
+    rows = tuple(
+        (
+            f"{one.stage}, {one.rows:,}",
+            str(one.index),
+            str(one.search.ef_search) if one.index.method == "hnsw" else "–",
+            f"{one.recall.value:.3f}",
+            f"{one.recall.low:.3f}–{one.recall.high:.3f}",
+            str(one.recall.queries),
+            f"{one.cpu_ms:.3f}",
+        )
+        for one in tuned.tried
+    )
+    columns = ("rows", "index", "ef_search", "recall", "95 %", "queries", "ms")
+    return (Heading("All that was tried"), Table(columns, rows, frozenset({2, 3, 5, 6})))
+
+
+def _how(tuned: Tuned, measured_on: str, repeat: str) -> tuple[Piece, ...]:
+    return (
+        Heading("How this was measured"),
+        Paragraph(
+            f"{tuned.rows:,} vectors of {tuned.dimensions} dimensions, distance {tuned.distance}, on {measured_on}."
+            " Recall is against an exact search in memory, by distance, so that duplicates are no misses. Milliseconds"
+            " are processor time of the server's process for a search, with everything in its cache. ef_search was"
+            " chosen so that the lower bound of the recall (95 %, one-sided) reaches the target."
+        ),
+        *((Bullets(tuned.notes),) if tuned.notes else ()),
+        Paragraph(
+            "Not checked: filters, writes beside the searches, a cache that is too small, several clients at once."
+        ),
+        Paragraph(("Repeat: ", Code(repeat), ".")),
+    )

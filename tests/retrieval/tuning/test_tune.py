@@ -1,0 +1,100 @@
+"""Tuning on a real server: the target is met on queries it did not see, and what cannot be met is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from data_platform.errors import UsageProblem
+from data_platform.postgres.server import Server
+from data_platform.postgres.vectors.bench import bench
+from data_platform.retrieval.exact import Matrix, nearest
+from data_platform.retrieval.metrics import recall
+from data_platform.retrieval.tuning.contrast import RANDOM, contrast
+from data_platform.retrieval.tuning.rows import parted
+from data_platform.retrieval.tuning.told import report, result
+from data_platform.retrieval.tuning.trial import Goal, Tuned
+from data_platform.retrieval.tuning.tune import tune
+
+Run = Callable[[Matrix, Goal], Tuned]
+
+
+def curved(rows: int, *, dimensions: int = 64, seed: int = 1) -> Matrix:
+    """Rows near a bent surface of few dimensions, as embeddings are."""
+    drawn = np.random.default_rng(seed)
+    basis = drawn.normal(size=(12, dimensions))
+    bent = np.tanh(drawn.normal(size=(rows, 12)) @ basis / 3)
+    return (bent + 0.05 * drawn.normal(size=bent.shape)).astype(np.float32)
+
+
+@pytest.fixture
+def run(server: Server) -> Run:
+    def tuned(values: Matrix, goal: Goal) -> Tuned:
+        vectors, _ = parted(values, None, "cosine", k=goal.k)
+        return tune(vectors, goal, lambda v, q: bench(server, v, q, "cosine"), lambda what, share: None)
+
+    return tuned
+
+
+def test_the_target_holds_on_queries_of_our_own(server: Server, run: Run) -> None:
+    values = curved(9_000)
+    tuned = run(values[:8_000], Goal(recall=0.9))
+    assert tuned.reachable
+    assert tuned.index.method == "hnsw"
+    assert tuned.cpu_ms < tuned.exact_cpu_ms
+    others = values[8_000:]
+    with bench(server, values[:8_000], others, "cosine") as table:
+        table.build(tuned.index, memory_mb=64)
+        ids = table.ask(tuned.search, k=10, count=len(others)).ids
+    truth = nearest(others, values[:8_000], "cosine", 10)
+    found = np.array([len(set(a) & set(b)) / 10 for a, b in zip(ids, truth.ids, strict=True)])
+    assert found.mean() >= 0.9
+
+
+def test_random_vectors_are_refused_with_the_reason(run: Run) -> None:
+    random = np.random.default_rng(1).normal(size=(6_000, 256)).astype(np.float32)
+    tuned = run(random, Goal())
+    assert not tuned.reachable
+    assert "as in random vectors" in tuned.because
+    assert tuned.contrast.ratio > RANDOM
+    assert "out of reach" in str(report(tuned, "here", "again").title)
+
+
+def test_few_rows_need_no_index(run: Run) -> None:
+    tuned = run(curved(400), Goal())
+    assert tuned.reachable
+    assert tuned.index.method == "none"
+    assert tuned.recall.value == 1.0
+    assert result(tuned)["chosen"]["index"] == "none"
+
+
+def test_limits_are_kept_or_said(run: Run) -> None:
+    values = curved(5_000)
+    assert "--max-latency" in run(values, Goal(recall=0.9, max_latency_ms=0.001)).because
+    assert "--max-memory" in run(values, Goal(recall=0.9, max_memory_bytes=1000)).because
+
+
+def test_contrast_tells_structure_from_noise() -> None:
+    for values, random in (
+        (curved(3_000, dimensions=256), False),
+        (np.random.default_rng(1).normal(size=(3_000, 256)), True),
+    ):
+        rows = values.astype(np.float32)
+        truth = nearest(rows[:100], rows[100:], "cosine", 10)
+        assert (contrast(rows[:100], rows[100:], truth, "cosine").ratio > RANDOM) == random
+
+
+def test_rows_without_direction_are_left_out_and_told() -> None:
+    values = curved(200)
+    values[7] = 0
+    vectors, notes = parted(values, values[10:60], "cosine", k=5)
+    assert len(vectors.values) == 199
+    assert any("row 8" in note for note in notes)
+    assert recall(np.zeros((1, 1)), np.zeros((1, 1))) == 1
+
+
+def test_too_little_to_say_anything() -> None:
+    with pytest.raises(UsageProblem, match="say nothing about recall"):
+        parted(curved(30), None, "l2", k=10)
