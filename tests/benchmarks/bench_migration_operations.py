@@ -1,0 +1,136 @@
+"""Every named operation at a million rows with live clients: the longest stall, rows lost, and the way back.
+
+python tests/benchmarks/bench_migration_operations.py [--rows N] [--only WORD] [--json FILE]
+
+The cases are those of tests/migration/operations. Each plan is run up as it is handed out, by the same prover as
+`dpe migration prove`: the old application's clients until the contract phase, the new one's in it; then down on a few
+rows. Beside each stall stands how long a client of the same run waited before the migration began.
+"""
+
+from __future__ import annotations
+
+# ruff: noqa: E402 - the path comes first
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
+
+from data_platform.migration.files import Statement, read_bytes
+from data_platform.migration.plan.prove import Reached
+from data_platform.migration.plan.step import Step
+from data_platform.migration.prove.options import Base, Options
+from data_platform.migration.prove.prove import SETTINGS, prove
+from data_platform.migration.prove.result import Proof
+from data_platform.postgres.load import Script
+from data_platform.postgres.server import Server, embedded_server
+from migration.operations.test_operations import BASE, VECTORS, _id, _listed, planned
+
+ALLOWED = 0.1
+"""Seconds that a client may wait beyond lock_timeout."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came of one operation."""
+
+    operation: str
+    verdict: str
+    seconds: float
+    read_stall_s: float
+    write_stall_s: float
+    idle_s: float
+    reasons: tuple[str, ...]
+    one_way: bool
+    back: bool | None
+    lost: tuple[str, ...]
+
+
+def written(steps: Iterable[Step], *, down: bool = False) -> tuple[Statement, ...]:
+    """The statements of the steps as files hold them."""
+    texts = []
+    for step in steps:
+        sql = "".join(f"{one};\n" for one in (step.down if down else step.up))
+        texts.append(f"BEGIN;\n{sql}COMMIT;\n" if step.transaction and sql else sql)
+    return read_bytes("down.sql" if down else "up.sql", "".join(texts).encode(), "as-written").statements
+
+
+def deployed_after(steps: Sequence[Step]) -> int | None:
+    """The last statement before the contract phase, where there is one."""
+    early = written(step for step in steps if step.phase != "contract")
+    return early[-1].number if early and len(early) < len(written(steps)) else None
+
+
+def measured(server: Server, base: str, reached: Reached, name: str, rows: int) -> Row:
+    """The plan run and taken back."""
+    steps = reached.plan.steps
+    options = Options(
+        default_rows=rows,
+        stall_s=ALLOWED,
+        kills=False,
+        allow_data_loss=frozenset(word for step in steps for word in step.lost),
+        deploy_after=deployed_after(steps),
+    )
+    started = time.perf_counter()
+    down = written(reversed(steps), down=True)
+    proof = prove(written(steps), Base(scripts=(Script("base.sql", base),)), server, options, down=down)
+    return _row(name, proof, steps, time.perf_counter() - started)
+
+
+def _row(name: str, proof: Proof, steps: Sequence[Step], seconds: float) -> Row:
+    return Row(
+        operation=name,
+        verdict=proof.verdict,
+        seconds=round(seconds, 1),
+        read_stall_s=max((one.max_read_stall_s or 0.0 for one in proof.statements), default=0.0),
+        write_stall_s=max((one.max_write_stall_s or 0.0 for one in proof.statements), default=0.0),
+        idle_s=proof.idle_latency_s,
+        reasons=proof.reasons,
+        one_way=any(step.one_way for step in steps),
+        back=proof.round_trip.reversible,
+        lost=tuple(one.object for one in proof.lost),
+    )
+
+
+def cases(only: str) -> list[tuple[str, list[dict[str, object]]]]:
+    """The base and the operations of each case that is asked for."""
+    listed = [(BASE, one) for one in _listed("base")] + [(VECTORS, one) for one in _listed("vectors")]
+    return [(base, one) for base, one in listed if only in _id(one) + yaml.safe_dump(one)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    found: list[dict[str, Any]] = []
+    print(f"{'operation':<28}{'verdict':<10}{'s':>7}{'read':>8}{'write':>8}{'idle':>8}  back  against it")
+    for base, operations in cases(arguments.only):
+        with tempfile.TemporaryDirectory() as folder, embedded_server(settings=SETTINGS) as server:
+            reached = planned(server, Path(folder), base, operations)
+            row = measured(server, base, reached, _id(operations), arguments.rows)
+        found.append(asdict(row) | {"asked": operations})
+        times = f"{row.seconds:7.1f}{row.read_stall_s:8.3f}{row.write_stall_s:8.3f}{row.idle_s:8.3f}"
+        back = "yes" if row.back else "said" if row.one_way else "–" if row.back is None else "NO"
+        print(
+            f"{row.operation:<28}{row.verdict[:9]:<10}{times}  {back:<5} {'; '.join(row.reasons)}", flush=True
+        )
+        if arguments.json:
+            arguments.json.write_text(json.dumps(found, indent=1, default=str))
+    wrong = [row for row in found if row["verdict"] == "failed"]
+    print(f"{len(found)} operations, {len(wrong)} with something against them")
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
