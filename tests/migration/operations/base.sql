@@ -14,6 +14,7 @@ ALTER TABLE orders ADD CONSTRAINT orders_big CHECK (total < 1000000) NOT VALID;
 CREATE TABLE events (id bigint NOT NULL, at date NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 CREATE TABLE events_old PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 CREATE TABLE bare (a integer, b integer, during tsrange);
+CREATE TABLE settings (user_id integer PRIMARY KEY REFERENCES users, level integer NOT NULL DEFAULT 1, theme text NOT NULL);
 CREATE VIEW names AS SELECT id, name FROM users;
 CREATE MATERIALIZED VIEW totals AS SELECT user_id, sum(total) AS total FROM orders GROUP BY user_id;
 CREATE FUNCTION twice(n integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';

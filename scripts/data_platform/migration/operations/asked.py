@@ -33,6 +33,7 @@ class Told:
     values: dict[Column, str] = field(default_factory=dict)
     back: dict[Column, str] = field(default_factory=dict)
     merged: dict[Column, tuple[tuple[str, str], ...]] = field(default_factory=dict)
+    moved: dict[Column, Column] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
     """What is no difference of two schemas: a REINDEX, a fill."""
@@ -53,6 +54,7 @@ class Told:
             values=self.values,
             back=self.back,
             merged=self.merged,
+            moved=self.moved,
             lost=frozenset(self.lost),
             rows=rows,
         )
@@ -87,12 +89,16 @@ class Asked:
     @property
     def table(self) -> Table:
         """The table as it is before the operation."""
-        wanted = self.name("table")
+        return self.other("table")
+
+    def other(self, key: str) -> Table:
+        """The table that this key names, which must be there."""
+        wanted = self.name(key)
         for table in self.database.tables:
             if table.name == wanted:
                 return table
         raise Unknown(
-            "table",
+            key,
             f"there is no table `{wanted}`{_near(wanted.name, [t.name.name for t in self.database.tables])}",
         )
 

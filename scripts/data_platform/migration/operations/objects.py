@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from data_platform.migration.operations.asked import Asked, Unknown
 from data_platform.model.database import Enum
 from data_platform.sql.phrases import condition, default, query, role
-from data_platform.sql.text import identifier, identifiers, literal, literals, parse, qualified_name
+from data_platform.sql.text import (
+    expression,
+    identifier,
+    identifiers,
+    literal,
+    literals,
+    parse,
+    qualified_name,
+)
 
 
 def create_enum(asked: Asked) -> Iterator[str]:
@@ -31,7 +39,7 @@ def rename_enum_value(asked: Asked) -> Iterator[str]:
 
 
 def remove_enum_value(asked: Asked) -> Iterator[str]:
-    """A type without it takes the place of the old one; rows with it must have another value before."""
+    """A type without it takes the place of the old one. Rows that have it get `instead`, or must have been changed."""
     enum = _enum(asked)
     value = asked.text("value")
     if value not in enum.labels:
@@ -46,11 +54,25 @@ def remove_enum_value(asked: Asked) -> Iterator[str]:
                 own = f"ALTER TABLE {qualified_name(table.name)} ALTER COLUMN {identifier(column.name)}"
                 if column.default is not None:
                     yield f"{own} DROP DEFAULT"
+                if asked.has("instead"):
+                    asked.told.values[(table.name, column.name)] = _instead(asked, column.name)
                 yield f"{own} TYPE {name} USING NULL::{name}"
                 if column.default is not None:
                     yield f"{own} SET DEFAULT {default(column.default)}"
     schema = "" if enum.name.schema == "public" else f"{identifier(enum.name.schema)}."
     yield f"DROP TYPE {schema}{identifier('dpe_old_enum')}"
+
+
+def _instead(asked: Asked, column: str) -> str:
+    """The new value of a column, in the new type: the old one but for the label that goes."""
+    old, new, here = (
+        literal(asked.text("value")),
+        literal(asked.text("instead")),
+        f"{identifier(column)}::text",
+    )
+    name = asked.name("type")
+    type_ = f"{identifier(name.schema)}.{identifier(name.name)}"
+    return expression(f"(CASE {here} WHEN {old} THEN {new} ELSE {here} END)::{type_}")
 
 
 def _enum(asked: Asked) -> Enum:

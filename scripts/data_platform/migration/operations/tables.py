@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from data_platform.ddl.around import around
-from data_platform.ddl.clauses import constraint_clause
+from data_platform.ddl.clauses import column_clause, constraint_clause
 from data_platform.ddl.tables import hanging_pieces, late_pieces, table_pieces
-from data_platform.migration.operations.asked import Asked
+from data_platform.migration.operations.asked import Asked, Unknown
 from data_platform.model.database import IndexElement, Name, Partitioning, PartitionOf, Table
 from data_platform.spec.naming import parse_name
-from data_platform.sql.text import identifier, options, qualified_name
+from data_platform.sql.text import expression, identifier, identifiers, options, qualified_name
 
 
 def create_table(asked: Asked) -> Iterator[str]:
@@ -29,6 +29,54 @@ def create_table(asked: Asked) -> Iterator[str]:
 def drop_table(asked: Asked) -> Iterator[str]:
     """Its rows go, if `allow_data_loss` says so."""
     yield f"DROP TABLE {qualified_name(asked.table_name)} CASCADE"
+
+
+def split_table(asked: Asked) -> Iterator[str]:
+    """Columns become a table of their own with the same key; whoever may read and write the one may the other."""
+    table, new, names = asked.table, asked.name("into"), asked.columns()
+    key = _key_of(asked, table)
+    clash = set(names) & set(key)
+    if clash:
+        raise Unknown("columns", f"{', '.join(sorted(clash))} is of the primary key, which stays")
+    asked.told.moved |= {(new, name): (table.name, name) for name in names}
+    columns = [column_clause(replace(table.column(name), identity=None)) for name in (*key, *names)]
+    own, there = identifiers(key), qualified_name(table.name)
+    yield (
+        f"CREATE TABLE {qualified_name(new)} ({', '.join(columns)}, PRIMARY KEY ({own}),"
+        f" FOREIGN KEY ({own}) REFERENCES {there} ({own}) ON DELETE CASCADE)"
+    )
+    for name in names:
+        yield asked.alter(f"DROP COLUMN {identifier(name)} CASCADE")
+
+
+def merge_tables(asked: Asked) -> Iterator[str]:
+    """The columns of a table with the same key become columns of this one; `columns` gives some another name.
+
+    `fill` has the values of rows that have no partner; without one a column may be NULL.
+    """
+    table, side = asked.table, asked.other("side")
+    if len(_key_of(asked, table)) != len(_key_of(asked, side, "side")):
+        raise Unknown("side", f"the keys of {side.name} and {table.name} are not of the same columns")
+    called = {str(old): str(new) for old, new in asked.body.get("columns", {}).items()}
+    given = {str(name): str(value) for name, value in asked.body.get("fill", {}).items()}
+    key = side.primary_key.columns if side.primary_key else ()
+    for column in side.columns:
+        if column.name in key:
+            continue
+        name = called.get(column.name, column.name)
+        asked.told.moved[(table.name, name)] = (side.name, column.name)
+        if name in given:
+            asked.told.values[(table.name, name)] = expression(given[name])
+        optional = column.nullable or name not in given
+        made = replace(column, name=name, not_null=None, nullable=optional)
+        yield asked.alter(f"ADD COLUMN {column_clause(made)}")
+    yield f"DROP TABLE {qualified_name(side.name)} CASCADE"
+
+
+def _key_of(asked: Asked, table: Table, key: str = "table") -> tuple[str, ...]:
+    if table.primary_key is None:
+        raise Unknown(key, f"{table.name} has no primary key, by which rows belong together")
+    return table.primary_key.columns
 
 
 def rename_table(asked: Asked) -> Iterator[str]:
@@ -128,6 +176,8 @@ OPERATIONS = {
     for one in (
         create_table,
         drop_table,
+        split_table,
+        merge_tables,
         rename_table,
         move_to_schema,
         set_options,

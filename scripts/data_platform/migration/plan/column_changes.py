@@ -145,7 +145,7 @@ def _identity(column: Column) -> object:
 def _identities(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step]:
     """To, from and between identities."""
     if old.identity is None and new.identity is not None:
-        yield _to_identity(pair, table, old, new)
+        yield from _to_identity(pair, table, old, new)
     elif old.identity is not None and new.identity is None:
         yield Step(
             name=slug("no_identity", table.name, new.name),
@@ -168,7 +168,7 @@ def _without_identity(new: Column) -> tuple[Sql, ...]:
     return (dropped, _default_action(new)) if new.default is not None else (dropped,)
 
 
-def _to_identity(pair: Pair, table: Table, old: Column, new: Column) -> Step:
+def _to_identity(pair: Pair, table: Table, old: Column, new: Column) -> Iterator[Step]:
     """Serial to identity: the same numbers go on from another sequence."""
     lock = Sql(f"LOCK TABLE {qualified_name(table.name)} IN ACCESS EXCLUSIVE MODE")
     dropped = [alter_column(old.name, "DROP DEFAULT")] if old.default is not None else []
@@ -177,21 +177,30 @@ def _to_identity(pair: Pair, table: Table, old: Column, new: Column) -> Step:
         back.append(_default_action(old))
     serial = next((one for one in pair.before.sequences if _is_for(one, table, old)), None)
     identity = alter_column(new.name, f"ADD {identity_clause(new)}")
-    return Step(
+    yield Step(
         name=slug("identity", table.name, new.name),
         phase="expand",
         reason="No row is touched. The identity's numbers go on where the sequence of the default stopped."
         if serial
-        else "No row is touched. The identity's numbers go on after the largest, which an index on the column finds.",
+        else "No row is touched; where its numbers begin is the next step.",
         up=(lock, alter_table(table.name, *dropped), *_exchanged(table, new, serial, identity))
         if serial
-        else (lock, alter_table(table.name, *dropped, identity), _continued_by_rows(table, new)),
+        else (lock, alter_table(table.name, *dropped, identity)),
         down=(lock, *_serial_again(table, old, new, serial, back))
         if serial
         else (alter_table(table.name, *back),),
         again="the column is an identity already (55000); nothing is changed",
         frees=optional_needs(old.default),
     )
+    if serial is None:
+        yield Step(
+            name=slug("number_on", table.name, new.name),
+            phase="expand",
+            reason="The identity's numbers go on after the largest that is there. Looking for it may read the whole"
+            " table, under a lock that nobody waits for; no client leaves the number to the column yet.",
+            up=(_continued_by_rows(table, new),),
+            one_way="the sequence goes with the identity",
+        )
 
 
 def _is_for(sequence: Sequence, table: Table, column: Column) -> bool:

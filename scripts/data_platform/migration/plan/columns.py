@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import column_clause, column_needs, optional_needs, sequence_options
+from data_platform.migration.plan import moved
 from data_platform.migration.plan.heavy import Outlook
 from data_platform.migration.plan.keys import batch_key
 from data_platform.migration.plan.not_null import not_null_name, required
@@ -28,6 +29,8 @@ from data_platform.sql.text import (
 
 def added(pair: Pair, table: Table, column: Column) -> Iterator[Step]:
     """A new column: at once where that is instant, else empty, then filled in batches."""
+    if (table.name, column.name) in pair.hints.moved:
+        return
     column = _with_free_name(table, column)
     plain = alter_table(table.name, Sql(f"ADD COLUMN IF NOT EXISTS {column_clause(column)}"))
     value = pair.hints.values.get((table.name, column.name))
@@ -230,6 +233,9 @@ def removed(pair: Pair, table: Table, column: Column) -> Iterator[Step | Refusal
             transaction=False,
         )
     name = spoken(table.name, column.name)
+    if (table.name, column.name) in moved.moved_columns(pair):
+        yield moved.without_loss(pair, _lost(table, column), table=table.name, column=column.name)
+        return
     if not pair.hints.may_lose(table.name, column.name):
         yield Refusal(
             what=f"column {name}",

@@ -63,10 +63,11 @@ def aside(before: Database, after: Database, seeds: References, without: Collect
     The relations of `without` are left out: their own step makes them.
     """
     old, new = dependents(before, seeds), dependents(after, seeds)
-    return asides(after, _kept(old, without), _kept(new, without))
+    return asides(after, left_out(old, without), left_out(new, without))
 
 
-def _kept(found: Iterable[Dependent], without: Collection[Name]) -> tuple[Dependent, ...]:
+def left_out(found: Iterable[Dependent], without: Collection[Name]) -> tuple[Dependent, ...]:
+    """Without the views of these names."""
     return tuple(
         one
         for one in found

@@ -33,6 +33,8 @@ class Hints:
     """The reverse, for the old column while both are there: an expression over the new ones."""
     merged: Mapping[Column, tuple[tuple[str, str], ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Columns made of several: (table, new name) → each old name with its value, an expression over the new column."""
+    moved: Mapping[Column, Column] = field(default_factory=lambda: MappingProxyType({}))
+    """Columns that go to another table with the same key: (new table, name) → (old table, name)."""
     lost: frozenset[str] = frozenset()
     """What may be lost, `schema.table` or `schema.table.column` by the old names; `*` is everything."""
     rows: Mapping[Name, int] = field(default_factory=lambda: MappingProxyType({}))

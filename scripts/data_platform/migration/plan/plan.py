@@ -14,6 +14,7 @@ from data_platform.migration.plan import (
     functions,
     hanging,
     indexes,
+    moves,
     partitions,
     rebuild,
     sequences,
@@ -58,6 +59,7 @@ def _differences(pair: Pair) -> Iterator[Step | Refusal]:
     yield from _replaced(pair, replaced)
     yield from _over_columns(pair, replaced)
     yield from tables.settings(pair)
+    yield from moves.steps(pair)
     yield from views.steps(pair)
     yield from hanging.steps(pair)
     yield from access.steps(pair)

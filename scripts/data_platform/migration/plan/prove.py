@@ -192,6 +192,7 @@ def _without_renames(hints: Hints) -> Hints:
         values=nothing,
         back=nothing,
         merged=nothing,
+        moved=nothing,
     )
 
 

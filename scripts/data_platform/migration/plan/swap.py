@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import constraint_clause, index_sql
 from data_platform.ddl.rights import grant_piece
-from data_platform.migration.plan import hanging, views
+from data_platform.migration.plan import hanging, matviews, views
 from data_platform.migration.plan.columns import identity_clause, touched
+from data_platform.migration.plan.dependents import dependents, touched_references
 from data_platform.migration.plan.fill import batches
 from data_platform.migration.plan.keys import batch_key
 from data_platform.migration.plan.not_null import NOT_NULL_CONSTRAINTS_SINCE, not_null_name
@@ -32,6 +33,7 @@ from data_platform.model.database import (
     Database,
     ForeignKey,
     Grant,
+    MaterializedView,
     Name,
     PrimaryKey,
     Table,
@@ -51,16 +53,40 @@ from data_platform.sql.text import (
 
 def steps(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Iterator[Step]:
     """The swap of one table, and the end of its old columns."""
-    yield _swap(pair, one, keys)
+    stored = _carried(pair, one)
+    yield _swap(pair, one, keys, frozenset(new.name for _, new in stored))
+    for old, new in stored:
+        # Over the old column until it is replaced; the way back of the swap makes it anew.
+        for step in matviews.steps(pair, old, new, "contract"):
+            yield replace(step, down=(), frees=(), one_way="taking back the swap makes it again")
     yield _cleared(one)
 
 
-def _swap(pair: Pair, one: Replacement, keys: tuple[Key, ...]) -> Step:
+def _carried(pair: Pair, one: Replacement) -> tuple[tuple[MaterializedView, MaterializedView], ...]:
+    """Materialized views over the columns that can stay over the old ones while new ones are built beside: those that
+    nothing depends on. Building one in the swap would keep everybody out for as long as it takes.
+    """
+    if any(shadow.renamed for shadow in one.shadows):
+        return ()
+    over = views.over_views(pair.before, {(one.table, shadow.old.name) for shadow in one.shadows})
+    there = {view.name: view for view in pair.after.materialized_views}
+    return tuple(
+        (part, there[part.name])
+        for part in (dependent.part for dependent in over)
+        if isinstance(part, MaterializedView)
+        and part.populated
+        and part.name in there
+        and there[part.name].query == part.query
+        and not dependents(pair.before, touched_references({part.name}))
+    )
+
+
+def _swap(pair: Pair, one: Replacement, keys: tuple[Key, ...], without: Collection[Name]) -> Step:
     over = {(one.table, column.name) for s in one.shadows for column in (s.old, s.new)}
     first = [key for key in keys if key.first == one.table]
     last = [key for key in keys if key.last == one.table]
     reverse = replace(pair, before=pair.after, after=pair.before)
-    down_views, up_views = views.aside(pair, over), views.aside(reverse, over)
+    down_views, up_views = views.aside(pair, over, without=without), views.aside(reverse, over)
     hung, unhung = hanging.aside(pair, over), hanging.aside(reverse, over)
     lock = Sql(f"LOCK TABLE {qualified_name(one.table)} IN ACCESS EXCLUSIVE MODE")
     told = ", ".join(spoken(one.table, s.new.name) for s in one.columns)

@@ -10,6 +10,7 @@ from data_platform.ddl.around import around
 from data_platform.ddl.clauses import constraint_clause
 from data_platform.ddl.piece import PartKey, Piece
 from data_platform.ddl.tables import hanging_pieces, late_pieces, table_pieces
+from data_platform.migration.plan import moved
 from data_platform.migration.plan.not_null import NOT_NULL_CONSTRAINTS_SINCE, not_null_name
 from data_platform.migration.plan.pair import Pair, changes, tables_of_both
 from data_platform.migration.plan.step import Refusal, Step
@@ -203,6 +204,10 @@ def gone(pair: Pair) -> Iterator[Step | Refusal]:
     lost = [_with_spare_names(table, freed) for table in pair.before.tables if table.name not in kept]
     for table in lost:
         if table.partition_of is not None:
+            continue
+        if table.name in moved.moved_tables(pair):
+            for step in _dropped(pair, table, lost):
+                yield moved.without_loss(pair, step, table=table.name) if step.lost else step
             continue
         if not pair.hints.may_lose(table.name):
             name = spoken(table.name)

@@ -6,7 +6,7 @@ that depends on it, and what hangs on each. A materialized view is built beside 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,7 @@ from data_platform.migration.plan.dependents import (
     Touched,
     asides,
     dependents,
+    left_out,
     touched_columns,
     touched_references,
 )
@@ -54,13 +55,22 @@ def steps(pair: Pair) -> Iterator[Step | Refusal]:
 
 
 def aside(
-    pair: Pair, touched: Touched, form: Literal["after", "before"] = "after"
+    pair: Pair,
+    touched: Touched,
+    form: Literal["after", "before"] = "after",
+    *,
+    without: Collection[Name] = (),
 ) -> tuple[tuple[Sql, ...], tuple[Sql, ...]]:
     """Statements that take away the views over relations in `touched` with all that depends on them, and that make it
-    again: as it is after, or (`before`) as it was, for a step that comes before the views change.
+    again: as it is after, or (`before`) as it was, for a step that comes before the views change. Those of `without`
+    stay where they are.
     """
     wanted = pair.after if form == "after" else pair.before
-    made = asides(wanted, over_views(pair.before, touched), over_views(wanted, touched))
+    made = asides(
+        wanted,
+        left_out(over_views(pair.before, touched), without),
+        left_out(over_views(wanted, touched), without),
+    )
     return made.drops, made.makes
 
 

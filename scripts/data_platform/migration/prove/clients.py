@@ -143,6 +143,8 @@ def effect(failure: Failure, columns: Collection[str]) -> Effect:
     """What an error does to an application. `columns` are those that its statement names."""
     if failure.sqlstate == "0A000" and "cached plan" in failure.message:
         return "planned again"
+    if failure.sqlstate == "XX000" and "cache lookup failed for type" in failure.message:
+        return "planned again"  # a parameter of a statement that was prepared before had a type that is gone
     if failure.sqlstate == "23502" and failure.column not in columns:
         return "broken"  # a column that it does not know of wants a value
     return "refused" if failure.sqlstate.startswith(("22", "23")) else "broken"

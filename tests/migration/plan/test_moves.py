@@ -1,0 +1,178 @@
+"""A table split in two and two merged into one: both applications at work, nothing lost, there and back."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from data_platform.migration.plan.prove import Reached
+from data_platform.migration.plan.step import Step
+from data_platform.postgres.connect import connect
+from data_platform.postgres.scratch import Database
+from data_platform.postgres.server import Server
+from migration.operations.test_operations import planned
+
+WHOLE = "CREATE TABLE users (id integer PRIMARY KEY, name text NOT NULL, bio text, level integer NOT NULL DEFAULT 1)"
+PARTS = """
+CREATE TABLE users (id integer PRIMARY KEY, name text NOT NULL);
+CREATE TABLE profiles (user_id integer PRIMARY KEY REFERENCES users, bio text, level integer NOT NULL DEFAULT 1)
+"""
+SPLIT = {"split_table": {"table": "users", "columns": ["bio", "level"], "into": "profiles"}}
+MERGE = {"merge_tables": {"table": "users", "side": "profiles"}}
+ROWS = 2000
+
+
+def plan_of(server: Server, tmp_path: Path, base: str, operation: dict[str, object]) -> Reached:
+    reached = planned(server, tmp_path, base, [operation])
+    assert reached.broken is None
+    assert reached.left.equal, reached.left
+    assert reached.down is not None
+    assert reached.down.equal, reached.down
+    assert not any(step.lost for step in reached.plan.steps)
+    return reached
+
+
+def run(connection: psycopg.Connection, step: Step, *, down: bool = False) -> None:
+    statements = step.down if down else step.up
+    if step.transaction:
+        with connection.transaction():
+            for statement in statements:
+                connection.execute(statement.encode())
+    else:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+@contextmanager
+def ground(database: Database, sql: str) -> Iterator[psycopg.Connection]:
+    with connect(database.conninfo, read_only=False) as connection:
+        connection.autocommit = True
+        connection.execute(sql.encode())
+        yield connection
+
+
+class Client(threading.Thread):
+    """One application: writes rows of its own, in one table or in two, and remembers the last of each."""
+
+    def __init__(self, conninfo: str, ids: range, key: str | None, seed: int) -> None:
+        super().__init__(daemon=True)
+        self.conninfo, self.ids, self.key, self.seed = conninfo, ids, key, seed
+        self.wrote: dict[int, tuple[str | None, int] | None] = {}
+        self.refused: list[str] = []
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        luck = random.Random(self.seed)
+        with connect(self.conninfo, read_only=False) as connection:
+            connection.autocommit = True
+            connection.prepare_threshold = None
+            number = 0
+            while not self.over.is_set():
+                number += 1
+                row, values = luck.choice(self.ids), (luck.choice([None, f"{number}"]), number)
+                try:
+                    with connection.transaction():
+                        self._write(connection, row, values, luck.random())
+                    self.wrote[row] = values
+                except psycopg.Error as error:
+                    self.refused.append(str(error))
+
+    def _write(
+        self, connection: psycopg.Connection, row: int, values: tuple[str | None, int], luck: float
+    ) -> None:
+        if luck < 0.3:
+            if self.key:
+                connection.execute(f"DELETE FROM profiles WHERE {self.key} = %s".encode(), [row])
+            connection.execute("DELETE FROM users WHERE id = %s", [row])
+            if self.key:
+                connection.execute("INSERT INTO users (id, name) VALUES (%s, 'n')", [row])
+                insert = f"INSERT INTO profiles ({self.key}, bio, level) VALUES (%s, %s, %s)"
+                connection.execute(insert.encode(), [row, *values])
+            else:
+                insert = "INSERT INTO users (id, name, bio, level) VALUES (%s, 'n', %s, %s)"
+                connection.execute(insert, [row, *values])
+        else:
+            where = (
+                f"profiles SET bio = %s, level = %s WHERE {self.key}"
+                if self.key
+                else ("users SET bio = %s, level = %s WHERE id")
+            )
+            connection.execute(f"UPDATE {where} = %s".encode(), [*values, row])
+
+    def stop(self) -> None:
+        self.over.set()
+        self.join(20)
+        assert not self.is_alive()
+
+
+@pytest.mark.parametrize("split", [True, False], ids=["split", "merge"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_no_write_of_either_application_is_lost(
+    server: Server, database: Database, tmp_path: Path, split: bool, seed: int
+) -> None:
+    base, operation = (WHOLE, SPLIT) if split else (PARTS, MERGE)
+    plan = plan_of(server, tmp_path, base, operation).plan
+    rows = f"FROM generate_series(1, {ROWS}) AS i"
+    filled = (
+        f"{base}; INSERT INTO users SELECT i, 'n', 'first', 7 {rows}"
+        if split
+        else f"{base}; INSERT INTO users SELECT i, 'n' {rows}; INSERT INTO profiles SELECT i, 'first', 7 {rows}"
+    )
+    with ground(database, filled) as connection:
+        old = Client(database.conninfo, range(1, 601), None if split else "user_id", seed)
+        new = Client(database.conninfo, range(601, 1201), "id" if split else None, seed)
+        old.start()
+        for step in plan.steps:
+            if step.phase == "contract" and new.ident is None:
+                new.start()  # the new application is deployed while the old one is still there
+                threading.Event().wait(0.4)
+            if step.ends_old and old.is_alive():
+                old.stop()
+            run(connection, step)
+        new.stop()
+        assert (old.refused, new.refused) == ([], [])
+        assert len(old.wrote) > 50
+        assert len(new.wrote) > 50
+        where = "users LEFT JOIN profiles USING (id)" if split else "users"
+        held = {r[0]: r[1:] for r in connection.execute(f"SELECT id, bio, level FROM {where}".encode())}
+        expected = dict.fromkeys(range(1, ROWS + 1), ("first", 7)) | old.wrote | new.wrote
+        assert held == expected
+        for step in reversed(plan.steps):
+            run(connection, step, down=True)
+        back = "users" if split else "users LEFT JOIN profiles ON user_id = id"
+        again = {r[0]: r[1:] for r in connection.execute(f"SELECT id, bio, level FROM {back}".encode())}
+        assert again == expected
+
+
+def test_a_row_of_the_side_that_is_deleted_alone_leaves_defaults(
+    server: Server, database: Database, tmp_path: Path
+) -> None:
+    plan = plan_of(server, tmp_path, WHOLE, SPLIT).plan
+    with ground(
+        database, f"{WHOLE}; INSERT INTO users VALUES (1, 'a', 'b', 3), (2, 'a', 'b', 3)"
+    ) as connection:
+        for step in (one for one in plan.steps if one.phase != "contract"):
+            run(connection, step)
+        connection.execute("DELETE FROM profiles WHERE id = 1")
+        connection.execute("DELETE FROM users WHERE id = 2")
+        assert connection.execute("SELECT bio, level FROM users").fetchall() == [(None, 1)]
+        assert connection.execute("SELECT count(*) FROM profiles").fetchone() == (0,)
+
+
+def test_rows_without_a_partner_get_what_fill_says(
+    server: Server, database: Database, tmp_path: Path
+) -> None:
+    fill = {"merge_tables": {"table": "users", "side": "profiles", "fill": {"level": 9}}}
+    plan = plan_of(server, tmp_path, PARTS, fill).plan
+    rows = "INSERT INTO users VALUES (1, 'a'), (2, 'b'); INSERT INTO profiles VALUES (1, 'x', 4)"
+    with ground(database, f"{PARTS}; {rows}") as connection:
+        for step in plan.steps:
+            run(connection, step)
+        found = connection.execute("SELECT bio, level FROM users ORDER BY id").fetchall()
+    assert found == [("x", 4), (None, 9)]
