@@ -21,6 +21,39 @@ def read(tmp_path: Path, tables: str) -> Design:
     return read_model(found)
 
 
+def read_types(tmp_path: Path, types: str) -> Design:
+    path = tmp_path / "model.yaml"
+    path.write_text(f"kind: model\nstore: Shop\ntypes:\n{types}\ntables: {{}}\n")
+    found = document.read(path)
+    validate.check(found, "model")
+    return read_model(found)
+
+
+def test_types_and_labels_say_what_they_were(tmp_path: Path) -> None:
+    state = "  state: {enum: [open, done], renamed_from: status, renamed_labels: {done: closed}}"
+    design = read_types(tmp_path, state)
+    name = Name("public", "state")
+    assert design.renamed_types == {name: Name("public", "status")}
+    assert design.renamed_labels == {(name, "done"): "closed"}
+    assert design.database == read_types(tmp_path, "  state: {enum: [open, done]}").database
+
+
+@pytest.mark.parametrize(
+    ("types", "message"),
+    [
+        ("  a: {enum: [x], renamed_from: a}", "is still there"),
+        ("  a: {enum: [x], renamed_labels: {y: z}}", "`y` is no label of `public.a`"),
+        ("  a: {enum: [x, z], renamed_labels: {x: z}}", "`z` is still there"),
+        ("  a: {enum: [x, y], renamed_labels: {x: o, y: o}}", "renamed from `o`, too"),
+        ("  a: {domain: text, renamed_labels: {x: z}}", "`renamed_labels` is for enums only"),
+    ],
+)
+def test_types_that_cannot_be_are_told(tmp_path: Path, types: str, message: str) -> None:
+    with pytest.raises(SpecProblem) as told:
+        read_types(tmp_path, types)
+    assert any(message in finding.message for finding in told.value.findings), told.value.findings
+
+
 MODEL = """
   accounts:
     renamed_from: app.users

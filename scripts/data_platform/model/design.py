@@ -82,6 +82,9 @@ class Design:
     """What tables were called before: new name → old name. An intention, and no part of the database."""
     renamed_columns: Mapping[tuple[Name, str], str] = field(default_factory=lambda: MappingProxyType({}))
     """The same of columns: (table, new name) → old name."""
+    renamed_types: Mapping[Name, Name] = field(default_factory=lambda: MappingProxyType({}))
+    renamed_labels: Mapping[tuple[Name, str], str] = field(default_factory=lambda: MappingProxyType({}))
+    """Of enums: (enum, new label) → old label."""
     file: str = ""
     sha256: str = ""
     """Of the spec file."""

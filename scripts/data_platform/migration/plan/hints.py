@@ -49,7 +49,13 @@ class Hints:
 
 def from_design(design: Design) -> Hints:
     """What a model says about the way to it."""
-    return Hints(tables=design.renamed_tables, columns=design.renamed_columns, rows=design.rows)
+    return Hints(
+        tables=design.renamed_tables,
+        columns=design.renamed_columns,
+        types=design.renamed_types,
+        labels=design.renamed_labels,
+        rows=design.rows,
+    )
 
 
 # --- from the command line ---

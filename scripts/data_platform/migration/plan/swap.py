@@ -95,8 +95,8 @@ def _swap(pair: Pair, one: Replacement, keys: tuple[Key, ...], without: Collecti
         name=slug("swap", one.table, *(s.new.name for s in one.columns)),
         phase="contract",
         reason=f"The new columns take the old ones' place ({told}): only names and the catalog change, so the lock is "
-        "short. The old values are kept until the next step. Taking it back builds the old keys and indexes under "
-        "the lock.",
+        "short. The old values are kept until the next step; what is written by then and does not fit the old column "
+        "is NULL there once this is taken back. Taking it back builds the old keys and indexes under the lock.",
         up=(
             *down_views[0],
             *hung[0],

@@ -63,6 +63,10 @@ def _read(document: Document) -> Design:
         renames.read_tables(context, found),
         renames.read_columns(context, found),
     )
+    renamed_types, renamed_labels = (
+        renames.read_types(context, data.get("types", {}), type_keys),
+        renames.read_labels(context, data.get("types", {}), type_keys),
+    )
     context.raise_findings()
     return Design(
         store=data["store"],
@@ -81,6 +85,8 @@ def _read(document: Document) -> Design:
         ),
         renamed_tables=MappingProxyType(renamed_tables),
         renamed_columns=MappingProxyType(renamed_columns),
+        renamed_types=MappingProxyType(renamed_types),
+        renamed_labels=MappingProxyType(renamed_labels),
         file=document.file,
         sha256=document.sha256,
         marks=MappingProxyType({**document.marks, **context.marks}),

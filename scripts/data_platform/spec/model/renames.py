@@ -1,4 +1,4 @@
-"""What tables and columns were called before: `renamed_from:`, for the way from an older schema to this one."""
+"""What tables, columns, types and labels were called before, for the way from an older schema to this one."""
 
 from __future__ import annotations
 
@@ -45,6 +45,41 @@ def read_columns(context: Context, found: Mapping[Name, Place]) -> dict[tuple[Na
             old = str(spec[KEY])
             if _is_free(context, old, columns, taken, (*place.path, "columns", column, KEY)):
                 renamed[(name, column)] = old
+                taken.append(old)
+    return renamed
+
+
+def read_types(context: Context, specs: Mapping[str, Any], keys: Mapping[Name, str]) -> dict[Name, Name]:
+    """The same of types."""
+    renamed: dict[Name, Name] = {}
+    for name, key in keys.items():
+        if KEY not in specs[key]:
+            continue
+        path = ("types", key, KEY)
+        try:
+            old = parse_name(str(specs[key][KEY]), name.schema)
+        except NotSql as problem:
+            context.error(path, "spec-name", f"`{specs[key][KEY]}`: {problem}", "name or schema.name")
+            continue
+        if _is_free(context, old, keys, renamed.values(), path):
+            renamed[name] = old
+    return renamed
+
+
+def read_labels(
+    context: Context, specs: Mapping[str, Any], keys: Mapping[Name, str]
+) -> dict[tuple[Name, str], str]:
+    """(enum, new label) → old label, of `renamed_labels:`; the new one must be one of the enum's."""
+    renamed: dict[tuple[Name, str], str] = {}
+    for name, key in keys.items():
+        labels: list[str] = specs[key].get("enum") or []
+        taken: list[str] = []
+        for new, old in (specs[key].get("renamed_labels") or {}).items():
+            path = ("types", key, "renamed_labels", new)
+            if new not in labels:
+                context.error(path, "spec-renamed", f"`{new}` is no label of `{name}`", ", ".join(labels))
+            elif _is_free(context, old, labels, taken, path):
+                renamed[(name, new)] = old
                 taken.append(old)
     return renamed
 

@@ -18,6 +18,7 @@ from data_platform.sql.text import NotSql
 KINDS: Mapping[str, type[Type]] = {"enum": Enum, "domain": Domain, "composite": Composite, "range": Range}
 
 _ONLY_FOR_DOMAINS = ("check", "checks", "nullable", "default", "not_null")
+_OF_THEIR_OWN = ("check", "checks", "renamed_from", "renamed_labels")
 _ONLY_FOR_RANGES = ("opclass", "canonical", "difference", "multirange")
 
 
@@ -75,7 +76,7 @@ def _read(context: Context, name: Name, spec: Mapping[str, Any], path: Path_) ->
     kind = next(kind for kind in KINDS if kind in spec)
     _refuse_foreign_keys(context, kind, spec, path)
     reading = Reading(context)
-    rest = {key: value for key, value in spec.items() if key not in (kind, "check", "checks")}
+    rest = {key: value for key, value in spec.items() if key not in (kind, *_OF_THEIR_OWN)}
     fields = Object(KINDS[kind]).fields(reading, rest, path)
     match kind:
         case "enum":
@@ -94,6 +95,7 @@ def _refuse_foreign_keys(context: Context, kind: str, spec: Mapping[str, Any], p
     """Keys that belong to another kind of type."""
     others = [(key, "domains") for key in _ONLY_FOR_DOMAINS if kind != "domain"]
     others += [(key, "ranges") for key in _ONLY_FOR_RANGES if kind != "range"]
+    others += [("renamed_labels", "enums")] if kind != "enum" else []
     others += [("collation", "domains and ranges")] if kind in ("enum", "composite") else []
     for key, where in others:
         if key in spec:
