@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from data_platform.model.design import Design
     from data_platform.spec.document import Document
 
-KINDS = ("model", "storage", "change")
+KINDS = ("model", "storage", "change", "retrieval")
 
 
 def read_document(invocation: Invocation, path: str) -> tuple[Document, Invocation]:
@@ -74,6 +74,8 @@ def _check(invocation: Invocation) -> Outcome:
         return _checked_storage(document, allowed)
     if kind == "change":
         return _checked_change(document, allowed)
+    if kind == "retrieval":
+        return _checked_retrieval(document, allowed)
     design = read_model(document)
     counts = _counts(design)
     listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
@@ -121,6 +123,23 @@ def _checked_change(document: Document, allowed: Invocation) -> Outcome:
     return Outcome(
         text=f"{document.file} is a valid change for {change.store}: {count} operation{'s' if count != 1 else ''}.",
         result={"kind": "change", "store": change.store, "sha256": document.sha256, "operations": count},
+        decision=allowed.decision,
+    )
+
+
+def _checked_retrieval(document: Document, allowed: Invocation) -> Outcome:
+    from data_platform.spec.retrieval import read_retrieval  # noqa: PLC0415
+
+    spec = read_retrieval(document)
+    return Outcome(
+        text=f"{document.file} is a valid retrieval spec for {spec.store}: {spec.model.dimensions} dimensions, "
+        f"{len(spec.filters)} filters.",
+        result={
+            "kind": "retrieval",
+            "store": spec.store,
+            "sha256": document.sha256,
+            "filters": len(spec.filters),
+        },
         decision=allowed.decision,
     )
 
