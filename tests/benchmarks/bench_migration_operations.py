@@ -30,7 +30,7 @@ from data_platform.migration.plan.prove import Reached
 from data_platform.migration.plan.step import Step
 from data_platform.migration.prove.options import Base, Options
 from data_platform.migration.prove.prove import SETTINGS, prove
-from data_platform.migration.prove.result import Proof
+from data_platform.migration.prove.result import Proof, RoundTrip
 from data_platform.postgres.load import Script
 from data_platform.postgres.server import Server, embedded_server
 from migration.operations.test_operations import BASE, VECTORS, _id, _listed, planned
@@ -50,9 +50,16 @@ class Row:
     write_stall_s: float
     idle_s: float
     reasons: tuple[str, ...]
-    one_way: bool
+    blocks: bool
+    """Whether a step says that it keeps clients waiting."""
     back: bool | None
+    not_back: tuple[str, ...]
+    """What the way back does not give back, and no step has said so."""
     lost: tuple[str, ...]
+
+    @property
+    def wrong(self) -> bool:
+        return bool(self.not_back) or (self.verdict == "failed" and not self.blocks)
 
 
 def written(steps: Iterable[Step], *, down: bool = False) -> tuple[Statement, ...]:
@@ -106,10 +113,30 @@ def _row(name: str, proof: Proof, steps: Sequence[Step], seconds: float) -> Row:
         write_stall_s=max((one.max_write_stall_s or 0.0 for one in proof.statements), default=0.0),
         idle_s=proof.idle_latency_s,
         reasons=proof.reasons,
-        one_way=any(step.one_way for step in steps),
+        blocks=any(step.blocks for step in steps),
         back=proof.round_trip.reversible,
+        not_back=() if any(step.one_way for step in steps) else tuple(_not_back(proof.round_trip, steps)),
         lost=tuple(one.object for one in proof.lost),
     )
+
+
+def _not_back(trip: RoundTrip, steps: Sequence[Step]) -> Iterator[str]:
+    """What differs after up and down, but for what the steps say is lost."""
+    if trip.error or trip.again:
+        yield str(trip.error or trip.again)
+    told = {name for step in steps for name in step.lost}
+    yield from (one.object for one in trip.lost if not _within(one.object, told))
+    if trip.differences:
+        yield from (*trip.differences.added, *trip.differences.removed)
+        yield from (
+            f"{one.object} ({one.property})"
+            for one in trip.differences.changed
+            if one.property != "column order"
+        )
+
+
+def _within(name: str, told: set[str]) -> bool:
+    return name in told or name.rpartition(".")[0] in told
 
 
 def cases(only: str) -> list[tuple[str, list[dict[str, object]]]]:
@@ -130,15 +157,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder, embedded_server(settings=SETTINGS) as server:
             reached = planned(server, Path(folder), base, operations)
             row = measured(server, base, reached, _id(operations), arguments.rows)
-        found.append(asdict(row) | {"asked": operations})
+        found.append(asdict(row) | {"asked": operations, "wrong": row.wrong})
         times = f"{row.seconds:7.1f}{row.read_stall_s:8.3f}{row.write_stall_s:8.3f}{row.idle_s:8.3f}"
-        back = "yes" if row.back else "said" if row.one_way else "–" if row.back is None else "NO"
+        back = "yes" if row.back else "NO" if row.not_back else "–" if row.back is None else "said"
         print(
-            f"{row.operation:<28}{row.verdict[:9]:<10}{times}  {back:<5} {'; '.join(row.reasons)}", flush=True
+            f"{row.operation:<28}{row.verdict[:9]:<10}{times}  {back:<5} {'; '.join((*row.reasons, *row.not_back))}",
+            flush=True,
         )
         if arguments.json:
             arguments.json.write_text(json.dumps(found, indent=1, default=str))
-    wrong = [row for row in found if row["verdict"] == "failed"]
+    wrong = [row for row in found if row["wrong"]]
     print(f"{len(found)} operations, {len(wrong)} with something against them")
     sys.exit(1 if wrong else 0)
 
