@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from data_platform.cli.retrieval.chunk import CHUNK
 from data_platform.cli.retrieval.tune import TUNE
 
-COMMANDS = (TUNE,)
+COMMANDS = (CHUNK, TUNE)

@@ -1,0 +1,196 @@
+"""Chunks of any text: exact offsets, nothing but white space left out, never longer than asked, the same ids again."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_platform.retrieval.chunking import Chunk, Document, chunked
+from data_platform.spec.retrieval import Chunking, Strategy
+
+STRATEGIES: tuple[Strategy, ...] = ("fixed", "recursive", "sentence", "markdown", "code", "semantic")
+TEXTS = st.lists(
+    st.one_of(
+        st.text(max_size=40),
+        st.sampled_from(
+            [
+                "\n\n",
+                "\r\n",
+                "# A\n",
+                "## B\n",
+                "```\n# no heading\n```\n",
+                "- a\n- b\n",
+                "Dr. Who. ",
+                "é",
+                "👩‍👩‍👧",
+                "中文。",
+                " " * 9,
+            ]
+        ),
+    ),
+    max_size=12,
+).map("".join)
+
+
+def cut(
+    text: str, strategy: Strategy, size: int = 1000, overlap: int = 0, uri: str = "a.md"
+) -> tuple[Chunk, ...]:
+    how = Chunking(strategy=strategy, size=size, overlap=overlap)
+    lengths = lambda texts: [len(one) for one in texts[1:]]  # noqa: E731
+    return chunked(Document(uri=uri, text=text), how, distances=lengths)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@given(text=TEXTS, size=st.integers(10, 60), overlap=st.integers(0, 9))
+def test_laws(strategy: Strategy, text: str, size: int, overlap: int) -> None:
+    chunks = cut(text, strategy, size, overlap)
+    covered = bytearray(len(text))
+    for chunk in chunks:
+        assert text[chunk.start : chunk.end] == chunk.text
+        assert 0 < len(chunk.text) <= size
+        assert chunk.text == chunk.text.strip()
+        covered[chunk.start : chunk.end] = b"\1" * len(chunk.text)
+    assert not "".join(c for c, seen in zip(text, covered, strict=True) if not seen).strip()
+    assert [c.start for c in chunks] == sorted(c.start for c in chunks)
+    assert len({c.id for c in chunks}) == len(chunks)
+    assert chunks == cut(text, strategy, size, overlap)
+    if not overlap:
+        assert all(a.end <= b.start for a, b in itertools.pairwise(chunks))
+
+
+def test_borders_are_the_best_within_reach() -> None:
+    text = "One sentence here. Another one there.\n\nA new paragraph begins. It goes on and on."
+    assert [c.text for c in cut(text, "recursive", 45)] == [
+        "One sentence here. Another one there.",
+        "A new paragraph begins. It goes on and on.",
+    ]
+    assert next(c.text for c in cut(text, "recursive", 25)) == "One sentence here."
+    assert "".join(c.text for c in cut("x" * 95, "recursive", 10)) == "x" * 95
+
+
+def test_overlap_begins_at_a_word() -> None:
+    chunks = cut("alpha beta gamma delta epsilon zeta eta theta iota", "recursive", 20, 8)
+    for before, after in itertools.pairwise(chunks):
+        assert after.start < before.end
+        assert after.text.split()[0] in before.text.split()
+
+
+def test_sentences_stay_whole_and_abbreviations_end_none() -> None:
+    text = "Dr. Smith met J. Doe, e.g. at noon. They spoke! Did they? Yes."
+    assert [c.text for c in cut(text, "sentence", 36)] == [
+        "Dr. Smith met J. Doe, e.g. at noon.",
+        "They spoke! Did they? Yes.",
+    ]
+
+
+MARKDOWN = """---
+title: x
+---
+Intro.
+
+# Setup
+
+Text of setup.
+
+```bash
+# no heading
+make all
+```
+
+Sub
+---
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+# Usage
+- one
+- two
+"""
+
+
+def test_markdown_keeps_headings_and_blocks() -> None:
+    chunks = cut(MARKDOWN, "markdown", 60)
+    by_text = {c.text: c.headings for c in chunks}
+    fence = next(text for text in by_text if "no heading" in text)
+    table = next(text for text in by_text if "| 1 |" in text)
+    assert fence.startswith("```bash") or "Text of setup" in fence
+    assert fence.endswith("```")
+    assert by_text[fence] == ("Setup",)
+    assert by_text[table] == ("Setup", "Sub")
+    assert next(c for c in chunks if "- two" in c.text).headings == ("Usage",)
+
+
+def test_an_unchanged_chunk_keeps_its_id_wherever_it_moves() -> None:
+    first = {c.text: c.id for c in cut("# A\n\nalpha\n\n# B\n\nbeta\n", "markdown", 20)}
+    again = {c.text: c.id for c in cut("# New\n\nnew\n\n# A\n\nalpha\n\n# B\n\nbeta\n", "markdown", 20)}
+    assert {text: again[text] for text in first} == first
+    twice = cut("samesame\n\nsamesame\n\nsamesame", "recursive", 10)
+    assert len({c.id for c in twice}) == 3
+
+
+PYTHON = '''"""Doc."""
+import os
+
+
+@decorated
+def first():
+    return 1
+
+
+class Second:
+    def method(self):
+        return 2
+
+    def other(self):
+        return 3
+'''
+
+
+def test_code_is_cut_between_definitions() -> None:
+    chunks = cut(PYTHON, "code", 70, uri="m.py")
+    assert any(c.text.startswith("@decorated\ndef first") and c.headings == ("first",) for c in chunks)
+    assert any(c.text.startswith("class Second") and c.headings == ("Second",) for c in chunks)
+    script = "function a() {\n  return 1\n}\n\nfunction b() {\n  return 2\n}\n"
+    assert [c.text.split("(")[0] for c in cut(script, "code", 32, uri="m.js")] == ["function a", "function b"]
+    assert cut("def broken(:\n  pass\n", "code", 40, uri="m.py")
+
+
+@pytest.mark.parametrize("strategy", ["recursive", "markdown", "sentence", "code"])
+def test_time_grows_with_the_text_and_no_faster(strategy: Strategy) -> None:
+    def seconds(repeats: int) -> float:
+        text = "A line of words that is a sentence. And one more.\n\n" * repeats
+        started = time.process_time()
+        cut(text, strategy, 500)
+        return time.process_time() - started
+
+    seconds(100)
+    assert seconds(16_000) < 16 * max(seconds(2_000), 0.01)
+
+
+def test_empty_and_blank_texts_have_no_chunks() -> None:
+    for text in ("", " \n\t\r\n"):
+        for strategy in STRATEGIES:
+            assert cut(text, strategy) == ()
+
+
+def test_tokens_are_counted_by_the_tokenizer(tokenizer_file: Path) -> None:
+    from data_platform.retrieval.chunking.measure import tokenizer
+
+    ruler = tokenizer(tokenizer_file)
+    text = "unbelievable words and more words, several of them; " * 40 + "中文字符" * 30
+    how = Chunking(strategy="recursive", size=16, overlap=4, unit="tokens")
+    chunks = chunked(Document(uri="a", text=text), how, ruler)
+    for chunk in chunks:
+        assert chunk.tokens == ruler.counts([chunk.text])[0] <= 16
+        assert text[chunk.start : chunk.end] == chunk.text
+    assert "".join(text.split()) in "".join(
+        "".join(c.text.split())
+        for c in chunked(Document(uri="a", text=text), Chunking(size=16, unit="tokens"), ruler)
+    )
