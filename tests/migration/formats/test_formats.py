@@ -96,7 +96,7 @@ def test_each_step_says_what_made_it_and_what_it_waits_for(tool: str) -> None:
         "Locks: ACCESS EXCLUSIVE on orders",
         "Application: old before it, old after it",
         "55P03",
-        "SET LOCAL lock_timeout = '2s'",
+        "SET LOCAL lock_timeout = '400ms'",
         "SET LOCAL statement_timeout = '30s'",
     ):
         assert said in text
@@ -193,7 +193,7 @@ def test_limits_are_off_where_a_timeout_would_leave_it_half_done() -> None:
     text = next(t for p, t in made("goose").items() if "index" in p.name)
     assert text.index("SET lock_timeout = 0") < text.index("CREATE INDEX CONCURRENTLY")
     validate = next(t for p, t in made("goose").items() if "validate" in p.name)
-    assert "SET lock_timeout = '2s'" in validate
+    assert "SET lock_timeout = '400ms'" in validate
     assert "SET statement_timeout = 0" in validate
     blocking = replace(PLAN.steps[0], blocks="there is no other form")
     assert "SET LOCAL statement_timeout = 0" in "".join(made("goose", Plan(steps=(blocking,))).values())

@@ -40,9 +40,13 @@ class Start:
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long a statement waits for a lock and runs while it holds a strong one, and how often it is tried."""
+    """How long a statement waits for a lock and runs while it holds a strong one, and how often it is tried.
 
-    lock_timeout: str = "2s"
+    Two waits for a lock (a table, and one that its foreign key leads to) take less than deadlock_timeout, which is 1 s:
+    where clients take the same locks in another order it is the migration that gives way, not they.
+    """
+
+    lock_timeout: str = "400ms"
     statement_timeout: str = "30s"
     attempts: int = 10
     pause: int = 5

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from data_platform.ddl.clauses import column_clause, constraint_clause
 from data_platform.migration.plan.column_changes import same_values
 from data_platform.migration.plan.columns import fill_step
+from data_platform.migration.plan.exact import come_back
 from data_platform.migration.plan.indexes import concurrently
 from data_platform.migration.plan.naming import columns_of, named_in, over
 from data_platform.migration.plan.not_null import required
@@ -55,6 +56,8 @@ class Shadow:
     aside: str
     forth: Sql
     back: Sql
+    exact: bool = False
+    """Whether `back` gives each old value again as it was."""
 
     @property
     def renamed(self) -> bool:
@@ -183,6 +186,8 @@ def _shadow(pair: Pair, table: Name, old: Column, new: Column) -> Shadow:
         aside=old.name if renamed else beside(old.name, "old"),
         forth=expression(forth),
         back=expression(back),
+        exact=not {*pair.hints.values, *pair.hints.back} & {(table, new.name)}
+        and come_back(pair.before, pair.after, old.type, new.type),
     )
 
 

@@ -349,7 +349,9 @@ def _not_null(table: Name, column: Column, version: int) -> Sql:
 
 
 def _cleared(one: Replacement) -> Step:
-    told = ", ".join(spoken(one.table, shadow.old.name) for shadow in one.shadows)
+    names = tuple(dict.fromkeys(shadow.old.name for shadow in one.shadows))
+    told = ", ".join(spoken(one.table, name) for name in names)
+    made_up = dict.fromkeys(f"{s.old.name} as {s.back}" for s in one.shadows if not s.exact)
     again = [
         alter_table(
             one.table,
@@ -367,16 +369,20 @@ def _cleared(one: Replacement) -> Step:
     )
     fill = Fill(table=one.table, values=values, needed=needed, key=batch_key(one.after))
     return Step(
-        name=slug("clear", one.table, *(s.old.name for s in one.shadows)),
+        name=slug("clear", one.table, *names),
         phase="contract",
         reason=f"The old values of {told} go; only the catalog changes. Before this step the swap can be taken back.",
         up=(
             *without_trigger(one),
             alter_table(
-                one.table, *(Sql(f"DROP COLUMN IF EXISTS {identifier(s.aside)}") for s in one.shadows)
+                one.table,
+                *dict.fromkeys(Sql(f"DROP COLUMN IF EXISTS {identifier(s.aside)}") for s in one.shadows),
             ),
         ),
         down=(*again, *batches(fill)),
+        one_way=f"the old values as they were; they are made of the new ones: {', '.join(made_up)}"
+        if made_up
+        else None,
         transaction=False,
     )
 

@@ -25,6 +25,7 @@ from data_platform.migration.prove.result import (
 )
 from data_platform.migration.prove.roundtrip import round_trip
 from data_platform.migration.prove.rows import PARENT_ROWS, Wish, parents
+from data_platform.migration.prove.session import own_extensions
 from data_platform.migration.prove.verdict import judge
 from data_platform.model.database import Database as Model
 from data_platform.model.database import Name
@@ -82,6 +83,7 @@ def prove(
     with server.scratch_database() as empty:
         progress("loading the base schema", 0.02)
         loaded = load(empty, base.scripts, progress=lambda what, _share: progress(what, 0.02))
+        own_extensions(empty)
         with connect(empty.conninfo, read_only=True) as connection:
             model = read(connection)
         copies = Copies(server.conninfo, server.version_num, server.embedded)

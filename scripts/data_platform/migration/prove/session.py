@@ -190,6 +190,7 @@ class Session:
         try:
             if way is Way.EXTENSION:
                 loader.create_extension(loadable)
+                own_extensions(self.database)
             elif way is Way.ROLE:
                 loader.role_statement(loadable)
             else:
@@ -231,6 +232,21 @@ def open_session(database: Database) -> Iterator[Session]:
         connection.add_notice_handler(session._hear)
         with session._stack:
             yield session
+
+
+def own_extensions(database: Database) -> None:
+    """Give the extensions of a scratch database to its owner, who then may drop them: a migration's role may.
+
+    There is no ALTER EXTENSION … OWNER TO.
+    """
+    with connect(database.admin_conninfo, read_only=False) as admin:
+        admin.execute(_OWN_EXTENSIONS)
+
+
+_OWN_EXTENSIONS = """
+UPDATE pg_catalog.pg_extension SET extowner = datdba
+  FROM pg_catalog.pg_database WHERE datname = current_database() AND extname <> 'plpgsql' AND extowner <> datdba
+"""
 
 
 def refused(error: psycopg.Error, statement: Statement | None = None) -> ServerError:
