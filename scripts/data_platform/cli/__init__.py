@@ -39,7 +39,9 @@ NOUNS = {
     "migration": Noun(
         "migrations that keep clients working", ("plan", "render", "lint", "prove", "backfill")
     ),
-    "retrieval": Noun("vectors and documents that are found again, by measurement", ("chunk", "tune")),
+    "retrieval": Noun(
+        "vectors and documents that are found again, by measurement", ("render", "chunk", "tune")
+    ),
     "storage": Noun("which system should hold the data, and why", ("select",)),
     "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),
     "doctor": Noun("what is there, what is missing, and the command that mends it"),

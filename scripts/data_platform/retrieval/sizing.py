@@ -10,9 +10,12 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+from data_platform.spec.retrieval import Retrieval
+
 ColumnType = Literal["vector", "halfvec", "bit", "sparsevec"]
 
 PAGE = 8192
+_PLAIN = 8_000
 USABLE = 8160
 """Bytes for items on an index page: without the page's header and pgvector's own data at its end."""
 _ITEM_ID = 4
@@ -81,3 +84,21 @@ def build_bytes(
 
 def _aligned(size: int) -> int:
     return (size + 7) // 8 * 8
+
+
+def heap_bytes(rows: int, dimensions: int, spec: Retrieval) -> int:
+    """The table of vectors with its key: tuple header, key, filters, the vector (PLAIN or out of line, in pieces)."""
+    filters = 16 * len(spec.filters) + (16 if spec.tenants else 0)
+    vector = 4 + payload("vector", dimensions)
+    row = _aligned(24 + 16 + filters + vector) + _ITEM_ID
+    fitting = (PAGE - 24) // row
+    if not fitting or vector > _PLAIN:
+        pieces = math.ceil(vector / 1996)
+        out_of_line = rows * (vector + pieces * (24 + 12 + 4)) / (PAGE - 24) * PAGE
+        return round(out_of_line + rows * (24 + 16 + filters + 18) + _key_bytes(rows))
+    return (math.ceil(rows / fitting) + 1) * PAGE + _key_bytes(rows)
+
+
+def _key_bytes(rows: int) -> int:
+    """A B-tree of uuids, 90 % full."""
+    return math.ceil(rows * (8 + 16 + _ITEM_ID) / 0.9)

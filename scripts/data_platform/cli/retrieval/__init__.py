@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from data_platform.cli.retrieval.chunk import CHUNK
+from data_platform.cli.retrieval.render import RENDER
 from data_platform.cli.retrieval.tune import TUNE
 
-COMMANDS = (CHUNK, TUNE)
+COMMANDS = (RENDER, CHUNK, TUNE)

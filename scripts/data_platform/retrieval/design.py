@@ -1,0 +1,186 @@
+"""From a spec to a setting, each choice with its reason and with what that rests on.
+
+Settings that were measured (`settings:` of the spec, from `dpe retrieval tune`) are taken as they are. The rest is what
+pgvector's limits and page layout say, and defaults that are marked as assumed: recall depends on the vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from data_platform.postgres.vectors.settings import Index, Method, Search, VectorType
+from data_platform.retrieval.sizing import build_bytes, free_m, heap_bytes, hnsw_bytes
+from data_platform.spec.retrieval import Retrieval
+
+Evidence = Literal["measured", "documented", "assumed"]
+
+_LIMITS: dict[VectorType, int] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
+_EXACT_ELEMENTS = 2_000_000
+"""Numbers that a search without an index may compare: about a millisecond each million on a present-day core."""
+_PREFILTER_SHARE = 0.025
+_LEAST_PREFILTER, _MOST_PREFILTER = 1_000, 20_000
+_MEMORY_SHARE = 0.6
+"""Of the server's memory, for the index: the rest is for the other data and the sessions."""
+_MB = 1024 * 1024
+_PLAIN_BYTES = 8_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, why, and on what that rests."""
+
+    what: str
+    chosen: str
+    why: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True)
+class Design:
+    """The setting of a store, and what it costs."""
+
+    index: Index
+    search: Search
+    prefilter_rows: int
+    maintenance_mb: int
+    workers: int
+    index_bytes: int
+    heap_bytes: int
+    plain: bool
+    """Vectors in the row itself, not out of line."""
+    one_machine_rows: int
+    """From how many rows on the index is larger than its share of the server's memory."""
+    partitions: int
+    choices: tuple[Choice, ...]
+
+
+def design(spec: Retrieval) -> Design:
+    """The setting for the rows in a year."""
+    given = spec.settings
+    rows, width = spec.needs.rows_in_a_year, spec.model.dimensions
+    type_: VectorType = given.get("type") or _type(width)
+    method: Method = given.get("index") or _method(rows, width)
+    m = int(given.get("m") or 16)
+    index = Index(
+        method=method,
+        type=type_,
+        m=m,
+        ef_construction=int(given.get("ef_construction") or max(64, 2 * m)),
+        lists=int(given.get("lists") or max(1, min(rows // 1000, 32_768))),
+        centred=False,
+    )
+    ef = int(given.get("ef_search") or max(100, 4 * spec.needs.k))
+    rerank = int(given.get("rerank") or (max(ef, 20 * spec.needs.k) if type_ == "bit" else 0))
+    search = Search(
+        ef_search=ef, probes=int(given.get("probes") or max(1, round(index.lists**0.5))), rerank=rerank
+    )
+    size = hnsw_bytes(rows, type_, width, m) if method == "hnsw" else 0
+    most = _most_rows(spec, type_, m)
+    return Design(
+        index=index,
+        search=search,
+        prefilter_rows=int(given.get("prefilter_rows") or _prefilter(rows)),
+        maintenance_mb=max(64, round(1.05 * build_bytes(rows, type_, width, m, parallel=True) / _MB) + 16),
+        workers=2,
+        index_bytes=size,
+        heap_bytes=heap_bytes(rows, width, spec),
+        plain=1_900 < 4 * width + 8 <= _PLAIN_BYTES,
+        one_machine_rows=most,
+        partitions=0 if rows <= most or not most else -(-rows // most) * 2,
+        choices=tuple(_choices(spec, index, search, rows, most)),
+    )
+
+
+def _type(width: int) -> VectorType:
+    return next((one for one in ("halfvec", "bit") if width <= _LIMITS[one]), "bit")
+
+
+def _method(rows: int, width: int) -> Method:
+    return "none" if rows * width <= _EXACT_ELEMENTS else "hnsw"
+
+
+def _prefilter(rows: int) -> int:
+    return max(_LEAST_PREFILTER, min(_MOST_PREFILTER, round(rows * _PREFILTER_SHARE)))
+
+
+def _most_rows(spec: Retrieval, type_: VectorType, m: int) -> int:
+    """Rows whose index fits into its share of the memory."""
+    one = hnsw_bytes(100_000, type_, spec.model.dimensions, m) / 100_000
+    return int(spec.needs.memory_bytes * _MEMORY_SHARE / one)
+
+
+def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int) -> Iterator[Choice]:
+    given, width = spec.settings, spec.model.dimensions
+    measured: Evidence = "measured"
+    yield Choice(
+        "type of the index",
+        index.type,
+        "as tune has measured" if "type" in given else _why_type(index.type, width),
+        measured if "type" in given else "documented",
+    )
+    if index.method == "none":
+        yield Choice(
+            "index",
+            "none",
+            "as tune has measured"
+            if "index" in given
+            else f"{rows:,} rows of {width} numbers are compared in about a millisecond or two, and nothing is missed",
+            measured if "index" in given else "assumed",
+        )
+        return
+    yield Choice(
+        "index", index.method, _why_index(given, spec), measured if "index" in given else "documented"
+    )
+    if index.method == "hnsw":
+        free = free_m(width, index.type, index.m)
+        why = f"the usual start; up to m = {free} the index is not larger by a page"
+        yield Choice(
+            "m, ef_construction",
+            f"{index.m}, {index.ef_construction}",
+            "as tune has measured" if "m" in given else why,
+            measured if "m" in given else "assumed",
+        )
+        yield Choice(
+            "ef_search",
+            str(search.ef_search),
+            "as tune has measured"
+            if "ef_search" in given
+            else "a guess: recall depends on your vectors, so tune it",
+            measured if "ef_search" in given else "assumed",
+        )
+    if search.rerank:
+        yield Choice(
+            "candidates",
+            str(search.rerank),
+            "bits find them, the full vectors put them in order",
+            "documented",
+        )
+    if spec.filters or spec.tenants:
+        yield Choice(
+            "filters",
+            f"compare all up to {_prefilter(rows):,} rows",
+            "a bounded count decides each time: few rows are compared, else the index is read on until k rows pass",
+            measured if "prefilter_rows" in given else "assumed",
+        )
+    yield Choice(
+        "one machine",
+        f"up to {most:,} rows",
+        f"then the index is larger than {_MEMORY_SHARE:.0%} of {spec.needs.memory_bytes / 1024**3:.0f} GB",
+        "documented",
+    )
+
+
+def _why_type(type_: VectorType, width: int) -> str:
+    if type_ == "halfvec":
+        return "half the size of vector; the full vectors stay in the table"
+    return f"HNSW takes {_LIMITS['halfvec']:,} dimensions at most of halfvec; {width:,} fit as bits only"
+
+
+def _why_index(given: Any, spec: Retrieval) -> str:
+    if "index" in given:
+        return "as tune has measured"
+    writes = spec.needs.writes_per_second
+    more = f"; {writes:g} writes a second each insert into it" if writes else ""
+    return f"the best recall for its time, and it needs no rows to begin with{more}"

@@ -1,0 +1,217 @@
+"""The files that make a store, in the order in which they are run: tables, load, indexes, functions, row security."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data_platform.model.database import Name
+from data_platform.postgres.vectors.settings import OPERATORS, VectorType, operator_class
+from data_platform.retrieval.design import Design
+from data_platform.retrieval.pgvector.names import Names, names_of
+from data_platform.spec.retrieval import Filter, Retrieval
+from data_platform.sql.templates import render
+from data_platform.sql.text import Sql, identifier, joined, qualified_name
+
+
+@dataclass(frozen=True)
+class File:
+    """One of them. Without `transaction` its statements run one by one, outside any."""
+
+    name: str
+    sql: Sql
+    transaction: bool = True
+
+
+def files(spec: Retrieval, made: Design) -> tuple[File, ...]:
+    """All of them. `dpe retrieval load` comes after the first, the indexes after that: 6 times quicker than before."""
+    names = names_of(spec)
+    found = [File("01_tables.sql", Sql(f"{tables(spec, names)}\n\n{embeddings(spec, made, names)}"))]
+    found.append(File("02_indexes.sql", indexes(spec, made, names), transaction=False))
+    found.append(File("03_search.sql", functions(spec, made, names)))
+    if spec.tenants is not None and spec.tenants.row_security:
+        found.append(File("04_row_security.sql", _security(spec, names)))
+    return tuple(found)
+
+
+def down(spec: Retrieval) -> Sql:
+    """What takes all of it away again."""
+    return Sql(f"DROP SCHEMA {identifier(spec.name)} CASCADE;")
+
+
+def tables(spec: Retrieval, names: Names) -> Sql:
+    """Models, documents, chunks."""
+    return render(
+        "retrieval/tables.sql.j2",
+        schema=names.schema,
+        models=names.models,
+        documents=names.documents,
+        chunks=names.chunks,
+        tenant=spec.tenants,
+        filters=spec.filters,
+        language=spec.hybrid.language if spec.hybrid else None,
+    )
+
+
+def embeddings(spec: Retrieval, made: Design, names: Names, *, partitions: int = 0) -> Sql:
+    """The table of one model's vectors."""
+    parts = [
+        {"name": Name(names.schema, f"{names.embeddings.name}_{number}"), "of": partitions, "number": number}
+        for number in range(partitions)
+    ]
+    return render(
+        "retrieval/embeddings.sql.j2",
+        table=names.embeddings,
+        chunks=names.chunks,
+        tenant=spec.tenants,
+        filters=spec.filters,
+        dimensions=spec.model.dimensions,
+        plain=made.plain and not partitions,
+        partitions=parts,
+    )
+
+
+# --- indexes ---
+
+
+def indexes(spec: Retrieval, made: Design, names: Names, *, concurrently: bool = True) -> Sql:
+    """Of vectors, filters and words. CONCURRENTLY, so that a store that is in use stays so."""
+    how = "CONCURRENTLY " if concurrently else ""
+    lines = [f"SET maintenance_work_mem = '{made.maintenance_mb}MB';"]
+    lines.append(f"SET max_parallel_maintenance_workers = {made.workers};")
+    vector = vector_index(spec, made, names, how)
+    lines += [f"{vector};"] if vector else []
+    table = qualified_name(names.embeddings)
+    for one in _filters(spec):
+        array = one.type.rstrip().endswith("[]")
+        using = "USING gin " if array else ""
+        name = identifier(f"{names.embeddings.name[:40]}_{one.name[:18]}")
+        lines.append(f"CREATE INDEX {how}{name} ON {table} {using}({identifier(one.name)});")
+    if spec.hybrid:
+        lines.append(f"CREATE INDEX {how}chunks_search ON {qualified_name(names.chunks)} USING gin (search);")
+    # In tables and functions the names of the files are those of the store: nobody else's schema is searched.
+    lines += ["RESET maintenance_work_mem;", "RESET max_parallel_maintenance_workers;"]
+    lines.append(f"ANALYZE {table};")
+    return Sql("\n".join(lines))
+
+
+def vector_index(spec: Retrieval, made: Design, names: Names, how: str = "") -> Sql | None:
+    """CREATE INDEX of the vectors; None where there is none."""
+    index = made.index
+    if index.method == "none":
+        return None
+    key = _key(index.type, Sql("embedding"), spec.model.dimensions)
+    wrapped = key if index.type == "vector" else f"({key})"
+    options = (
+        f"m = {index.m}, ef_construction = {index.ef_construction}"
+        if index.method == "hnsw"
+        else f"lists = {index.lists}"
+    )
+    return Sql(
+        f"CREATE INDEX {how}{identifier(names.index.name)} ON {qualified_name(names.embeddings)}"
+        f" USING {index.method} ({wrapped} {operator_class(index.type, spec.model.distance)}) WITH ({options})"
+    )
+
+
+def _key(type_: VectorType, value: Sql, dimensions: int) -> Sql:
+    match type_:
+        case "vector":
+            return value
+        case "halfvec":
+            return Sql(f"{value}::halfvec({dimensions})")
+        case "bit":
+            return Sql(f"binary_quantize({value})::bit({dimensions})")
+
+
+# --- functions ---
+
+
+def functions(spec: Retrieval, made: Design, names: Names) -> Sql:
+    """Search by meaning, and by meaning and words."""
+    found = [_search(spec, made, names)]
+    if spec.hybrid:
+        found.append(_hybrid(spec, names))
+    return Sql("\n\n".join(found))
+
+
+def _filters(spec: Retrieval) -> Sequence[Filter]:
+    """The tenant is one more, and the first."""
+    tenant = [Filter(name=spec.tenants.column, type=spec.tenants.type)] if spec.tenants else []
+    return [*tenant, *spec.filters]
+
+
+def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
+    given = _filters(spec)
+    own, index, width = identifier(names.search.name), made.index, spec.model.dimensions
+    query, k = Sql(f"{own}.query"), Sql(f"{own}.k")
+    operator = OPERATORS[spec.model.distance]
+    secured = spec.tenants is not None and spec.tenants.row_security
+    return render(
+        "retrieval/search.sql.j2",
+        function=names.search,
+        table=names.embeddings,
+        chunks=names.chunks,
+        arguments=given,
+        method=index.method,
+        ef_search=made.search.ef_search,
+        probes=made.search.probes,
+        prefilter_rows=made.prefilter_rows,
+        counted=bool(given),
+        # Where row security leaves a tenant's rows only, these may be few without any filter.
+        asked=Sql("true")
+        if secured
+        else joined(" OR ", [Sql(f"{own}.{identifier(f.name)} IS NOT NULL") for f in given]),
+        condition=_condition(names.search, given),
+        operator=Sql(operator),
+        query=query,
+        k=k,
+        indexed=_key(index.type, Sql("e.embedding"), width),
+        index_operator=Sql("<~>" if index.type == "bit" else operator),
+        index_query=_key(index.type, query, width),
+        pool=Sql(f"greatest({k}, {made.search.rerank})") if made.search.rerank else k,
+    )
+
+
+def _condition(function: Name, given: Sequence[Filter]) -> Sql:
+    """What rows must meet. A parameter that is NULL says nothing: it is folded away when the statement is planned."""
+    own = identifier(function.name)
+    parts = [
+        Sql(
+            f"({own}.{identifier(f.name)} IS NULL OR e.{identifier(f.name)}"
+            f" {'&&' if f.type.rstrip().endswith('[]') else '='} {own}.{identifier(f.name)})"
+        )
+        for f in given
+    ]
+    return joined(" AND ", parts) if parts else Sql("true")
+
+
+def _hybrid(spec: Retrieval, names: Names) -> Sql:
+    assert spec.hybrid is not None
+    given, own = _filters(spec), identifier(names.hybrid.name)
+    passed = [Sql(f"{own}.query"), Sql(f"{own}.pool"), *(Sql(f"{own}.{identifier(f.name)}") for f in given)]
+    return render(
+        "retrieval/hybrid.sql.j2",
+        function=names.hybrid,
+        search=names.search,
+        chunks=names.chunks,
+        documents=names.documents,
+        arguments=given,
+        weight=spec.hybrid.weight,
+        language=spec.hybrid.language,
+        words=Sql(f"{own}.words"),
+        condition=_condition(names.hybrid, given),
+        passed=passed,
+        weight_given=Sql(f"{own}.weight"),
+        pool=Sql(f"{own}.pool"),
+        k=Sql(f"{own}.k"),
+    )
+
+
+def _security(spec: Retrieval, names: Names) -> Sql:
+    assert spec.tenants is not None
+    return render(
+        "retrieval/security.sql.j2",
+        tables=[names.documents, names.chunks, names.embeddings],
+        column=spec.tenants.column,
+        type=spec.tenants.type,
+    )
