@@ -1,6 +1,6 @@
 """Every named operation at a million rows with live clients: the longest stall, rows lost, and the way back.
 
-python tests/benchmarks/bench_migration_operations.py [--rows N] [--only WORD] [--json FILE]
+python tests/benchmarks/bench_migration_operations.py [--rows N] [--only WORD ...] [--json FILE]
 
 The cases are those of tests/migration/operations. Each plan is run up as it is handed out, by the same prover as
 `dpe migration prove`: the old application's clients until the contract phase, the new one's in it; then down on a few
@@ -174,16 +174,18 @@ def _within(name: str, told: set[str]) -> bool:
     return name in told or name.rpartition(".")[0] in told
 
 
-def cases(only: str) -> list[tuple[str, list[dict[str, object]]]]:
+def cases(only: Sequence[str]) -> list[tuple[str, list[dict[str, object]]]]:
     """The base and the operations of each case that is asked for."""
     listed = [(BASE, one) for one in _listed("base")] + [(VECTORS, one) for one in _listed("vectors")]
-    return [(base, one) for base, one in listed if only in _id(one) + yaml.safe_dump(one)]
+    return [
+        (base, one) for base, one in listed if any(word in _id(one) + yaml.safe_dump(one) for word in only)
+    ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", nargs="*", default=[""])
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     found: list[dict[str, Any]] = []

@@ -10,20 +10,8 @@ import pytest
 from data_platform.postgres.server import Server
 from migration.agreement import Ground, contradictions, ground
 from migration.lint.linting import linted
-from migration.operations.test_operations import BASE, _id, _listed, planned
+from migration.operations.test_operations import BASE, ROWS, _id, _listed, planned
 from migration.test_agreement_of_plans import written
-
-ROWS = """
-INSERT INTO users (name, email, mood, doc)
-SELECT 'a b' || n, n || '@x', 'ok', '{"a": 1}' FROM generate_series(1, 300) AS n;
-INSERT INTO orders (user_id, total, code) SELECT n, n, n::text FROM generate_series(1, 300) AS n;
-INSERT INTO events SELECT n, '2020-06-01' FROM generate_series(1, 300) AS n;
-INSERT INTO bare
-SELECT n, n, tsrange('2020-01-01'::timestamp + n * interval '1 day', '2020-01-02'::timestamp + n * interval '1 day')
-  FROM generate_series(1, 300) AS n;
-INSERT INTO settings SELECT n, 2, 'dark' FROM generate_series(1, 300) AS n;
-REFRESH MATERIALIZED VIEW totals;
-"""
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
-"""Each operation: what it makes of a schema, and the way there and back on a real server."""
+"""Each operation on a real server: what it makes of a schema and of rows, there and back."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,14 +12,20 @@ import yaml
 from data_platform.migration.operations import OPERATIONS
 from data_platform.migration.operations.prove import wanted
 from data_platform.migration.plan.prove import Reached, reach
+from data_platform.migration.plan.step import Step
+from data_platform.migration.prove import state
 from data_platform.postgres.load import Script
+from data_platform.postgres.scratch import Database
 from data_platform.postgres.server import Server
 from data_platform.spec import document, validate
 from data_platform.spec.change import read_change
 from data_platform.spec.document import SpecProblem
+from migration.operations.trial import Trial, filled, told, trial
 
 HERE = Path(__file__).parent
 BASE = (HERE / "base.sql").read_text()
+ROWS = (HERE / "rows.sql").read_text()
+PROMISES = yaml.safe_load((HERE / "promises.yaml").read_text())
 VECTORS = """
 CREATE EXTENSION vector;
 CREATE TABLE docs (id bigint PRIMARY KEY, e vector(3));
@@ -47,9 +54,15 @@ def planned(server: Server, tmp_path: Path, base: str, operations: list[dict[str
     return reach(scripts, made.after, server, hints=made.hints, more=made.steps)
 
 
+@pytest.fixture(scope="module")
+def source(server: Server) -> Iterator[Database]:
+    with filled(server, BASE, ROWS) as made:
+        yield made
+
+
 @pytest.mark.parametrize("operations", _listed("base"), ids=_id)
 def test_an_operation_there_and_back(
-    server: Server, tmp_path: Path, operations: list[dict[str, object]]
+    server: Server, source: Database, tmp_path: Path, operations: list[dict[str, object]]
 ) -> None:
     reached = planned(server, tmp_path, BASE, operations)
     assert reached.broken is None
@@ -60,6 +73,26 @@ def test_an_operation_there_and_back(
     assert reached.down.equal or any(step.one_way for step in reached.plan.steps), reached.down
     blocking = {step.blocks for step in reached.plan.steps if step.blocks}
     assert not blocking or set(operations[0]) & {"add_exclusion"}, blocking
+    with trial(server, source) as here:
+        rows_there_and_back(here, reached.plan.steps, str(operations))
+
+
+def rows_there_and_back(here: Trial, steps: Sequence[Step], asked: str) -> None:
+    """Nobody is kept out while rows are read, values are as promised, and what is not as it was has been said."""
+    before = here.rows()
+    promises = [one for one in PROMISES if one["word"] in asked]
+    values = [sorted(here.ask(one["before"]), key=str) for one in promises]
+    here.up(steps)
+    assert here.kept_out == []
+    assert [sorted(here.ask(one["after"]), key=str) for one in promises] == values
+    assert [one.object for one in state.lost(before, here.rows()) if not told(one.object, steps)] == []
+    here.down(steps)
+    assert [one.object for one in state.changed(before, here.rows()) if not told(one.object, steps)] == []
+
+
+def test_each_promise_is_for_one_operation() -> None:
+    listed = [str(one) for one in _listed("base")]
+    assert [one["word"] for one in PROMISES if sum(one["word"] in asked for asked in listed) != 1] == []
 
 
 @pytest.mark.parametrize("operations", _listed("vectors"), ids=_id)
