@@ -241,6 +241,20 @@ def test_extensions_that_are_there_are_made(server: Server) -> None:
     assert proof.verdict == "proven"
 
 
+def test_an_extension_of_the_base_and_one_of_the_migration_may_be_dropped(server: Server) -> None:
+    up = "BEGIN; DROP EXTENSION citext; COMMIT; CREATE EXTENSION pg_trgm;"
+    proof = proven(
+        server, up, base=f"{SHOP}CREATE EXTENSION citext;", down="BEGIN; DROP EXTENSION pg_trgm; COMMIT;"
+    )
+    assert [one.error for one in proof.statements if one.error] == []
+    assert proof.round_trip.error is None
+
+
+def test_rows_that_a_policy_hides_are_not_lost(server: Server) -> None:
+    up = "ALTER TABLE orders ENABLE ROW LEVEL SECURITY; ALTER TABLE orders FORCE ROW LEVEL SECURITY;"
+    assert proven(server, up).lost == ()
+
+
 def test_roles_that_a_grant_names_are_made_up(server: Server) -> None:
     proof = proven(server, "GRANT SELECT ON orders TO some_reporting_role", options=NO_CLIENTS)
     assert proof.statements[0].error is None
