@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from data_platform.cli.retrieval.chunk import CHUNK
+from data_platform.cli.retrieval.load import LOAD
 from data_platform.cli.retrieval.render import RENDER
 from data_platform.cli.retrieval.tune import TUNE
 
-COMMANDS = (RENDER, CHUNK, TUNE)
+COMMANDS = (RENDER, CHUNK, LOAD, TUNE)

@@ -1,0 +1,447 @@
+"""Documents with their chunks and vectors into a store: what is new is copied, what changed is replaced, what is as it
+was is left alone, what vanished is taken out of the searches.
+
+A batch of whole documents is one transaction, so no reader sees half of one, and a load that was stopped is simply run
+again. One load at a time: an advisory lock sees to that.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import psycopg
+import psycopg.types.json
+from numpy.typing import NDArray
+from pgvector.psycopg import register_vector
+from psycopg import sql
+
+from data_platform.errors import EnvironmentProblem, UsageProblem
+from data_platform.model.database import Name
+from data_platform.postgres.connect import connect, redacted
+
+Vector = NDArray[np.float32]
+Tell = Callable[[str, float], None]
+
+_BATCH_CHUNKS = 2_000
+_LOCK = 7_364_511_230
+
+
+class Chunk(Protocol):
+    """A piece of a document."""
+
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def ordinal(self) -> int: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def headings(self) -> tuple[str, ...]: ...
+    @property
+    def tokens(self) -> int | None: ...
+    @property
+    def content_hash(self) -> bytes: ...
+
+
+class Document(Protocol):
+    """What is loaded."""
+
+    @property
+    def id(self) -> uuid.UUID: ...
+    @property
+    def uri(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def media_type(self) -> str: ...
+    @property
+    def content_hash(self) -> bytes: ...
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where it goes. `filters` are columns of chunks and vectors, whose values are in a document's metadata."""
+
+    schema: str
+    embeddings: Name
+    model: Mapping[str, Any]
+    """name, provider, dimensions, distance, normalised and fingerprint, as the registry has them."""
+    filters: tuple[str, ...] = ()
+    tenant: str | None = None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was done, in documents and chunks."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    vanished: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    """Chunks whose vector was not there."""
+
+    def plus(self, other: Loaded) -> Loaded:
+        return Loaded(*(getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__))
+
+
+Embed = Callable[[Sequence[tuple[bytes, str]]], Mapping[bytes, Vector]]
+Cut = Callable[[Any], Sequence[Chunk]]
+
+
+@dataclass
+class _Batch:
+    documents: list[tuple[Any, Sequence[Chunk], bool]] = field(default_factory=list)
+    """(document, its chunks, whether it is there already)."""
+    chunks: int = 0
+
+
+def load(
+    conninfo: str,
+    target: Target,
+    documents: Iterable[Document],
+    cut: Cut,
+    embed: Embed,
+    *,
+    keep_vanished: bool = False,
+    tell: Tell = lambda what, share: None,
+) -> Loaded:
+    """Bring the store to what the documents say.
+
+    Raises UsageProblem: no such store, two documents of one address, another model than the one that filled it.
+    EnvironmentProblem: another load is running, the server or the disk says no; the batches before are kept.
+    """
+    with _session(conninfo) as connection:
+        _registered(connection, target)
+        known = _known(connection, target)
+        seen: set[str] = set()
+        done = Loaded()
+        for batch, skipped in _batches(documents, cut, known, seen, target):
+            done = done.plus(replace(skipped))
+            if batch.documents:
+                done = done.plus(_stored(connection, target, batch, embed))
+            tell(f"loading: {done.new + done.changed + done.unchanged:,} documents", 0.5)
+        if not keep_vanished:
+            done = done.plus(_gone(connection, target, {one: known[one] for one in known.keys() - seen}))
+        return done
+
+
+@contextmanager
+def _session(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
+    with connect(conninfo, read_only=False, statement_timeout_ms=0) as connection:
+        connection.autocommit = True
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+        if not row or not row[0]:
+            raise EnvironmentProblem(
+                "another load is running", where=redacted(conninfo), try_="wait until it is done"
+            )
+        try:
+            register_vector(connection)
+        except psycopg.ProgrammingError:
+            raise UsageProblem("the database has no pgvector", try_="dpe retrieval load --create") from None
+        try:
+            yield connection
+        except psycopg.Error as error:
+            said = error.diag.message_primary or str(error).strip()
+            raise EnvironmentProblem(
+                f"the server refuses: {said}",
+                where=redacted(conninfo),
+                try_="the same command again: what was committed is kept",
+            ) from error
+
+
+# --- which model ---
+
+
+def _registered(connection: psycopg.Connection[Any], target: Target) -> None:
+    """The model in the registry; refuse another one under its name. The first one is active at once."""
+    models = sql.Identifier(target.schema, "models")
+    try:
+        found = connection.execute(
+            sql.SQL("SELECT fingerprint FROM {} WHERE table_name = %s").format(models),
+            [target.embeddings.name],
+        ).fetchone()
+    except psycopg.errors.UndefinedTable:
+        raise UsageProblem(
+            f"there is no store `{target.schema}`",
+            try_="run what `dpe retrieval render` wrote, or load with --create",
+        ) from None
+    if found is not None:
+        if found[0] != target.model["fingerprint"]:
+            raise UsageProblem(
+                f"the vectors of `{target.embeddings.name}` were made by another model, although it has the same name",
+                expected=f"fingerprint {found[0][:12]}…, this one has {target.model['fingerprint'][:12]}…",
+                try_="dpe retrieval migrate-model, or another `name:` of the model",
+            )
+        return
+    columns = [*target.model, "table_name", "state", "activated_at"]
+    values = [*target.model.values(), target.embeddings.name]
+    insert = sql.SQL(
+        "INSERT INTO {0} ({1}) SELECT {2}, CASE WHEN active THEN 'building' ELSE 'active' END,"
+        " CASE WHEN NOT active THEN now() END FROM (SELECT EXISTS (SELECT FROM {0} WHERE state = 'active') AS active) s"
+    ).format(
+        models,
+        sql.SQL(", ").join(map(sql.Identifier, columns)),
+        sql.SQL(", ").join([sql.Placeholder()] * len(values)),
+    )
+    connection.execute(insert, values)
+
+
+# --- what is there ---
+
+
+def _known(connection: psycopg.Connection[Any], target: Target) -> dict[str, bytes]:
+    """Live documents that have their vectors from this model: address → hash. Others are loaded again."""
+    query = sql.SQL(
+        "SELECT d.uri, d.content_hash FROM {documents} d WHERE d.deleted_at IS NULL AND NOT EXISTS ("
+        "SELECT FROM {chunks} c WHERE c.document_id = d.id"
+        " AND NOT EXISTS (SELECT FROM {embeddings} e WHERE e.chunk_id = c.id))"
+    ).format(**_tables(target))
+    return {uri: bytes(hash_) for uri, hash_ in connection.execute(query)}
+
+
+def _tables(target: Target) -> dict[str, sql.Identifier]:
+    return {
+        "documents": sql.Identifier(target.schema, "documents"),
+        "chunks": sql.Identifier(target.schema, "chunks"),
+        "embeddings": sql.Identifier(target.embeddings.schema, target.embeddings.name),
+    }
+
+
+def _batches(
+    documents: Iterable[Document], cut: Cut, known: Mapping[str, bytes], seen: set[str], target: Target
+) -> Iterator[tuple[_Batch, Loaded]]:
+    batch, skipped, tenant = _Batch(), Loaded(), None
+    for document in documents:
+        if document.uri in seen:
+            raise UsageProblem("two documents have this address", where=document.uri)
+        seen.add(document.uri)
+        if known.get(document.uri) == document.content_hash:
+            skipped = skipped.plus(Loaded(unchanged=1))
+            continue
+        own = document.metadata.get(target.tenant) if target.tenant else None
+        if batch.documents and (batch.chunks >= _BATCH_CHUNKS or own != tenant):
+            yield batch, skipped
+            batch, skipped = _Batch(), Loaded()
+        tenant = own
+        chunks = cut(document)
+        batch.documents.append((document, chunks, document.uri in known))
+        batch.chunks += len(chunks)
+    yield batch, skipped
+
+
+# --- writing ---
+
+
+def _stored(connection: psycopg.Connection[Any], target: Target, batch: _Batch, embed: Embed) -> Loaded:
+    """One transaction. Vectors are made before it, so that no lock waits for a model."""
+    ids = [document.id for document, _, _ in batch.documents]
+    tables = _tables(target)
+    with connection.transaction():
+        _as_tenant(connection, target, batch)
+        there = _chunks_there(connection, tables, ids)
+    texts = {c.id: (c.content_hash, c.text) for _, chunks, _ in batch.documents for c in chunks}
+    wanted = {id_: text for id_, text in texts.items() if not there.get(id_)}
+    vectors = embed(list(dict(wanted.values()).items())) if wanted else {}
+    with connection.transaction():
+        _as_tenant(connection, target, batch)
+        old = _documents(connection, target, batch, tables)
+        connection.execute(
+            sql.SQL("DELETE FROM {chunks} WHERE document_id = ANY(%s) AND NOT id = ANY(%s)").format(**tables),
+            [ids, list(texts)],
+        )
+        _chunks(connection, target, batch, tables, there)
+        _vectors(connection, target, batch, tables, wanted, vectors)
+    new = sum(id_ not in old for id_ in ids)
+    return Loaded(new=new, changed=len(ids) - new, chunks=len(texts), embedded=len(vectors))
+
+
+def _as_tenant(connection: psycopg.Connection[Any], target: Target, batch: _Batch) -> None:
+    if target.tenant is None:
+        return
+    value = batch.documents[0][0].metadata.get(target.tenant)
+    if value is None:
+        raise UsageProblem(f"there is no `{target.tenant}`: whose is it?", where=batch.documents[0][0].uri)
+    connection.execute("SELECT set_config('app.tenant', %s, true)", [str(value)])
+
+
+def _chunks_there(
+    connection: psycopg.Connection[Any], tables: Mapping[str, sql.Identifier], ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, bool]:
+    """Chunks of these documents, and whether each has its vector."""
+    query = sql.SQL(
+        "SELECT c.id, e.chunk_id IS NOT NULL FROM {chunks} c LEFT JOIN {embeddings} e ON e.chunk_id = c.id"
+        " WHERE c.document_id = ANY(%s)"
+    ).format(**tables)
+    return dict(connection.execute(query, [list(ids)]).fetchall())
+
+
+def _documents(
+    connection: psycopg.Connection[Any], target: Target, batch: _Batch, tables: Mapping[str, sql.Identifier]
+) -> set[uuid.UUID]:
+    """Insert or replace their rows; the ids that were there."""
+    ids = [document.id for document, _, _ in batch.documents]
+    query = sql.SQL("SELECT id FROM {documents} WHERE id = ANY(%s) FOR UPDATE").format(**tables)
+    old = {row[0] for row in connection.execute(query, [ids])}
+    extra = [target.tenant] if target.tenant else []
+    columns = ["id", "uri", "title", "media_type", "content_hash", "metadata", *extra]
+    new = [d for d, _, _ in batch.documents if d.id not in old]
+    _copy(connection, tables["documents"], columns, [_row(d, target) for d in new])
+    update = sql.SQL(
+        "UPDATE {documents} SET title = %s, media_type = %s, content_hash = %s, metadata = %s, updated_at = now(),"
+        " deleted_at = NULL WHERE id = %s"
+    ).format(**tables)
+    changed = [d for d, _, _ in batch.documents if d.id in old]
+    if changed:
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                update, [(d.title, d.media_type, d.content_hash, _json(d.metadata), d.id) for d in changed]
+            )
+    return old
+
+
+def _row(document: Any, target: Target) -> tuple[Any, ...]:
+    rest = (document.metadata[target.tenant],) if target.tenant else ()
+    return (
+        document.id,
+        document.uri,
+        document.title,
+        document.media_type,
+        document.content_hash,
+        _json(document.metadata),
+        *rest,
+    )
+
+
+def _json(metadata: Mapping[str, Any]) -> psycopg.types.json.Jsonb:
+    return psycopg.types.json.Jsonb(dict(metadata), dumps=lambda value: json.dumps(value, default=str))
+
+
+def _chunks(
+    connection: psycopg.Connection[Any],
+    target: Target,
+    batch: _Batch,
+    tables: Mapping[str, sql.Identifier],
+    there: Mapping[uuid.UUID, bool],
+) -> None:
+    columns = [
+        *("id", "document_id", "ordinal", "content", "content_hash", "start_offset", "end_offset"),
+        *("heading_path", "tokens", *_own(target)),
+    ]
+    rows, moved = [], []
+    for document, chunks, _ in batch.documents:
+        given = _given(document, target)
+        for c in chunks:
+            if c.id in there:
+                moved.append((c.ordinal, c.start, c.end, list(c.headings), c.tokens, *given, c.id))
+            else:
+                text = c.text.replace("\0", "\ufffd")  # PostgreSQL has no NUL in text
+                rows.append(
+                    (
+                        c.id,
+                        document.id,
+                        c.ordinal,
+                        text,
+                        c.content_hash,
+                        c.start,
+                        c.end,
+                        list(c.headings),
+                        c.tokens,
+                        *given,
+                    )
+                )
+    _copy(connection, tables["chunks"], columns, rows)
+    if moved:
+        names = ["ordinal", "start_offset", "end_offset", "heading_path", "tokens", *_own(target)]
+        with connection.cursor() as cursor:
+            cursor.executemany(_update(tables["chunks"], names, "id"), moved)
+            if _own(target):
+                own = [(*row[5:-1], row[-1]) for row in moved]
+                cursor.executemany(_update(tables["embeddings"], list(_own(target)), "chunk_id"), own)
+
+
+def _update(table: sql.Identifier, names: Sequence[str], key: str) -> sql.Composed:
+    assigned = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in names)
+    return sql.SQL("UPDATE {} SET {} WHERE {} = %s").format(table, assigned, sql.Identifier(key))
+
+
+def _vectors(
+    connection: psycopg.Connection[Any],
+    target: Target,
+    batch: _Batch,
+    tables: Mapping[str, sql.Identifier],
+    wanted: Mapping[uuid.UUID, tuple[bytes, str]],
+    vectors: Mapping[bytes, Vector],
+) -> None:
+    rows = [
+        (c.id, vectors[c.content_hash], *_given(document, target))
+        for document, chunks, _ in batch.documents
+        for c in chunks
+        if c.id in wanted
+    ]
+    _copy(connection, tables["embeddings"], ["chunk_id", "embedding", *_own(target)], rows)
+
+
+def _own(target: Target) -> tuple[str, ...]:
+    return (*((target.tenant,) if target.tenant else ()), *target.filters)
+
+
+def _given(document: Any, target: Target) -> tuple[Any, ...]:
+    return tuple(document.metadata.get(name) for name in _own(target))
+
+
+def _copy(
+    connection: psycopg.Connection[Any],
+    table: sql.Identifier,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Any, ...]],
+) -> None:
+    """Binary, with the types that the columns have."""
+    if not rows:
+        return
+    names = sql.SQL(", ").join(map(sql.Identifier, columns))
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("SELECT {} FROM {} LIMIT 0").format(names, table))
+        types = [column.type_code for column in cursor.description or ()]
+        with cursor.copy(
+            sql.SQL("COPY {} ({}) FROM STDIN WITH (FORMAT binary)").format(table, names)
+        ) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+
+
+# --- what is no more ---
+
+
+def _gone(connection: psycopg.Connection[Any], target: Target, vanished: Mapping[str, bytes]) -> Loaded:
+    """Out of the searches, and marked; their texts stay for whoever has to look."""
+    if not vanished:
+        return Loaded()
+    tables = _tables(target)
+    uris = list(vanished)
+    with connection.transaction():
+        connection.execute(
+            sql.SQL(
+                "DELETE FROM {embeddings} e USING {chunks} c, {documents} d"
+                " WHERE e.chunk_id = c.id AND c.document_id = d.id AND d.uri = ANY(%s)"
+            ).format(**tables),
+            [uris],
+        )
+        connection.execute(
+            sql.SQL("UPDATE {documents} SET deleted_at = now() WHERE uri = ANY(%s)").format(**tables), [uris]
+        )
+    return Loaded(vanished=len(uris))
