@@ -166,7 +166,7 @@ class Client:
 
 def _after(connection: Connection, failure: Failure) -> Connection | None:
     """The connection to go on with: a new one where it is lost, or its prepared statements are."""
-    if connection.closed or failure.sqlstate == "0A000":
+    if connection.closed or failure.sqlstate in ("0A000", "42804"):
         with suppress(psycopg.Error):
             connection.close()
         return None

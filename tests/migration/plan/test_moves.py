@@ -39,14 +39,19 @@ def plan_of(server: Server, tmp_path: Path, base: str, operation: dict[str, obje
 
 
 def run(connection: psycopg.Connection, step: Step, *, down: bool = False) -> None:
+    """As files do: with a lock_timeout that is less than clients wait for a deadlock, again where it was too short."""
     statements = step.down if down else step.up
-    if step.transaction:
-        with connection.transaction():
-            for statement in statements:
-                connection.execute(statement.encode())
-    else:
-        for statement in statements:
-            connection.execute(statement.encode())
+    while step.transaction:
+        try:
+            with connection.transaction():
+                connection.execute("SET LOCAL lock_timeout = '400ms'")
+                for statement in statements:
+                    connection.execute(statement.encode())
+        except psycopg.errors.LockNotAvailable:
+            continue
+        return
+    for statement in statements:
+        connection.execute(statement.encode())
 
 
 @contextmanager

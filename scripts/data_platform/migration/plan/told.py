@@ -307,7 +307,8 @@ def _by_phase(steps: Sequence[Told], *, with_sql: bool) -> Iterator[Piece]:
             yield Heading(phase.capitalize())
             yield Paragraph(_PHASES[phase])
         for one in mine:
-            yield Paragraph((f"{one.number}. ", Code(one.step.name), f": {one.step.reason}"))
+            stays = f" Not taken back: {one.step.one_way}." if one.step.one_way else ""
+            yield Paragraph((f"{one.number}. ", Code(one.step.name), f": {one.step.reason}{stays}"))
             if with_sql:
                 yield Block(_sql(one.step), "sql")
 

@@ -145,6 +145,8 @@ def effect(failure: Failure, columns: Collection[str]) -> Effect:
         return "planned again"
     if failure.sqlstate == "XX000" and "cache lookup failed for type" in failure.message:
         return "planned again"  # a parameter of a statement that was prepared before had a type that is gone
+    if failure.sqlstate == "42804" and "but expression is of type" in failure.message:
+        return "planned again"  # a parameter has the type that its column had when the statement was prepared
     if failure.sqlstate == "23502" and failure.column not in columns:
         return "broken"  # a column that it does not know of wants a value
     return "refused" if failure.sqlstate.startswith(("22", "23")) else "broken"
