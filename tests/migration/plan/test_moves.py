@@ -77,7 +77,7 @@ class Client(threading.Thread):
         with connect(self.conninfo, read_only=False) as connection:
             connection.autocommit = True
             connection.prepare_threshold = None
-            number = 0
+            number = 10  # a row of nothing but defaults is none on the way back
             while not self.over.is_set():
                 number += 1
                 row, values = luck.choice(self.ids), (luck.choice([None, f"{number}"]), number)

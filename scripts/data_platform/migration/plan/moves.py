@@ -119,6 +119,20 @@ def _in_step(one: Move) -> Step:
     )
 
 
+def last(pair: Pair) -> Iterator[Step]:
+    """Once the old table has no foreign key nothing has to go with a row any more; before the table itself goes."""
+    for one in moves(pair):
+        if not _cascades(one):
+            yield Step(
+                name=slug("forget", one.main.name, one.side.name),
+                phase="contract",
+                reason=f"No row of {spoken(one.side.name)} has to go with its row of {spoken(one.main.name)} any more.",
+                up=_dropped(one.with_row, one.main.name),
+                one_way="taking back the step that ends the triggers makes it again",
+                frees=(Reference("relation", one.side.name.schema, one.side.name.name),),
+            )
+
+
 def _made(one: Move) -> Reference:
     """For the order of steps alone."""
     return Reference("relation", one.main.name.schema, f"{one.main.name.name}.{one.side.name.name}")
@@ -216,7 +230,7 @@ def _apart(one: Move) -> Step:
         name=slug("apart", one.main.name, one.side.name),
         phase="contract",
         reason=f"From here on {spoken((one.side if one.split else one.main).name)} alone has the new values.",
-        up=_without_triggers(one),
+        up=tuple(sql for function, table in _carrying(one) for sql in _dropped(function, table)),
         down=(*_triggers(one), *batches(back)),
         transaction=False,
         ends_old=True,
@@ -263,15 +277,19 @@ def _function(name: Name, body: Sql) -> Sql:
 
 
 def _without_triggers(one: Move) -> tuple[Sql, ...]:
-    pairs = [(one.to_side, one.main.name), (one.to_main, one.side.name)]
-    pairs += [] if _cascades(one) else [(one.with_row, one.main.name)]
-    return tuple(
-        sql
-        for function, table in pairs
-        for sql in (
-            Sql(f"DROP TRIGGER IF EXISTS {identifier(function.name)} ON {qualified_name(table)}"),
-            Sql(f"DROP FUNCTION IF EXISTS {qualified_name(function)}()"),
-        )
+    pairs = [*_carrying(one), *([] if _cascades(one) else [(one.with_row, one.main.name)])]
+    return tuple(sql for function, table in pairs for sql in _dropped(function, table))
+
+
+def _carrying(one: Move) -> tuple[tuple[Name, Name], ...]:
+    """The triggers that carry values over, and their tables."""
+    return (one.to_side, one.main.name), (one.to_main, one.side.name)
+
+
+def _dropped(function: Name, table: Name) -> tuple[Sql, Sql]:
+    return (
+        Sql(f"DROP TRIGGER IF EXISTS {identifier(function.name)} ON {qualified_name(table)}"),
+        Sql(f"DROP FUNCTION IF EXISTS {qualified_name(function)}()"),
     )
 
 

@@ -65,6 +65,7 @@ def _differences(pair: Pair) -> Iterator[Step | Refusal]:
     yield from access.steps(pair)
     yield from _removed_columns(pair, replaced)
     yield from tables.gone(pair)
+    yield from moves.last(pair)
     yield from whole.last(column_changes.without_consumed(pair))
 
 
