@@ -143,7 +143,9 @@ def test_readers_never_see_half_a_document(vectors: Database, folder: Path, mini
             while not over.is_set():
                 row = connection.execute(
                     "SELECT count(*), count(e.chunk_id)"
-                    " FROM help.documents d JOIN help.chunks c ON c.document_id = d.id LEFT JOIN help.embeddings_all_minilm_l6_v2 e ON e.chunk_id = c.id WHERE uri = 'account.md'"
+                    " FROM help.documents d JOIN help.chunks c ON c.document_id = d.id"
+                    " LEFT JOIN help.embeddings_all_minilm_l6_v2 e ON e.chunk_id = c.id"
+                    " WHERE uri = 'account.md'"
                 ).fetchone()
                 assert row
                 seen.add((row[0], row[1]))

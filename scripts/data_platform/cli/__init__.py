@@ -40,7 +40,8 @@ NOUNS = {
         "migrations that keep clients working", ("plan", "render", "lint", "prove", "backfill")
     ),
     "retrieval": Noun(
-        "vectors and documents that are found again, by measurement", ("render", "chunk", "load", "tune")
+        "vectors and documents that are found again, by measurement",
+        ("render", "chunk", "load", "evaluate", "tune", "search", "prove"),
     ),
     "storage": Noun("which system should hold the data, and why", ("select",)),
     "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from data_platform.cli.retrieval.chunk import CHUNK
+from data_platform.cli.retrieval.evaluate import EVALUATE
 from data_platform.cli.retrieval.load import LOAD
+from data_platform.cli.retrieval.prove import PROVE
 from data_platform.cli.retrieval.render import RENDER
+from data_platform.cli.retrieval.search import SEARCH
 from data_platform.cli.retrieval.tune import TUNE
 
-COMMANDS = (RENDER, CHUNK, LOAD, TUNE)
+COMMANDS = (RENDER, CHUNK, LOAD, EVALUATE, TUNE, SEARCH, PROVE)
