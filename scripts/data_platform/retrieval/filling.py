@@ -47,7 +47,7 @@ def fill(conninfo: str, what: Filling, tell: Tell) -> Loaded:
             target,
             documents(spec.sources, what.folder),
             cutter(spec, what.folder, model),
-            lambda texts: _embedded(memory, model, target, spec, texts, tell),
+            lambda texts: embedded(memory, model, target, spec, texts, tell),
             keep_vanished=what.keep_vanished,
             tell=tell,
         )
@@ -87,7 +87,7 @@ def cutter(spec: Retrieval, folder: Path, model: Embedder) -> Callable[[Document
     return lambda document: chunked(document, how, ruler, distances)
 
 
-def _embedded(
+def embedded(
     memory: Memory,
     model: Embedder,
     target: Target,

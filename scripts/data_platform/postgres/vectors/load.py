@@ -29,7 +29,8 @@ Vector = NDArray[np.float32]
 Tell = Callable[[str, float], None]
 
 _BATCH_CHUNKS = 2_000
-_LOCK = 7_364_511_230
+LOCK = 7_364_511_230
+"""Of one load or switch at a time, whatever the store."""
 
 
 class Chunk(Protocol):
@@ -125,7 +126,7 @@ def load(
     EnvironmentProblem: another load is running, the server or the disk says no; the batches before are kept.
     """
     with _session(conninfo) as connection:
-        _registered(connection, target)
+        register(connection, target)
         known = _known(connection, target)
         seen: set[str] = set()
         done = Loaded()
@@ -143,7 +144,7 @@ def load(
 def _session(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
     with connect(conninfo, read_only=False, statement_timeout_ms=0) as connection:
         connection.autocommit = True
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
         if not row or not row[0]:
             raise EnvironmentProblem(
                 "another load is running", where=redacted(conninfo), try_="wait until it is done"
@@ -166,7 +167,7 @@ def _session(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
 # --- which model ---
 
 
-def _registered(connection: psycopg.Connection[Any], target: Target) -> None:
+def register(connection: psycopg.Connection[Any], target: Target) -> None:
     """The model in the registry; refuse another one under its name. The first one is active at once."""
     models = sql.Identifier(target.schema, "models")
     try:
