@@ -41,7 +41,7 @@ NOUNS = {
     ),
     "retrieval": Noun(
         "vectors and documents that are found again, by measurement",
-        ("render", "chunk", "load", "evaluate", "tune", "migrate-model", "search", "prove"),
+        ("render", "chunk", "load", "evaluate", "tune", "diagnose", "migrate-model", "search", "prove"),
     ),
     "storage": Noun("which system should hold the data, and why", ("select",)),
     "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),
