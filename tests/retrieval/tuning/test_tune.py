@@ -53,6 +53,19 @@ def test_the_target_holds_on_queries_of_our_own(server: Server, run: Run) -> Non
     assert found.mean() >= 0.9
 
 
+def test_filters_are_measured_both_ways(run: Run) -> None:
+    tuned = run(curved(12_000), Goal(recall=0.9))
+    assert tuned.filtering is not None
+    told = result(tuned)["filters"]
+    assert {one["selectivity"] for one in told} == {0.2, 0.05, 0.01, 0.001}
+    taken = [one for one in told if one["chosen"]]
+    assert len(taken) == 4
+    assert all(one["rows"] == one["wanted"] for one in taken)
+    assert all(one["recall"]["value"] >= 0.9 for one in taken)
+    rare = next(one for one in taken if one["selectivity"] == 0.01)
+    assert rare["strategy"] == "prefilter"
+
+
 def test_random_vectors_are_refused_with_the_reason(run: Run) -> None:
     random = np.random.default_rng(1).normal(size=(6_000, 256)).astype(np.float32)
     tuned = run(random, Goal())

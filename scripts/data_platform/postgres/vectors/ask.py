@@ -65,16 +65,23 @@ class Session:
         self.connection, self.store = connection, store
 
     def ask(
-        self, mode: Mode, vector: Vector, words: str, k: int, filters: Mapping[str, Any] | None = None
+        self,
+        mode: Mode,
+        vector: Vector,
+        words: str,
+        k: int,
+        filters: Mapping[str, Any] | None = None,
+        weight: float | None = None,
     ) -> list[Hit]:
-        """The k best, the best first."""
+        """The k best, the best first. `weight` is that of the words, where not the store's own."""
         given: dict[str, Any] = {"query": vector, "k": k, **(filters or {})}
         function = self.store.search
         if mode != "vector":
             if self.store.hybrid is None:
                 raise UsageProblem("the store has no keyword search", try_="hybrid: true in the spec")
             function = self.store.hybrid
-            given |= {"words": words, "pool": max(50, k)} | ({"weight": 1.0} if mode == "keyword" else {})
+            weight = 1.0 if mode == "keyword" else weight
+            given |= {"words": words, "pool": max(50, k)} | ({} if weight is None else {"weight": weight})
         named = sql.SQL(", ").join(sql.SQL("{} => %s").format(sql.Identifier(name)) for name in given)
         called = sql.SQL("SELECT * FROM {}({})").format(_id(function), named)
         return [Hit(*row) for row in self.connection.execute(called, list(given.values()))]
@@ -143,7 +150,7 @@ class Session:
         return [tuple(row) for row in self.connection.execute(query, [count])]
 
     def vectors(self, count: int) -> list[Vector]:
-        """Vectors of chunks drawn by their id."""
+        """Vectors of chunks drawn by their id, which is random."""
         query = sql.SQL("SELECT embedding FROM {} ORDER BY chunk_id LIMIT %s").format(
             _id(self.store.embeddings)
         )

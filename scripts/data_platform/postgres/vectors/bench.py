@@ -13,8 +13,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 import psutil
@@ -31,6 +31,10 @@ Matrix = NDArray[np.float32]
 Tell = Callable[[str, float], None]
 
 _MB = 1024 * 1024
+PARTS = 1000
+"""Into so many parts of one size rows are drawn, for searches with filters."""
+Strategy = Literal["prefilter", "index"]
+
 _NO_LONGER_FITS = "no longer fits into maintenance_work_mem"
 
 
@@ -102,6 +106,35 @@ class Bench:
         ).fetchall()
         used = cpu_seconds(self.connection.info.backend_pid) - before
         return Asked(_table_of(rows, first, count, k), used)
+
+    def filtered(
+        self, search: Search, strategy: Strategy, share: float, *, k: int, first: int = 0, count: int
+    ) -> Asked:
+        """The same among a `share` of the rows (those whose `part` is below it, which is drawn at random): all that
+        pass are compared, or the index is read on until k of them have passed.
+        """
+        self._tune(replace(search, scan="relaxed_order"))
+        self._set("enable_sort", "on" if strategy == "prefilter" else "off")
+        nearest = self._prefiltered() if strategy == "prefilter" else self._passing_index(search)
+        asked = "SELECT id, embedding FROM queries WHERE id >= %s::int4 AND id < %s::int4 ORDER BY id"
+        sql = f"SELECT q.id, a.id FROM ({asked}) q CROSS JOIN LATERAL ({nearest}) a"  # noqa: S608
+        limit = round(share * PARTS)
+        before = cpu_seconds(self.connection.info.backend_pid)
+        rows = self.connection.execute(sql, [first, first + count, limit, k], binary=True).fetchall()
+        used = cpu_seconds(self.connection.info.backend_pid) - before
+        self._set("enable_sort", "on")
+        return Asked(_table_of(rows, first, count, k), used)
+
+    def _prefiltered(self) -> str:
+        exact = f"p.embedding {OPERATORS[self.distance]} q.embedding"
+        passing = "SELECT id, embedding FROM items WHERE part < %s::int4"
+        return f"WITH passing AS MATERIALIZED ({passing}) SELECT p.id FROM passing p ORDER BY {exact} LIMIT %s::int8"  # noqa: S608
+
+    def _passing_index(self, search: Search) -> str:
+        index = self.index or Index("none")
+        operator = "<~>" if index.type == "bit" else OPERATORS[self.distance]
+        mine, theirs = self._key("i.embedding", index), self._key("q.embedding", index)
+        return f"SELECT i.id FROM items i WHERE i.part < %s::int4 ORDER BY {mine} {operator} {theirs} LIMIT %s::int8"  # noqa: S608
 
     def latencies(self, search: Search, *, k: int, first: int, count: int) -> NDArray[np.float64]:
         """Milliseconds of each of these queries asked alone, from the question to the last row at the client."""
@@ -179,6 +212,11 @@ class Bench:
         return int(row[0]) if row else 0
 
 
+def parts_of(rows: int) -> NDArray[np.int64]:
+    """The part of each row: as many rows in each as can be, drawn the same each time."""
+    return np.asarray(np.random.default_rng(7).permutation(rows) * PARTS // max(rows, 1))
+
+
 def _table_of(rows: Sequence[tuple[int, int]], first: int, count: int, k: int) -> NDArray[np.int64]:
     ids = np.full((count, k), -1, dtype=np.int64)
     filled = np.zeros(count, dtype=np.int64)
@@ -205,6 +243,7 @@ def bench(
         _fill(connection, "queries", queries, None)
         connection.execute("CREATE TABLE middle AS SELECT avg(embedding) AS mean FROM items")
         connection.execute("ALTER TABLE items ADD PRIMARY KEY (id)")
+        connection.execute("CREATE INDEX items_part ON items (part)")
         connection.execute("VACUUM ANALYZE items, queries")
         # One process for each search: that is what is measured.
         connection.execute("SET max_parallel_workers_per_gather = 0")
@@ -222,15 +261,16 @@ def closing_quietly(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Con
 
 
 def _fill(connection: psycopg.Connection[Any], table: str, values: Matrix, tell: Tell | None) -> None:
+    parts = parts_of(len(values))
     connection.execute(
-        f"CREATE TABLE {table} (id int4 NOT NULL, embedding vector({values.shape[1]}) NOT NULL)"
+        f"CREATE TABLE {table} (id int4 NOT NULL, part int4 NOT NULL, embedding vector({values.shape[1]}) NOT NULL)"
     )
     with (
         connection.cursor() as cursor,
-        cursor.copy(f"COPY {table} (id, embedding) FROM STDIN WITH (FORMAT binary)") as copy,
+        cursor.copy(f"COPY {table} (id, part, embedding) FROM STDIN WITH (FORMAT binary)") as copy,
     ):
-        copy.set_types(["int4", "vector"])
+        copy.set_types(["int4", "int4", "vector"])
         for number, row in enumerate(values):
-            copy.write_row((number, row))
+            copy.write_row((number, int(parts[number]), row))
             if tell is not None and number % 10_000 == 0:
                 tell(f"loading {table}", number / len(values))

@@ -25,7 +25,13 @@ class Session(Protocol):
     """`data_platform.postgres.vectors.ask.Session`."""
 
     def ask(
-        self, mode: Mode, vector: Vector, words: str, k: int, filters: Mapping[str, Any] | None = None
+        self,
+        mode: Mode,
+        vector: Vector,
+        words: str,
+        k: int,
+        filters: Mapping[str, Any] | None = None,
+        weight: float | None = None,
     ) -> list[Hit]: ...
     def exact(
         self, vector: Vector, k: int, filters: Mapping[str, Any] | None = None
@@ -119,6 +125,18 @@ def judged(
         Compared(a, b, paired(figures[("ndcg", a)], figures[("ndcg", b)])) for a, b in combinations(modes, 2)
     )
     return metrics, compared
+
+
+def ndcg_of(
+    one: Session, mode: Mode, weight: float, queries: Sequence[Query], vectors: Sequence[Vector], k: int
+) -> list[float]:
+    """nDCG of each query with this weight of the words."""
+    return [
+        METRICS["ndcg"](
+            graded(query, one.uris(one.ask(mode, vector, query.text, 5 * k, None, weight))), query.grades, k
+        )
+        for query, vector in zip(queries, vectors, strict=True)
+    ]
 
 
 def filtered(

@@ -20,12 +20,13 @@ from data_platform.report.document import (
 )
 from data_platform.retrieval.metrics import Interval
 from data_platform.retrieval.sizing import build_bytes
+from data_platform.retrieval.tuning.hybrid import Fused
 from data_platform.retrieval.tuning.trial import Build, Trial, Tuned
 
 _MB = 1024 * 1024
 
 
-def result(tuned: Tuned) -> dict[str, Any]:
+def result(tuned: Tuned, fused: Fused | None = None) -> dict[str, Any]:
     """The `result` of the JSON envelope."""
     return {
         "reachable": tuned.reachable,
@@ -51,10 +52,70 @@ def result(tuned: Tuned) -> dict[str, Any]:
             "ratio": _rounded(tuned.contrast.ratio),
             "intrinsic_dimension": _rounded(tuned.contrast.intrinsic_dimension),
         },
+        "filters": _filters(tuned),
+        "prefilter_rows": tuned.filtering.prefilter_rows if tuned.filtering else None,
+        "search": _fused(fused),
         "tried": [_trial(one) for one in tuned.tried],
         "builds": [_build(one) for one in tuned.builds],
         "notes": list(tuned.notes),
     }
+
+
+def _fused(fused: Fused | None) -> dict[str, Any] | None:
+    if fused is None:
+        return None
+    return {
+        "mode": fused.mode,
+        "weight": fused.weight,
+        "ndcg": _interval(fused.ndcg),
+        "best_single": fused.single,
+        "difference": {
+            "value": _rounded(fused.difference.value),
+            "low": _rounded(fused.difference.low),
+            "high": _rounded(fused.difference.high),
+        },
+    }
+
+
+def _ways(fused: Fused | None) -> tuple[Piece, ...]:
+    """Which way to search, by judged queries."""
+    if fused is None:
+        return ()
+    rows = tuple(
+        (mode, f"{weight:g}", f"{one.value:.3f}", f"{one.low:.3f}–{one.high:.3f}")
+        for mode, weight, one in fused.tried
+    )
+    found = fused.difference
+    return (
+        Heading("By meaning, by words, or both"),
+        Table(("search", "weight of the words", "nDCG", "95 %"), rows, frozenset({1, 2})),
+        Paragraph(
+            (
+                Strong(f"{fused.mode}, weight {fused.weight:g}"),
+                f": nDCG {fused.ndcg.value:.3f} on {fused.ndcg.queries} queries that it was not chosen with,"
+                f" {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}) against {fused.single} alone.",
+            )
+        ),
+    )
+
+
+def _filters(tuned: Tuned) -> list[dict[str, Any]]:
+    """Both ways for each share; `chosen` is the one that the threshold takes."""
+    if tuned.filtering is None:
+        return []
+    taken = tuned.filtering.chosen(tuned.rows)
+    return [
+        {
+            "selectivity": one.share,
+            "strategy": one.strategy,
+            "recall": _interval(one.recall),
+            "rows": one.rows,
+            "wanted": one.wanted,
+            "cpu_ms_per_query": _rounded(one.cpu_ms),
+            "chosen": one in taken,
+        }
+        for one in tuned.filtering.trials
+    ]
 
 
 def chosen(index: Index, search: Search) -> dict[str, Any]:
@@ -106,14 +167,21 @@ def _rounded(value: float) -> float:
 # --- for a person ---
 
 
-def report(tuned: Tuned, measured_on: str, repeat: str) -> Report:
+def report(tuned: Tuned, measured_on: str, repeat: str, fused: Fused | None = None) -> Report:
     """Verdict, setting, what it costs, how to make it, what was tried."""
     return Report(
         title=_title(tuned),
         verdict="reachable." if tuned.reachable else "unreachable here.",
         good=tuned.reachable,
         summary=_summary(tuned),
-        pieces=(*_setting(tuned), *_making(tuned), *_tried(tuned), *_how(tuned, measured_on, repeat)),
+        pieces=(
+            *_setting(tuned),
+            *_making(tuned),
+            *_with_filters(tuned),
+            *_ways(fused),
+            *_tried(tuned),
+            *_how(tuned, measured_on, repeat),
+        ),
     )
 
 
@@ -187,6 +255,33 @@ def _expressions(tuned: Tuned) -> tuple[str, str, str]:
             return f"binary_quantize(embedding)::bit({d})", f"binary_quantize($1)::bit({d})", "<~>"
 
 
+def _with_filters(tuned: Tuned) -> tuple[Piece, ...]:
+    if tuned.filtering is None:
+        return ()
+    taken = tuned.filtering.chosen(tuned.rows)
+    words = {"prefilter": "compare all that pass", "index": "read the index on"}
+    rows = tuple(
+        (
+            f"{one.share:.1%}",
+            Strong(words[one.strategy]) if one in taken else words[one.strategy],
+            f"{one.recall.value:.3f}",
+            f"{one.rows} of {one.wanted}",
+            f"{one.cpu_ms:.2f}",
+        )
+        for one in tuned.filtering.trials
+    )
+    columns = ("rows that pass", "way", "recall", "fewest rows", "ms")
+    return (
+        Heading("With a filter"),
+        Table(columns, rows, frozenset({2, 4})),
+        Paragraph(
+            f"Up to {tuned.filtering.prefilter_rows:,} rows that pass, compare all of them; above, read the index on"
+            " (hnsw.iterative_scan = relaxed_order). The search function of dpe retrieval render counts and decides:"
+            f" settings: {{prefilter_rows: {tuned.filtering.prefilter_rows}}}."
+        ),
+    )
+
+
 def _tried(tuned: Tuned) -> tuple[Piece, ...]:
     rows = tuple(
         (
@@ -215,7 +310,8 @@ def _how(tuned: Tuned, measured_on: str, repeat: str) -> tuple[Piece, ...]:
         ),
         *((Bullets(tuned.notes),) if tuned.notes else ()),
         Paragraph(
-            "Not checked: filters, writes beside the searches, a cache that is too small, several clients at once."
+            "Not checked: filters that go along with the meaning, writes beside the searches, a cache that is too"
+            " small, several clients at once."
         ),
         Paragraph(("Repeat: ", Code(repeat), ".")),
     )

@@ -7,6 +7,7 @@ from typing import Literal
 
 from data_platform.postgres.vectors.settings import Distance, Index, Search
 from data_platform.retrieval.metrics import Interval
+from data_platform.retrieval.tuning.filters import Filtering
 
 Stage = Literal["sample", "all rows", "held out"]
 
@@ -77,6 +78,7 @@ class Tuned:
     spilled: bool = False
     reachable: bool = True
     because: str = ""
+    filtering: Filtering | None = None
     tried: tuple[Trial, ...] = ()
     builds: tuple[Build, ...] = ()
     notes: tuple[str, ...] = field(default=())

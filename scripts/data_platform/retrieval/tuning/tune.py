@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from data_platform.postgres.vectors.bench import parts_of
 from data_platform.postgres.vectors.settings import MOST_EF_SEARCH, Distance, Index, Search, VectorType
 from data_platform.retrieval.exact import Matrix, Truth, distances, nearest
 from data_platform.retrieval.metrics import Interval, interval, recall
@@ -22,6 +23,7 @@ from data_platform.retrieval.sizing import build_bytes, free_m, hnsw_bytes
 from data_platform.retrieval.tuning.candidates import types
 from data_platform.retrieval.tuning.contrast import RANDOM, contrast
 from data_platform.retrieval.tuning.effort import Least, Reading, least, steps
+from data_platform.retrieval.tuning.filters import Filtering, Ground, Strategy, filtering
 from data_platform.retrieval.tuning.trial import Build, Contrast, Goal, Stage, Trial, Tuned
 
 _SPARSE_M = 8
@@ -29,7 +31,7 @@ _EASY_EF = 60
 """Up to here more links gain nothing: of 60,000 images m = 16 cost 8 % more than m = 8 and m = 24 a third more."""
 _MOST_M = 32
 _SAMPLE = 5_000
-_NEARLY = 1.07
+_NEARLY = 1.15
 _HARDLY_LESS = 0.2
 _NOT_WORTH_IT = 0.25
 """Milliseconds: for less nobody keeps an index."""
@@ -61,6 +63,9 @@ class Table(Protocol):
     def build(self, index: Index, *, memory_mb: int) -> _Built: ...
     def ask(self, search: Search, *, k: int, first: int = 0, count: int) -> _Asked: ...
     def latencies(self, search: Search, *, k: int, first: int, count: int) -> NDArray[np.float64]: ...
+    def filtered(
+        self, search: Search, strategy: Strategy, share: float, *, k: int, first: int = 0, count: int
+    ) -> _Asked: ...
 
 
 Open = Callable[[Matrix, Matrix], AbstractContextManager[Table]]
@@ -279,7 +284,17 @@ def _confirmed(work: _Work, found: _Found, near: Contrast, exact: float, tell: T
         tried=tuple(work.tried),
         builds=tuple(work.builds),
     )
-    return _judged(outcome, reached=found.least.effort is not None)
+    judged = _judged(outcome, reached=found.least.effort is not None)
+    if not judged.reachable or judged.index.method == "none":
+        return judged
+    return replace(judged, filtering=_filtering(work, search, tell))
+
+
+def _filtering(work: _Work, search: Search, tell: Tell) -> Filtering:
+    vectors = work.vectors
+    parts = parts_of(len(vectors.values))
+    ground = Ground(vectors.values, parts, vectors.queries, vectors.distance, search, work.goal.k)
+    return filtering(work.table, ground, work.goal.recall, tell)
 
 
 def _held_out(work: _Work, found: _Found) -> tuple[Search, Reading]:
