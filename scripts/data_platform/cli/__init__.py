@@ -43,6 +43,10 @@ NOUNS = {
         "vectors and documents that are found again, by measurement",
         ("render", "chunk", "load", "evaluate", "tune", "diagnose", "migrate-model", "search", "prove"),
     ),
+    "qdrant": Noun(
+        "collections of a Qdrant server, from the same spec",
+        ("plan", "apply", "alias", "audit", "snapshot", "restore"),
+    ),
     "storage": Noun("which system should hold the data, and why", ("select",)),
     "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),
     "doctor": Noun("what is there, what is missing, and the command that mends it"),

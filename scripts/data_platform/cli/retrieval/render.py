@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from data_platform.cli.contract import Command, Invocation, Outcome, with_files
 from data_platform.cli.spec import again, read_document
+from data_platform.errors import UsageProblem
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -36,6 +37,12 @@ def _render(invocation: Invocation) -> Outcome:
 
     arguments = invocation.arguments
     spec, allowed = read_spec(invocation, arguments.spec)
+    if spec.target == "qdrant":
+        raise UsageProblem(
+            "the target is qdrant",
+            where=arguments.spec,
+            try_=f"dpe qdrant plan {arguments.spec} --output DIR",
+        )
     made = design(spec)
     repeat = again(
         RENDER, invocation, arguments.spec, *(["--output", arguments.output] if arguments.output else [])

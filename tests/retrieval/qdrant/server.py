@@ -1,0 +1,120 @@
+"""A real HTTP server that answers as Qdrant's documentation says: its collections and aliases, no search."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class Recorded:
+    """What was asked, and what is there."""
+
+    def __init__(self) -> None:
+        self.collections: dict[str, dict[str, Any]] = {}
+        self.aliases: dict[str, str] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.keys: list[str | None] = []
+
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+        self.asked.append((method, path))
+        parts = [part for part in path.split("/") if part]
+        match method, parts:
+            case "GET", ["collections"]:
+                return 200, {"collections": [{"name": name} for name in self.collections]}
+            case "GET", ["aliases"]:
+                return 200, {
+                    "aliases": [{"alias_name": a, "collection_name": c} for a, c in self.aliases.items()]
+                }
+            case "POST", ["collections", "aliases"]:
+                return self._aliases(body)
+            case "GET", ["collections", name] if name in self.collections:
+                return 200, self.collections[name]
+            case "PUT", ["collections", name] if name not in self.collections:
+                self.collections[name] = described(body)
+                return 200, True
+            case "PATCH", ["collections", name] if name in self.collections:
+                config = self.collections[name]["config"]
+                config["hnsw_config"] |= body.get("hnsw_config", {})
+                config["quantization_config"] = body.get("quantization_config", config["quantization_config"])
+                return 200, True
+            case "PUT", ["collections", name, "index"]:
+                self.collections[name]["payload_schema"][body["field_name"]] = {
+                    "data_type": body["field_schema"]
+                }
+                return 200, {"status": "completed"}
+            case "POST", ["collections", name, "snapshots"]:
+                return 200, {"name": f"{name}-1.snapshot", "size": 10}
+            case "PUT", ["collections", name, "snapshots", "recover"]:
+                self.collections[name] = next(iter(self.collections.values()))
+                return 200, True
+            case "POST", ["collections", name, "points", "count"]:
+                return 200, {"count": self.collections[name]["points_count"]}
+        return 404, {"error": f"{method} {path}"}
+
+    def _aliases(self, body: Any) -> tuple[int, Any]:
+        for action in body["actions"]:
+            if "delete_alias" in action:
+                del self.aliases[action["delete_alias"]["alias_name"]]
+            else:
+                made = action["create_alias"]
+                self.aliases[made["alias_name"]] = made["collection_name"]
+        return 200, True
+
+
+def described(body: dict[str, Any]) -> dict[str, Any]:
+    """A new collection as GET tells it."""
+    hnsw = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000} | body.get("hnsw_config", {})
+    return {
+        "status": "green",
+        "optimizer_status": "ok",
+        "points_count": 0,
+        "indexed_vectors_count": 0,
+        "config": {
+            "params": {
+                "vectors": body["vectors"],
+                "sparse_vectors": body.get("sparse_vectors"),
+                "shard_number": body.get("shard_number", 1),
+                "replication_factor": body.get("replication_factor", 1),
+            },
+            "hnsw_config": hnsw,
+            "quantization_config": body.get("quantization_config"),
+        },
+        "payload_schema": {},
+    }
+
+
+@contextmanager
+def running() -> Iterator[tuple[str, Recorded]]:
+    """Its address and what it knows."""
+    recorded = Recorded()
+
+    class Handler(BaseHTTPRequestHandler):
+        def _do(self) -> None:
+            size = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(size)) if size else None
+            recorded.keys.append(self.headers.get("api-key"))
+            code, result = recorded.answer(self.command, urlsplit(self.path).path, body)
+            raw = json.dumps({"result": result, "status": "ok" if code == 200 else "error"}).encode()
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        do_GET = do_PUT = do_POST = do_PATCH = _do  # noqa: N815 - the library's names
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    served.daemon_threads = True
+    threading.Thread(target=served.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{served.server_address[1]}", recorded
+    finally:
+        served.shutdown()
+        served.server_close()
