@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from data_platform.postgres.connect import connect, redacted
 Vector = NDArray[np.float32]
 Tell = Callable[[str, float], None]
 
-_BATCH_CHUNKS = 2_000
+_BATCH_CHUNKS = 5_000
 LOCK = 7_364_511_230
 """Of one load or switch at a time, whatever the store."""
 
@@ -253,21 +253,33 @@ def _stored(connection: psycopg.Connection[Any], target: Target, batch: _Batch, 
     tables = _tables(target)
     with connection.transaction():
         _as_tenant(connection, target, batch)
-        there = _chunks_there(connection, tables, ids)
-    texts = {c.id: (c.content_hash, c.text) for _, chunks, _ in batch.documents for c in chunks}
-    wanted = {id_: text for id_, text in texts.items() if not there.get(id_)}
-    vectors = embed(list(dict(wanted.values()).items())) if wanted else {}
+        old = _there(connection, tables, ids)
+        there = _chunks_there(connection, tables, old) if old else {}
+    every = [c for _, chunks, _ in batch.documents for c in chunks]
+    wanted = {c.id for c in every if not there.get(c.id)} if there else None
+    texts = {c.content_hash: c.text for c in every if wanted is None or c.id in wanted}
+    vectors = embed(list(texts.items())) if texts else {}
     with connection.transaction():
         _as_tenant(connection, target, batch)
-        old = _documents(connection, target, batch, tables)
-        connection.execute(
-            sql.SQL("DELETE FROM {chunks} WHERE document_id = ANY(%s) AND NOT id = ANY(%s)").format(**tables),
-            [ids, list(texts)],
-        )
+        _documents(connection, target, batch, tables, old)
+        if there:
+            connection.execute(
+                sql.SQL("DELETE FROM {chunks} WHERE document_id = ANY(%s) AND NOT id = ANY(%s)").format(
+                    **tables
+                ),
+                [list(old), [c.id for c in every]],
+            )
         _chunks(connection, target, batch, tables, there)
         _vectors(connection, target, batch, tables, wanted, vectors)
-    new = sum(id_ not in old for id_ in ids)
-    return Loaded(new=new, changed=len(ids) - new, chunks=len(texts), embedded=len(vectors))
+    return Loaded(new=len(ids) - len(old), changed=len(old), chunks=len(every), embedded=len(vectors))
+
+
+def _there(
+    connection: psycopg.Connection[Any], tables: Mapping[str, sql.Identifier], ids: Sequence[uuid.UUID]
+) -> set[uuid.UUID]:
+    """Those of the documents that have a row, live or not. Only this session loads, so it stays true."""
+    query = sql.SQL("SELECT id FROM {documents} WHERE id = ANY(%s)").format(**tables)
+    return {row[0] for row in connection.execute(query, [list(ids)])}
 
 
 def _as_tenant(connection: psycopg.Connection[Any], target: Target, batch: _Batch) -> None:
@@ -280,7 +292,7 @@ def _as_tenant(connection: psycopg.Connection[Any], target: Target, batch: _Batc
 
 
 def _chunks_there(
-    connection: psycopg.Connection[Any], tables: Mapping[str, sql.Identifier], ids: Sequence[uuid.UUID]
+    connection: psycopg.Connection[Any], tables: Mapping[str, sql.Identifier], ids: Collection[uuid.UUID]
 ) -> dict[uuid.UUID, bool]:
     """Chunks of these documents, and whether each has its vector."""
     query = sql.SQL(
@@ -291,12 +303,13 @@ def _chunks_there(
 
 
 def _documents(
-    connection: psycopg.Connection[Any], target: Target, batch: _Batch, tables: Mapping[str, sql.Identifier]
-) -> set[uuid.UUID]:
-    """Insert or replace their rows; the ids that were there."""
-    ids = [document.id for document, _, _ in batch.documents]
-    query = sql.SQL("SELECT id FROM {documents} WHERE id = ANY(%s) FOR UPDATE").format(**tables)
-    old = {row[0] for row in connection.execute(query, [ids])}
+    connection: psycopg.Connection[Any],
+    target: Target,
+    batch: _Batch,
+    tables: Mapping[str, sql.Identifier],
+    old: Collection[uuid.UUID],
+) -> None:
+    """Insert their rows, or replace those that are there."""
     extra = [target.tenant] if target.tenant else []
     columns = ["id", "uri", "title", "media_type", "content_hash", "metadata", *extra]
     new = [d for d, _, _ in batch.documents if d.id not in old]
@@ -311,7 +324,6 @@ def _documents(
             cursor.executemany(
                 update, [(d.title, d.media_type, d.content_hash, _json(d.metadata), d.id) for d in changed]
             )
-    return old
 
 
 def _row(document: Any, target: Target) -> tuple[Any, ...]:
@@ -344,16 +356,17 @@ def _chunks(
     ]
     rows, moved = [], []
     for document, chunks, _ in batch.documents:
-        given = _given(document, target)
+        given, owner = _given(document, target), document.id
         for c in chunks:
             if c.id in there:
                 moved.append((c.ordinal, c.start, c.end, list(c.headings), c.tokens, *given, c.id))
             else:
-                text = c.text.replace("\0", "\ufffd")  # PostgreSQL has no NUL in text
+                # PostgreSQL has no NUL in text.
+                text = c.text.replace("\0", "\ufffd") if "\0" in c.text else c.text
                 rows.append(
                     (
                         c.id,
-                        document.id,
+                        owner,
                         c.ordinal,
                         text,
                         c.content_hash,
@@ -384,15 +397,13 @@ def _vectors(
     target: Target,
     batch: _Batch,
     tables: Mapping[str, sql.Identifier],
-    wanted: Mapping[uuid.UUID, tuple[bytes, str]],
+    wanted: Collection[uuid.UUID] | None,
     vectors: Mapping[bytes, Vector],
 ) -> None:
-    rows = [
-        (c.id, vectors[c.content_hash], *_given(document, target))
-        for document, chunks, _ in batch.documents
-        for c in chunks
-        if c.id in wanted
-    ]
+    rows = []
+    for document, chunks, _ in batch.documents:
+        given = _given(document, target)
+        rows += [(c.id, vectors[c.content_hash], *given) for c in chunks if wanted is None or c.id in wanted]
     _copy(connection, tables["embeddings"], ["chunk_id", "embedding", *_own(target)], rows)
 
 

@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -30,12 +31,12 @@ class Document:
     headings: tuple[tuple[int, int, str], ...] = ()
     """(offset, level, words) of headings that the reader has found; Markdown's are found when it is cut."""
 
-    @property
+    @cached_property
     def id(self) -> uuid.UUID:
         """Of its address, whatever it says."""
         return uuid.uuid5(NAMESPACE, f"{self.tenant}\n{self.uri}")
 
-    @property
+    @cached_property
     def content_hash(self) -> bytes:
         """Of everything that is stored of it."""
         rest = json.dumps([self.title, dict(self.metadata)], sort_keys=True, default=str, ensure_ascii=False)
@@ -63,11 +64,8 @@ class Chunk:
     text: str
     headings: tuple[str, ...]
     tokens: int | None
-
-    @property
-    def content_hash(self) -> bytes:
-        """By which its embedding is remembered."""
-        return hash_of(self.text)
+    content_hash: bytes
+    """SHA-256 of the text, by which its embedding is remembered."""
 
 
 def hash_of(text: str) -> bytes:
@@ -80,7 +78,8 @@ def chunks_of(document: Document, spans: Iterable[Span]) -> Iterator[Chunk]:
     seen: dict[str, int] = {}
     for ordinal, span in enumerate(spans):
         text = document.text[span.start : span.end]
-        digest = hash_of(text).hex()
+        hash_ = hash_of(text)
+        digest = hash_.hex()
         number = seen[digest] = seen.get(digest, -1) + 1
         yield Chunk(
             id=uuid.uuid5(document.id, f"{digest}:{number}"),
@@ -90,4 +89,5 @@ def chunks_of(document: Document, spans: Iterable[Span]) -> Iterator[Chunk]:
             text=text,
             headings=span.headings,
             tokens=span.tokens,
+            content_hash=hash_,
         )
