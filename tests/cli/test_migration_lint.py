@@ -31,7 +31,7 @@ tables:
       total: numeric
 """
 SAFE = (
-    "SET lock_timeout = '2s';\n"
+    "SET lock_timeout = '400ms';\n"
     "ALTER TABLE orders ALTER code SET NOT NULL;\n"
     "ALTER TABLE orders ALTER code TYPE text;\n"
 )

@@ -70,7 +70,7 @@ def test_what_is_written_runs_and_is_safe(database: Database, version: int) -> N
 def test_the_text_around_stays(database: Database) -> None:
     text, _ = fix(MIGRATION)
     assert text.startswith(
-        "-- first\nSET lock_timeout = '2s';\nALTER TABLE orders ADD CONSTRAINT positive CHECK"
+        "-- first\nSET lock_timeout = '400ms';\nALTER TABLE orders ADD CONSTRAINT positive CHECK"
     )
     assert "positive;  -- kept\n" in text
     assert "ALTER TABLE orders ADD UNIQUE (code), ADD last uuid DEFAULT gen_random_uuid();\n" in text
@@ -81,15 +81,15 @@ def test_concurrently_is_free_to_wait() -> None:
         "ALTER TABLE orders ADD note text;\nCREATE INDEX ON orders (code);\nALTER TABLE orders ADD c text;\n"
     )
     assert text == (
-        "SET lock_timeout = '2s';\nALTER TABLE orders ADD note text;\nRESET lock_timeout;\n"
-        "CREATE INDEX CONCURRENTLY ON orders (code);\nSET lock_timeout = '2s';\nALTER TABLE orders ADD c text;\n"
+        "SET lock_timeout = '400ms';\nALTER TABLE orders ADD note text;\nRESET lock_timeout;\n"
+        "CREATE INDEX CONCURRENTLY ON orders (code);\nSET lock_timeout = '400ms';\nALTER TABLE orders ADD c text;\n"
     )
 
 
 def test_in_a_transaction_only_a_timeout_is_written() -> None:
     sql = "BEGIN;\nALTER TABLE orders ADD CHECK (total > 0);\nCREATE INDEX ON orders (code);\nCOMMIT;\n"
     text, count = fix(sql)
-    assert (text, count) == (sql.replace("ALTER", "SET LOCAL lock_timeout = '2s';\nALTER", 1), 1)
+    assert (text, count) == (sql.replace("ALTER", "SET LOCAL lock_timeout = '400ms';\nALTER", 1), 1)
 
 
 def test_what_is_fixed_stays_fixed() -> None:
@@ -105,7 +105,7 @@ def test_nothing_to_fix() -> None:
 def test_several_commands_become_one_each() -> None:
     text, _ = fix("ALTER TABLE orders ADD CONSTRAINT few CHECK (more <> ''), ADD more text;")
     assert text == (
-        "SET lock_timeout = '2s';\nALTER TABLE orders ADD COLUMN more text;\n"
+        "SET lock_timeout = '400ms';\nALTER TABLE orders ADD COLUMN more text;\n"
         "ALTER TABLE orders ADD CONSTRAINT few CHECK (more <> '') NOT VALID;\n"
         "ALTER TABLE orders VALIDATE CONSTRAINT few;"
     )
@@ -120,4 +120,4 @@ def test_several_commands_become_one_each() -> None:
 )
 def test_what_cannot_be_taken_apart_stays(sql: str) -> None:
     text, _ = fix(sql)
-    assert text == f"SET lock_timeout = '2s';\n{sql}"
+    assert text == f"SET lock_timeout = '400ms';\n{sql}"

@@ -8,7 +8,7 @@ from data_platform.migration.lint.effects.objects import has_option
 from data_platform.migration.lint.lint import Linted
 from data_platform.sql.text import parse
 
-TIMEOUT = "2s"
+TIMEOUT = "400ms"
 
 
 def fixed(linted: Linted) -> tuple[bytes, int]:

@@ -216,7 +216,7 @@ def no_lock_timeout(context: Context) -> Iterator[Hit]:
     setting = "SET LOCAL" if context.in_transaction else "SET"
     certain = context.state.table(lock.table).known
     severity: Severity | None = None if blocking else "info"
-    safe = (f"{setting} lock_timeout = '2s'",)
+    safe = (f"{setting} lock_timeout = '400ms'",)
     advice = "and retry when it runs out"
     yield Hit(message, str(lock.table), safe, advice, certain=certain, severity=severity, once="file")
 
