@@ -17,6 +17,7 @@ class Recorded:
     def __init__(self) -> None:
         self.collections: dict[str, dict[str, Any]] = {}
         self.aliases: dict[str, str] = {}
+        self.points: dict[str, dict[str, Any]] = {}
         self.asked: list[tuple[str, str]] = []
         self.keys: list[str | None] = []
 
@@ -52,8 +53,11 @@ class Recorded:
             case "PUT", ["collections", name, "snapshots", "recover"]:
                 self.collections[name] = next(iter(self.collections.values()))
                 return 200, True
+            case "PUT", ["collections", name, "points"]:
+                self.points.setdefault(name, {}).update({one["id"]: one for one in body["points"]})
+                return 200, {"status": "completed"}
             case "POST", ["collections", name, "points", "count"]:
-                return 200, {"count": self.collections[name]["points_count"]}
+                return 200, {"count": len(self.points.get(name, {}))}
         return 404, {"error": f"{method} {path}"}
 
     def _aliases(self, body: Any) -> tuple[int, Any]:

@@ -6,22 +6,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
+from data_platform.postgres.server import Database
+from data_platform.postgres.vectors.ask import session
+from data_platform.postgres.vectors.points import points
 from data_platform.retrieval.design import Design, design
+from data_platform.retrieval.evaluation.run import store_of
 from data_platform.retrieval.qdrant.audit import findings
 from data_platform.retrieval.qdrant.changes import Change, change
 from data_platform.retrieval.qdrant.collection import collection, payload_indexes, sizes
+from data_platform.retrieval.qdrant.copy import copy
 from data_platform.retrieval.qdrant.engine import tried
 from data_platform.retrieval.qdrant.rest import Rest, rest
 from data_platform.spec.retrieval import GIB, Needs, Retrieval
-from retrieval.pgvector.stores import spec_of, tenants
+from retrieval.pgvector.stores import fill, spec_of, store, tenants
 from retrieval.qdrant.server import Recorded, running
 
 
 @pytest.fixture
-def server() -> Iterator[tuple[Rest, Recorded]]:
+def qdrant() -> Iterator[tuple[Rest, Recorded]]:
     with running() as (url, recorded):
         yield rest(url, None), recorded
 
@@ -37,8 +43,8 @@ def apply(server: Rest, wanted: Retrieval, made: Design | None = None) -> Change
     return planned
 
 
-def test_from_nothing_and_again_nothing(server: tuple[Rest, Recorded]) -> None:
-    client, recorded = server
+def test_from_nothing_and_again_nothing(qdrant: tuple[Rest, Recorded]) -> None:
+    client, recorded = qdrant
     first = apply(client, spec())
     assert first.to == "help_v1"
     assert recorded.aliases == {"help": "help_v1"}
@@ -47,8 +53,8 @@ def test_from_nothing_and_again_nothing(server: tuple[Rest, Recorded]) -> None:
     assert list(findings(spec(), design(spec()), client.server())) == []
 
 
-def test_what_can_be_changed_is_changed_in_place(server: tuple[Rest, Recorded]) -> None:
-    client, recorded = server
+def test_what_can_be_changed_is_changed_in_place(qdrant: tuple[Rest, Recorded]) -> None:
+    client, recorded = qdrant
     apply(client, spec())
     del recorded.collections["help_v1"]["payload_schema"]["category"]
     denser = spec_of(target="qdrant", settings={"m": 32})
@@ -57,8 +63,8 @@ def test_what_can_be_changed_is_changed_in_place(server: tuple[Rest, Recorded]) 
     assert recorded.collections["help_v1"]["config"]["hnsw_config"]["m"] == 32
 
 
-def test_another_dimension_is_a_new_collection_and_the_alias_stays(server: tuple[Rest, Recorded]) -> None:
-    client, recorded = server
+def test_another_dimension_is_a_new_collection_and_the_alias_stays(qdrant: tuple[Rest, Recorded]) -> None:
+    client, recorded = qdrant
     apply(client, spec())
     wider = replace(spec(), model=replace(spec().model, dimensions=32))
     planned = apply(client, wider)
@@ -67,8 +73,8 @@ def test_another_dimension_is_a_new_collection_and_the_alias_stays(server: tuple
     assert recorded.aliases == {"help": "help_v1"}
 
 
-def test_what_is_wrong_is_found(server: tuple[Rest, Recorded]) -> None:
-    client, recorded = server
+def test_what_is_wrong_is_found(qdrant: tuple[Rest, Recorded]) -> None:
+    client, recorded = qdrant
     made = design(spec())
     assert [one.rule for one in findings(spec(), made, client.server())] == ["qdrant-no-alias"]
     apply(client, spec())
@@ -88,6 +94,34 @@ def test_what_is_wrong_is_found(server: tuple[Rest, Recorded]) -> None:
     }
 
 
+def test_points_come_from_the_store_with_their_filters(
+    qdrant: tuple[Rest, Recorded], database: Database
+) -> None:
+    client, recorded = qdrant
+    apply(client, spec())
+    vectors = np.random.default_rng(1).normal(size=(1200, 16)).astype(np.float32)
+    rows = [{"category": f"c{n % 3}", "labels": ["l"], "content": f"text {n}"} for n in range(1200)]
+    with store(database, spec()) as connection:
+        ids = fill(connection, spec(), vectors, rows)
+    for _ in range(2):
+        with session(database.conninfo, store_of(spec())) as one:
+            done = copy(
+                client, "help_v1", points(one, ["category", "labels"]), one.rows(), lambda what, share: None
+            )
+        assert (done.sent, done.counted) == (1200, 1200)
+    sent = recorded.points["help_v1"][str(ids[7])]
+    assert sent["payload"] == {
+        "category": "c1",
+        "labels": ["l"],
+        "uri": str(ids[7]),
+        "ordinal": 0,
+        "content": "text 7",
+    }
+    assert np.allclose(sent["vector"]["content"], vectors[7])
+    with pytest.raises(UsageProblem, match="no collection `other`"):
+        copy(client, "other", [], 0, lambda what, share: None)
+
+
 def test_tenants_have_their_own_graph() -> None:
     own = spec_of(tenants=tenants())
     body = collection(own, design(own))
@@ -105,9 +139,9 @@ def test_what_is_too_large_is_quantized_and_spread() -> None:
 
 
 def test_a_refusal_and_a_silence_are_told_without_the_key(
-    server: tuple[Rest, Recorded], monkeypatch: pytest.MonkeyPatch
+    qdrant: tuple[Rest, Recorded], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client, recorded = server
+    client, recorded = qdrant
     monkeypatch.setenv("QDRANT_KEY", "s3cret")
     keyed = rest(client.url, "env:QDRANT_KEY")
     with pytest.raises(UsageProblem, match="HTTP 404") as told:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data_platform.cli.qdrant.change import ALIAS, APPLY, RESTORE, SNAPSHOT
+from data_platform.cli.qdrant.change import ALIAS, APPLY, LOAD, RESTORE, SNAPSHOT
 from data_platform.cli.qdrant.read import AUDIT, PLAN
 
-COMMANDS = (PLAN, APPLY, ALIAS, AUDIT, SNAPSHOT, RESTORE)
+COMMANDS = (PLAN, APPLY, LOAD, ALIAS, AUDIT, SNAPSHOT, RESTORE)
