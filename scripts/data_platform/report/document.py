@@ -197,7 +197,44 @@ class Timeline:
         return max((took for series in self.series for _, took in series.points), default=0.0)
 
 
-Piece: TypeAlias = Heading | Paragraph | Bullets | Block | Table | Checklist | Bars | Timeline
+@dataclass(frozen=True)
+class Line:
+    """Measured points of one thing, from left to right; `chosen` is drawn heavier."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is gained (`y`) for what is paid (`x`), a line for each thing, with the level that is wanted; a table where
+    pictures cannot be.
+    """
+
+    x: str
+    y: str
+    lines: tuple[Line, ...]
+    wanted: float
+
+    def __post_init__(self) -> None:
+        if not self.lines or not all(line.points for line in self.lines):
+            raise ValueError("a curve needs points")
+
+    @property
+    def ends(self) -> tuple[float, float, float, float]:
+        """The least and the most of x, which begins at zero, and of y."""
+        every = [point for line in self.lines for point in line.points]
+        heights = [self.wanted, *(y for _, y in every)]
+        return 0.0, max(x for x, _ in every) or 1.0, min(heights), max(heights)
+
+    def place(self, point: tuple[float, float]) -> tuple[float, float]:
+        """Where a point is, 0 to 1 from the left and from the top."""
+        left, right, low, high = self.ends
+        return (point[0] - left) / (right - left), 1 - (point[1] - low) / ((high - low) or 1.0)
+
+
+Piece: TypeAlias = Heading | Paragraph | Bullets | Block | Table | Checklist | Bars | Timeline | Curve
 
 
 @dataclass(frozen=True)

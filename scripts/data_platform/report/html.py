@@ -21,6 +21,7 @@ from data_platform.report.document import (
     BLOCKS,
     Bars,
     Code,
+    Curve,
     Heading,
     Inline,
     Piece,
@@ -149,6 +150,27 @@ def _waits(timeline: Timeline, series: Series) -> list[tuple[str, str, str, str]
     ]
 
 
+def _paths(curve: Curve) -> list[tuple[str, str, str, list[tuple[str, str]]]]:
+    """Name, class, path and marks of every line, in hundredths of the picture."""
+    found = []
+    for number, line in enumerate(curve.lines):
+        marks = [(f"{x * 100:.2f}", f"{y * 100:.2f}") for x, y in map(curve.place, line.points)]
+        path = "M" + " L".join(" ".join(mark) for mark in marks)
+        found.append((line.name, "chosen" if line.chosen else f"other-{number % 4}", path, marks))
+    return found
+
+
+def _level(curve: Curve) -> str:
+    """Where the wanted level is."""
+    return f"{curve.place((0.0, curve.wanted))[1] * 100:.2f}"
+
+
+def _scale(curve: Curve) -> tuple[str, str, str]:
+    """The ends of the axes, as they are written: least and most of y, most of x."""
+    _, right, low, high = curve.ends
+    return f"{low:.3f}", f"{high:.3f}", f"{right:.2f}"
+
+
 def _ticks(timeline: Timeline) -> list[tuple[str, str]]:
     """Places and labels of the axis: five at most, with the decimals that tell them apart."""
     decimals = 3 if timeline.seconds < 0.1 else 2 if timeline.seconds < 5 else 1
@@ -172,7 +194,10 @@ _FILTERS: Mapping[str, Callable[..., Any]] = {
     "fingerprint": _fingerprint,
     "kind": _kind,
     "lengths": _lengths,
+    "level": _level,
     "one_line": _one_line,
+    "paths": _paths,
+    "scale": _scale,
     "shown": shown,
     "shown_block": shown_block,
     "spans": spans,

@@ -17,6 +17,7 @@ from data_platform.report.document import (
     Check,
     Checklist,
     Code,
+    Curve,
     Heading,
     Inline,
     Paragraph,
@@ -80,6 +81,8 @@ def _piece(piece: Piece) -> str:
             return _bars(piece)
         case Timeline():
             return _timeline(piece)
+        case Curve():
+            return _curve(piece)
 
 
 def _fenced(text: str, language: str) -> str:
@@ -103,6 +106,22 @@ def _bars(bars: Bars) -> str:
         for (label, _), figure, share in zip(bars.bars, bars.figures(), bars.shares(), strict=True)
     ]
     return _grid(("", bars.unit, ""), rows, frozenset({1}))
+
+
+def _curve(curve: Curve) -> str:
+    """Of each line its first and last point, and the first that reaches what is wanted."""
+    rows = []
+    for line in curve.lines:
+        there = next((point for point in line.points if point[1] >= curve.wanted), None)
+        ends = (line.points[0], line.points[-1], there)
+        rows.append(
+            (
+                line.name,
+                *(f"{y:.3f} at {x:.3f}" if (x, y) != (0, 0) else "–" for x, y in (e or (0, 0) for e in ends)),
+            )
+        )
+    columns = ("", "least", "most", f"first at {curve.wanted:g} or more")
+    return f"{curve.y} for {curve.x}:\n\n" + _table(Table(columns, tuple(rows)))
 
 
 _MOST_STRETCHES = 30

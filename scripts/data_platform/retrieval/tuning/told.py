@@ -10,8 +10,10 @@ from data_platform.report.document import (
     Block,
     Bullets,
     Code,
+    Curve,
     Heading,
     Inline,
+    Line,
     Paragraph,
     Piece,
     Report,
@@ -179,6 +181,7 @@ def report(tuned: Tuned, measured_on: str, repeat: str, fused: Fused | None = No
             *_making(tuned),
             *_with_filters(tuned),
             *_ways(fused),
+            *_curve(tuned),
             *_tried(tuned),
             *_how(tuned, measured_on, repeat),
         ),
@@ -279,6 +282,35 @@ def _with_filters(tuned: Tuned) -> tuple[Piece, ...]:
             " (hnsw.iterative_scan = relaxed_order). The search function of dpe retrieval render counts and decides:"
             f" settings: {{prefilter_rows: {tuned.filtering.prefilter_rows}}}."
         ),
+    )
+
+
+def _curve(tuned: Tuned) -> tuple[Piece, ...]:
+    """Recall for processor time of each graph on all rows."""
+    graphs = dict.fromkeys(
+        one.index for one in tuned.tried if one.stage == "all rows" and one.index.method == "hnsw"
+    )
+    lines = tuple(
+        Line(
+            str(graph),
+            tuple(
+                sorted(
+                    {
+                        (one.cpu_ms, one.recall.value)
+                        for one in tuned.tried
+                        if one.stage == "all rows" and one.index == graph
+                    }
+                )
+            ),
+            chosen=graph == tuned.index,
+        )
+        for graph in graphs
+    )
+    if not lines:
+        return ()
+    return (
+        Heading("Recall for time"),
+        Curve("milliseconds a search", f"recall@{tuned.goal.k}", lines, tuned.goal.recall),
     )
 
 
