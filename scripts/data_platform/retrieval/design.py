@@ -114,12 +114,13 @@ def _most_rows(spec: Retrieval, type_: VectorType, m: int) -> int:
 def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int) -> Iterator[Choice]:
     given, width = spec.settings, spec.model.dimensions
     measured: Evidence = "measured"
-    yield Choice(
-        "type of the index",
-        index.type,
-        "as tune has measured" if "type" in given else _why_type(index.type, width),
-        measured if "type" in given else "documented",
-    )
+    if index.method != "none":
+        yield Choice(
+            "type of the index",
+            index.type,
+            "as tune has measured" if "type" in given else _why_type(index.type, width),
+            measured if "type" in given else "documented",
+        )
     if index.method == "none":
         yield Choice(
             "index",

@@ -127,6 +127,12 @@ def test_markdown_keeps_headings_and_blocks() -> None:
     assert next(c for c in chunks if "- two" in c.text).headings == ("Usage",)
 
 
+def test_a_heading_with_nothing_under_it_is_no_chunk() -> None:
+    (one,) = cut("# Account\n\n## Password\n\nChoose forgotten.\n", "markdown")
+    assert one.text.startswith("# Account")
+    assert one.headings == ("Account", "Password")
+
+
 def test_an_unchanged_chunk_keeps_its_id_wherever_it_moves() -> None:
     first = {c.text: c.id for c in cut("# A\n\nalpha\n\n# B\n\nbeta\n", "markdown", 20)}
     again = {c.text: c.id for c in cut("# New\n\nnew\n\n# A\n\nalpha\n\n# B\n\nbeta\n", "markdown", 20)}

@@ -35,7 +35,7 @@ class Index:
             case "ivfflat":
                 options = f"lists {self.lists}"
             case _:
-                return f"no index on {self.type}"
+                return "no index"
         centred = ", centred" if self.centred else ""
         return f"{self.method} on {self.type} ({options}{centred})"
 

@@ -148,15 +148,17 @@ def markdown(document: Document, ruler: Ruler, size: int, overlap: int) -> Itera
     path: list[tuple[int, str]] = []
     # What comes first and makes no block, link definitions and the like, is one all the same.
     blocks: list[tuple[int, int]] = [(0, starts[0])] if starts[0] else []
+    bare = False  # a heading with nothing under it stays with the one that follows
     for number, (token, words) in enumerate(top):
         start, end = starts[number], starts[number + 1]
         if token.type == "heading_open":
-            yield from packed(text, ruler, size, overlap, blocks, _words(path))
-            blocks = []
+            if not bare:
+                yield from packed(text, ruler, size, overlap, blocks, _words(path))
+                blocks = []
             level = int(token.tag[1:])
             path = [*(one for one in path if one[0] < level), (level, words)]
-        if not token.type.endswith("_close"):
-            blocks.append((start, end))
+        bare = token.type == "heading_open"
+        blocks.append((start, end))
     yield from packed(text, ruler, size, overlap, blocks, _words(path))
 
 
