@@ -20,6 +20,33 @@ def planned(server: Server, before: str, after: str, hints: Hints = ALL, version
 
 
 PAIRS = {
+    "a primary key becomes wider where a unique index is that wide": (
+        "CREATE TABLE t (a int CONSTRAINT k PRIMARY KEY, b int NOT NULL); CREATE UNIQUE INDEX i ON t (a, b)",
+        "CREATE TABLE t (a int, b int NOT NULL, CONSTRAINT k PRIMARY KEY (a, b))",
+    ),
+    "a primary key becomes wider, under another name, where a unique index is that wide": (
+        "CREATE TABLE t (a int CONSTRAINT k PRIMARY KEY, b int NOT NULL); CREATE UNIQUE INDEX i ON t (a, b)",
+        "CREATE TABLE t (a int, b int NOT NULL, CONSTRAINT l PRIMARY KEY (a, b))",
+    ),
+    "foreign keys over primary keys that become wider": (
+        "CREATE TABLE a (id int PRIMARY KEY, d int NOT NULL); CREATE TABLE d (id int PRIMARY KEY, p int NOT NULL);"
+        "ALTER TABLE a ADD FOREIGN KEY (d) REFERENCES d (id)",
+        "CREATE TABLE a (id int, p int NOT NULL, d int NOT NULL, PRIMARY KEY (id, p));"
+        "CREATE TABLE d (id int, p int NOT NULL, PRIMARY KEY (id, p));"
+        "ALTER TABLE a ADD FOREIGN KEY (d, p) REFERENCES d (id, p)",
+    ),
+    "a unique index beside the primary key goes": (
+        "CREATE TABLE t (id uuid PRIMARY KEY); CREATE UNIQUE INDEX i ON t (id)",
+        "CREATE TABLE t (id uuid PRIMARY KEY)",
+    ),
+    "a unique index beside a key that gets another name goes": (
+        "CREATE TABLE t (a int NOT NULL CONSTRAINT k UNIQUE); CREATE UNIQUE INDEX i ON t (a)",
+        "CREATE TABLE t (a int NOT NULL CONSTRAINT l UNIQUE)",
+    ),
+    "a column of another enum that is new": (
+        "CREATE TYPE e AS ENUM ('a', 'b'); CREATE TABLE t (a e NOT NULL DEFAULT 'a')",
+        "CREATE TYPE f AS ENUM ('a', 'b'); CREATE TABLE t (a f NOT NULL DEFAULT 'a')",
+    ),
     "a unique index becomes a key": (
         "CREATE TABLE t (a int NOT NULL); CREATE UNIQUE INDEX i ON t (a)",
         "CREATE TABLE t (a int NOT NULL, CONSTRAINT k UNIQUE (a))",
@@ -126,6 +153,17 @@ def test_what_would_be_lost_is_left(server: Server) -> None:
     assert not any(step.lost for step in reached.plan.steps)
     rules = [finding.rule for finding in findings(reached, told(reached, 18))]
     assert rules.count("data-loss") == 2
+
+
+def test_a_column_of_the_primary_key_goes_where_it_has_a_default(server: Server) -> None:
+    before = "CREATE TABLE t (a int PRIMARY KEY {}, b int NOT NULL)"
+    after = "CREATE TABLE t (b int CONSTRAINT t_pkey PRIMARY KEY)"
+    refused = planned(server, before.format(""), after).plan.refused
+    assert [one.what for one in refused] == ["column t.a"]
+    assert "primary key" in refused[0].why
+    reached = planned(server, before.format("DEFAULT 1"), after)
+    assert (reached.broken, reached.plan.refused) == (None, ())
+    assert reached.left.equal
 
 
 def test_a_step_that_the_server_refuses_is_told(server: Server) -> None:

@@ -223,7 +223,8 @@ def identity_clause(column: Column) -> Sql:
 
 def removed(pair: Pair, table: Table, column: Column) -> Iterator[Step | Refusal]:
     """A column that the new application does not know: optional first, dropped last, if that is allowed."""
-    if is_obliged(column):
+    in_key = table.primary_key is not None and column.name in table.primary_key.columns
+    if is_obliged(column) and not in_key:
         yield Step(
             name=slug("release", table.name, column.name),
             phase="expand",
@@ -241,6 +242,15 @@ def removed(pair: Pair, table: Table, column: Column) -> Iterator[Step | Refusal
             what=f"column {name}",
             why="its values would be lost",
             fix=renamed_or_lost(name),
+        )
+        return
+    if is_obliged(column) and in_key:
+        yield Refusal(
+            what=f"column {name}",
+            why="it is in the primary key: the new application, which does not write it, could add no row before "
+            "the key is another",
+            fix="write renamed_from if it only gets another name; else give it a default first, in a migration of "
+            "its own",
         )
         return
     yield _lost(table, column)

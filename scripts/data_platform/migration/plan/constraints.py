@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 
 from data_platform.ddl.clauses import constraint_clause
@@ -141,7 +141,21 @@ def added(pair: Pair, table: Table, one: Constraint) -> Iterator[Step]:
 
 
 def _target(one: Check | ForeignKey) -> tuple[Reference, ...]:
-    return (Reference("relation", one.target.schema, one.target.name),) if isinstance(one, ForeignKey) else ()
+    """The table that a foreign key refers to, and its primary key where that is being exchanged.
+
+    Before the exchange it would hang on the bare index; the way back could not drop what takes its place.
+    """
+    if not isinstance(one, ForeignKey):
+        return ()
+    return (
+        Reference("relation", one.target.schema, one.target.name),
+        _exchanged_key(one.target, one.target_columns),
+    )
+
+
+def _exchanged_key(table: Name, columns: Collection[str]) -> Reference:
+    """A name in the order of steps for the primary key over these columns that takes another's place."""
+    return Reference("relation", table.schema, f"{table.name} (key over {', '.join(sorted(columns))})")
 
 
 def _key(table: Table, key: PrimaryKey | Unique) -> Iterator[Step]:
@@ -175,14 +189,25 @@ def _index_of(key: PrimaryKey | Unique) -> Index:
 
 
 def promoted(pair: Pair, table: Name, key: PrimaryKey | Unique) -> Index | None:
-    """An index of the old table that the key can stand on: the new schema has it only as the key's own."""
+    """An index of the old table that a new key can stand on: the new schema has it only as the key's own.
+
+    A primary key in place of another gets an index of its own, as the exchange is one transaction.
+    """
     wanted = _index_of(key)
     old, new = (
-        next((one.indexes for one in database.tables if one.name == table), ())
+        next((one for one in database.tables if one.name == table), None)
         for database in (pair.before, pair.after)
     )
-    kept = {index.name for index in new}
-    fits = (i for i in old if i.name not in kept and replace(wanted, name=i.name, comment=i.comment) == i)
+    if old is None or _anonymous(key) in map(_anonymous, old.constraints):
+        return None
+    if isinstance(key, PrimaryKey) and old.primary_key is not None:
+        return None
+    kept = {index.name for index in new.indexes} if new else set()
+    fits = (
+        index
+        for index in old.indexes
+        if index.name not in kept and replace(wanted, name=index.name, comment=index.comment) == index
+    )
     return next(fits, None)
 
 
@@ -352,5 +377,5 @@ def _in_one(table: Table, before: Constraint, after: Constraint) -> Iterator[Ste
         phase="contract",
         up=(drop, alter_table(table.name, Sql(f"{using}{deferral(after.deferral)}"))),
         down=back,
-        makes=(),
+        makes=(_exchanged_key(table.name, after.columns),),
     )

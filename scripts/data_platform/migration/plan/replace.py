@@ -25,7 +25,6 @@ from data_platform.model.database import (
     Check,
     Column,
     Constraint,
-    Database,
     Enum,
     ForeignKey,
     Index,
@@ -177,8 +176,8 @@ def needs_values(pair: Pair, table: Table, old: Column, new: Column) -> bool:
 def _shadow(pair: Pair, table: Name, old: Column, new: Column) -> Shadow:
     renamed = old.name != new.name
     name = new.name if renamed else beside(new.name, "new")
-    forth = pair.hints.values.get((table, new.name), _cast(pair.before, old.name, old, new))
-    back = pair.hints.back.get((table, new.name), _cast(pair.before, new.name, new, old))
+    forth = pair.hints.values.get((table, new.name), _cast(pair, old.name, old, new))
+    back = pair.hints.back.get((table, new.name), _cast(pair, new.name, new, old))
     return Shadow(
         old=old,
         new=new,
@@ -191,10 +190,11 @@ def _shadow(pair: Pair, table: Name, old: Column, new: Column) -> Shadow:
     )
 
 
-def _cast(database: Database, name: str, old: Column, new: Column) -> str:
+def _cast(pair: Pair, name: str, old: Column, new: Column) -> str:
     if old.type == new.type:
         return identifier(name)
-    named = (type_.name for type_ in database.types if isinstance(type_, Enum))
+    types = (*pair.before.types, *pair.after.types)
+    named = (type_.name for type_ in types if isinstance(type_, Enum))
     enums = {f"{identifier(one.schema)}.{identifier(one.name)}" for one in named}
     # No cast leads from one enum to another; their labels are text.
     through = "::text" if {old.type, new.type} <= enums else ""
