@@ -11,20 +11,28 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from data_platform.postgres.vectors.settings import Index, Method, Search, VectorType
-from data_platform.retrieval.sizing import build_bytes, free_m, heap_bytes, hnsw_bytes
-from data_platform.spec.retrieval import Retrieval
+from data_platform.retrieval.sizing import (
+    build_bytes,
+    free_m,
+    heap_bytes,
+    hnsw_bytes,
+    in_row,
+    ivfflat_bytes,
+    payload,
+)
+from data_platform.spec.retrieval import Retrieval, Tenants
 
 Evidence = Literal["measured", "documented", "assumed"]
 
 _LIMITS: dict[VectorType, int] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
 _EXACT_ELEMENTS = 2_000_000
 """Numbers that a search without an index may compare: about a millisecond each million on a present-day core."""
+_USUAL_M, _MOST_M = 16, 32
 _PREFILTER_SHARE = 0.025
 _LEAST_PREFILTER, _MOST_PREFILTER = 1_000, 20_000
 _MEMORY_SHARE = 0.6
 """Of the server's memory, for the index: the rest is for the other data and the sessions."""
 _MB = 1024 * 1024
-_PLAIN_BYTES = 8_000
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def design(spec: Retrieval) -> Design:
     rows, width = spec.needs.rows_in_a_year, spec.model.dimensions
     type_: VectorType = given.get("type") or _type(width)
     method: Method = given.get("index") or _method(rows, width)
-    m = int(given.get("m") or 16)
+    m = int(given.get("m") or _m(width, type_))
     index = Index(
         method=method,
         type=type_,
@@ -76,7 +84,6 @@ def design(spec: Retrieval) -> Design:
     search = Search(
         ef_search=ef, probes=int(given.get("probes") or max(1, round(index.lists**0.5))), rerank=rerank
     )
-    size = hnsw_bytes(rows, type_, width, m) if method == "hnsw" else 0
     most = _most_rows(spec, type_, m)
     return Design(
         index=index,
@@ -84,9 +91,9 @@ def design(spec: Retrieval) -> Design:
         prefilter_rows=int(given.get("prefilter_rows") or _prefilter(rows)),
         maintenance_mb=max(64, round(1.05 * build_bytes(rows, type_, width, m, parallel=True) / _MB) + 16),
         workers=2,
-        index_bytes=size,
+        index_bytes=_index_bytes(index, rows, width),
         heap_bytes=heap_bytes(rows, width, spec),
-        plain=1_900 < 4 * width + 8 <= _PLAIN_BYTES,
+        plain=payload("vector", width) > 1_900 and in_row(width),
         one_machine_rows=most,
         partitions=0 if rows <= most or not most else -(-rows // most) * 2,
         choices=tuple(_choices(spec, index, search, rows, most)),
@@ -95,6 +102,21 @@ def design(spec: Retrieval) -> Design:
 
 def _type(width: int) -> VectorType:
     return next((one for one in ("halfvec", "bit") if width <= _LIMITS[one]), "bit")
+
+
+def _m(width: int, type_: VectorType) -> int:
+    """More links find more; up to the page's step they cost no byte on disk."""
+    return min(free_m(width, type_, _USUAL_M), _MOST_M)
+
+
+def _index_bytes(index: Index, rows: int, width: int) -> int:
+    match index.method:
+        case "hnsw":
+            return hnsw_bytes(rows, index.type, width, index.m)
+        case "ivfflat":
+            return ivfflat_bytes(rows, index.type, width, index.lists)
+        case "none":
+            return 0
 
 
 def _method(rows: int, width: int) -> Method:
@@ -135,13 +157,12 @@ def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int
         "index", index.method, _why_index(given, spec), measured if "index" in given else "documented"
     )
     if index.method == "hnsw":
-        free = free_m(width, index.type, index.m)
-        why = f"the usual start; up to m = {free} the index is not larger by a page"
+        why = f"pgvector's m is {_USUAL_M}; with {index.m} the index takes no page more"
         yield Choice(
             "m, ef_construction",
             f"{index.m}, {index.ef_construction}",
             "as tune has measured" if "m" in given else why,
-            measured if "m" in given else "assumed",
+            measured if "m" in given else "documented",
         )
         yield Choice(
             "ef_search",
@@ -165,6 +186,8 @@ def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int
             "a bounded count decides each time: few rows are compared, else the index is read on until k rows pass",
             measured if "prefilter_rows" in given else "assumed",
         )
+    if spec.tenants:
+        yield Choice("tenants", *_tenants(spec.tenants), "documented")
     yield Choice(
         "one machine",
         f"up to {most:,} rows",
@@ -177,6 +200,12 @@ def _why_type(type_: VectorType, width: int) -> str:
     if type_ == "halfvec":
         return "half the size of vector; the full vectors stay in the table"
     return f"HNSW takes {_LIMITS['halfvec']:,} dimensions at most of halfvec; {width:,} fit as bits only"
+
+
+def _tenants(tenants: Tenants) -> tuple[str, str]:
+    if tenants.row_security:
+        return "row security", "the server adds the tenant to each search, so that none can be forgotten"
+    return "a filter", "each search has to pass its tenant: nothing else keeps tenants apart"
 
 
 def _why_index(given: Any, spec: Retrieval) -> str:

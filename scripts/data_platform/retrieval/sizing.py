@@ -8,6 +8,7 @@ src/hnsw.h and src/hnswinsert.c).
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Literal
 
 from data_platform.spec.retrieval import Retrieval
@@ -24,6 +25,14 @@ _NEIGHBOURS = 4
 _LINK = 6
 _MANY = 8
 """Rows on a page from which on their different sizes count for more than whole rows do."""
+_INDEX_TUPLE = 8
+_TUPLE, _UUID, _POINTER = 24, 16, 18
+_FILTERS = {"boolean": 1, "integer": 4, "date": 4, "bigint": 8, "timestamptz": 8, "uuid": 16, "text[]": 32}
+_TEXT = 8
+"""Of a short word: assumed."""
+_PIECE = 1996
+"""Bytes of a value in one row of its TOAST table."""
+_SAMPLE = 200
 _BUILD_ROW = 195
 _BUILD_LINK = 32
 """Bytes a row and a link cost while the graph is built in memory: measured."""
@@ -86,19 +95,55 @@ def _aligned(size: int) -> int:
     return (size + 7) // 8 * 8
 
 
+def ivfflat_bytes(rows: int, type_: ColumnType, dimensions: int, lists: int) -> int:
+    """The index on disk: each list has pages of its own, the last of them half full on average."""
+    value = payload(type_, dimensions)
+    fitting = USABLE // (_aligned(_INDEX_TUPLE + value) + _ITEM_ID)
+    centres = math.ceil(lists * (_aligned(8 + value) + _ITEM_ID) / USABLE)
+    return (max(lists, math.ceil(rows / fitting + lists / 2)) + centres + 1) * PAGE
+
+
+# --- the table ---
+
+
 def heap_bytes(rows: int, dimensions: int, spec: Retrieval) -> int:
-    """The table of vectors with its key: tuple header, key, filters, the vector (PLAIN or out of line, in pieces)."""
-    filters = 16 * len(spec.filters) + (16 if spec.tenants else 0)
-    vector = 4 + payload("vector", dimensions)
-    row = _aligned(24 + 16 + filters + vector) + _ITEM_ID
-    fitting = (PAGE - 24) // row
-    if not fitting or vector > _PLAIN:
-        pieces = math.ceil(vector / 1996)
-        out_of_line = rows * (vector + pieces * (24 + 12 + 4)) / (PAGE - 24) * PAGE
-        return round(out_of_line + rows * (24 + 16 + filters + 18) + _key_bytes(rows))
-    return (math.ceil(rows / fitting) + 1) * PAGE + _key_bytes(rows)
+    """The table of vectors with its key: tuple header, key, filters, the vector (in the row, or out of line)."""
+    types = [one.type for one in spec.filters] + ([spec.tenants.type] if spec.tenants else [])
+    row = _TUPLE + _UUID + sum(_FILTERS.get(one, _TEXT) for one in types)
+    value = payload("vector", dimensions)
+    if not in_row(dimensions):
+        return round(_out_of_line(value - 4) * rows) + _pages(rows, row + _POINTER) + _key_bytes(rows)
+    return _pages(rows, row + value) + _key_bytes(rows)
+
+
+def in_row(dimensions: int) -> bool:
+    """Whether the table keeps vectors in the row: small ones by themselves, others as their storage is PLAIN."""
+    return payload("vector", dimensions) <= _PLAIN
+
+
+def _pages(rows: int, row: int) -> int:
+    return math.ceil(rows / ((PAGE - 24) // (_aligned(row) + _ITEM_ID))) * PAGE
+
+
+@cache
+def _out_of_line(value: int) -> float:
+    """Bytes in the TOAST table and its index for one value.
+
+    It is cut into pieces, four to a page; a page with a last, smaller piece has room for three whole ones only, so
+    the first rows are put on pages as the server does: on the page used last, else on the first with room.
+    """
+    full, rest = divmod(value, _PIECE)
+    pieces = [_PIECE] * full + ([rest] if rest else [])
+    room, at = [PAGE - 24], 0
+    for piece in pieces * _SAMPLE:
+        need = _aligned(_TUPLE + 12 + piece) + _ITEM_ID
+        if room[at] < need:
+            at = next((page for page, left in enumerate(room) if left >= need), len(room))
+            room += [PAGE - 24] if at == len(room) else []
+        room[at] -= need
+    return len(room) / _SAMPLE * PAGE + len(pieces) * (16 + _ITEM_ID) / 0.9
 
 
 def _key_bytes(rows: int) -> int:
-    """A B-tree of uuids, 90 % full."""
-    return math.ceil(rows * (8 + 16 + _ITEM_ID) / 0.9)
+    """A B-tree of uuids that come in no order: its pages are 70 % full."""
+    return math.ceil(rows * (8 + _UUID + _ITEM_ID) / 0.7)

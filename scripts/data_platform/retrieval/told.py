@@ -73,10 +73,14 @@ def report(
 
 
 def _sizes(spec: Retrieval, made: Design) -> str:
+    index = (
+        f", the index {made.index_bytes / _MB:,.1f} MB, {made.maintenance_mb:,} MB of maintenance_work_mem to build it"
+        if made.index_bytes
+        else ""
+    )
     return (
-        f"With {spec.needs.rows_in_a_year:,} rows: the table of vectors {made.heap_bytes / _MB:,.0f} MB, the index"
-        f" {made.index_bytes / _MB:,.0f} MB, {made.maintenance_mb:,} MB of maintenance_work_mem to build it. By"
-        " pgvector's page layout, which was checked against a server."
+        f"With {spec.needs.rows_in_a_year:,} rows: the table of vectors with its key {made.heap_bytes / _MB:,.1f} MB"
+        f"{index}. Computed from how PostgreSQL and pgvector lay out pages, which was checked against a server."
     )
 
 

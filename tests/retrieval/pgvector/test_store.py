@@ -184,26 +184,6 @@ def test_beyond_one_machine_it_is_partitioned(database: Database) -> None:
     assert parts == (9,)  # three tables, each with its key and its index of vectors
 
 
-def test_design_says_what_it_rests_on() -> None:
-    measured = design(
-        spec_of(
-            settings={
-                "type": "halfvec",
-                "index": "hnsw",
-                "m": 8,
-                "ef_construction": 64,
-                "ef_search": 33,
-                "prefilter_rows": 5,
-            }
-        )
-    )
-    assert {one.evidence for one in measured.choices} <= {"measured", "documented"}
-    assert measured.search.ef_search == 33
-    small = design(spec_of(settings={}, needs=Needs(rows_in_a_year=500)))
-    assert small.index.method == "none"
-    assert any(one.evidence == "assumed" for one in design(spec_of(settings={})).choices)
-
-
 def test_slugs() -> None:
     assert slug("text-embedding-3-small") == "text_embedding_3_small"
     assert slug("…") == "model"
