@@ -77,7 +77,7 @@ def design(spec: Retrieval) -> Design:
         m=m,
         ef_construction=int(given.get("ef_construction") or max(64, 2 * m)),
         lists=int(given.get("lists") or max(1, min(rows // 1000, 32_768))),
-        centred=False,
+        centred=bool(given.get("centred", type_ == "bit")),
     )
     ef = int(given.get("ef_search") or max(100, 4 * spec.needs.k))
     rerank = int(given.get("rerank") or (max(ef, 20 * spec.needs.k) if type_ == "bit" else 0))
@@ -176,7 +176,7 @@ def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int
         yield Choice(
             "candidates",
             str(search.rerank),
-            "bits find them, the full vectors put them in order",
+            "bits of the vectors less their mean find them, the full vectors put them in order",
             "documented",
         )
     if spec.filters or spec.tenants:

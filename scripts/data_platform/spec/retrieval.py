@@ -31,7 +31,16 @@ _OWN_COLUMNS = (
     "query",
     "k",
     "words",
+    "weight",
+    "pool",
+    "distance",
+    "score",
+    "content_hash",
+    "start_offset",
+    "end_offset",
+    "heading_path",
 )
+"""Of a store's tables, and of its functions' arguments and results."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,8 +245,12 @@ def _names(document: Document, data: Mapping[str, Any]) -> Iterator[Finding]:
             check_identifier(name)
         except NotSql as problem:
             yield document.error(path, "spec-name", f"`{name}`: {problem}", "a name for PostgreSQL")
+        if "%" in name:
+            yield document.error(
+                path, "spec-name", f"`{name}`: clients read % as a placeholder", "a name without %"
+            )
         if path[0] != "name" and name in _OWN_COLUMNS:
-            yield document.error(path, "spec-name", f"`{name}` is a column of every store", "another name")
+            yield document.error(path, "spec-name", f"every store has a `{name}` of its own", "another name")
         if name in seen:
             yield document.error(path, "spec-duplicate", f"`{name}` is here twice", "rename one")
         seen.add(name)

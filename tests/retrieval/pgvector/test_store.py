@@ -13,12 +13,13 @@ from psycopg import sql
 from data_platform.errors import UsageProblem
 from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Database, Server
+from data_platform.postgres.vectors.apply import apply
 from data_platform.retrieval.design import design
 from data_platform.retrieval.exact import nearest
 from data_platform.retrieval.pgvector.beyond import partitioned
 from data_platform.retrieval.pgvector.names import names_of, slug
 from data_platform.retrieval.pgvector.prove import prove
-from data_platform.retrieval.pgvector.store import File, files
+from data_platform.retrieval.pgvector.store import File, files, indexes
 from data_platform.spec.retrieval import Filter, Needs, Retrieval
 from data_platform.sql.text import Sql
 from retrieval.pgvector.stores import WIDTH, fill, spec_of, store, tenants
@@ -133,6 +134,7 @@ def test_hybrid_is_the_weighted_fusion_of_both_orders(database: Database) -> Non
         {"index": "none"},
         {"type": "vector"},
         {"type": "bit", "rerank": 60},
+        {"type": "bit", "rerank": 60, "centred": False},
         {"index": "ivfflat", "type": "vector", "lists": 10, "probes": 10},
     ],
 )
@@ -149,10 +151,29 @@ def test_every_kind_of_index_answers(database: Database, settings: dict[str, Any
     assert np.mean(hits) >= 0.9
 
 
+def test_bits_are_those_of_the_difference_from_the_mean(database: Database) -> None:
+    """All numbers are positive: bits of the vectors themselves are all the same, and find nothing."""
+    spec = spec_of(hybrid=None, filters=(), settings={"type": "bit", "rerank": 60, "prefilter_rows": 0})
+    made, names, found = design(spec), names_of(spec), values(1000) + 2
+    with store(database, spec) as connection:
+        connection.execute("DROP INDEX help.embeddings_mini_lm_near")
+        connection.execute("DROP FUNCTION help.mean_mini_lm")
+        ids = fill(connection, spec, found, [{}] * 1000)
+        apply(connection, [File("i", indexes(spec, made, names), transaction=False)])
+        connection.execute("SET enable_sort = off")  # so few rows it would read and sort all the same
+        truth = nearest(found[:20], found, "cosine", 10)
+        hits = [
+            len({one for one, _ in ask(connection, spec, q)} & {ids[i] for i in row}) / 10
+            for q, row in zip(found[:20], truth.ids, strict=True)
+        ]
+    assert np.mean(hits) >= 0.8  # of sixteen bits
+
+
 def test_hostile_names_are_names(server: Server) -> None:
     spec = spec_of(
-        name='he"lp; DROP',
+        name="he\"lp; $body$ 'DROP' $$",
         filters=(Filter(name='a "b" c', type="integer"), Filter(name="select", type="date")),
+        settings={"type": "bit"},
     )
     assert "answered" in prove(spec, files(spec, design(spec)), server)
 

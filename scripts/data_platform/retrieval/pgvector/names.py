@@ -48,6 +48,11 @@ class Names:
         return Name(self.schema, f"embeddings_{self.model}_near")
 
     @property
+    def mean(self) -> Name:
+        """The function that gives the mean of the vectors when the index was built."""
+        return Name(self.schema, f"mean_{self.model}")
+
+    @property
     def search(self) -> Name:
         return Name(self.schema, f"search_{self.model}")
 

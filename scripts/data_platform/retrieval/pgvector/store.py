@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from data_platform.model.database import Name
 from data_platform.postgres.vectors.settings import OPERATORS, VectorType, operator_class
@@ -11,7 +12,7 @@ from data_platform.retrieval.design import Design
 from data_platform.retrieval.pgvector.names import Names, names_of
 from data_platform.spec.retrieval import Filter, Retrieval
 from data_platform.sql.templates import render
-from data_platform.sql.text import Sql, identifier, joined, qualified_name
+from data_platform.sql.text import Sql, body, identifier, joined, qualified_name
 
 
 @dataclass(frozen=True)
@@ -79,8 +80,7 @@ def indexes(spec: Retrieval, made: Design, names: Names, *, concurrently: bool =
     how = "CONCURRENTLY " if concurrently else ""
     lines = [f"SET maintenance_work_mem = '{made.maintenance_mb}MB';"]
     lines.append(f"SET max_parallel_maintenance_workers = {made.workers};")
-    vector = vector_index(spec, made, names, how)
-    lines += [f"{vector};"] if vector else []
+    lines += _vector_index(spec, made, names, how)
     table = qualified_name(names.embeddings)
     for one in _filters(spec):
         array = one.type.rstrip().endswith("[]")
@@ -95,12 +95,29 @@ def indexes(spec: Retrieval, made: Design, names: Names, *, concurrently: bool =
     return Sql("\n".join(lines))
 
 
+def _vector_index(spec: Retrieval, made: Design, names: Names, how: str) -> list[str]:
+    """With the mean before it where its bits are of the difference from that."""
+    index = vector_index(spec, made, names, how)
+    if index is None:
+        return []
+    if not _centre(made, names):
+        return [f"{index};"]
+    mean = render(
+        "retrieval/mean.sql.j2",
+        called=str(qualified_name(names.mean)),
+        table=names.embeddings,
+        dimensions=spec.model.dimensions,
+    )
+    measured = body(f"\n{mean}\n")
+    return [f"DO {measured};", f"{index};"]
+
+
 def vector_index(spec: Retrieval, made: Design, names: Names, how: str = "") -> Sql | None:
     """CREATE INDEX of the vectors; None where there is none."""
     index = made.index
     if index.method == "none":
         return None
-    key = _key(index.type, Sql("embedding"), spec.model.dimensions)
+    key = _key(index.type, Sql("embedding"), spec.model.dimensions, _centre(made, names))
     wrapped = key if index.type == "vector" else f"({key})"
     options = (
         f"m = {index.m}, ef_construction = {index.ef_construction}"
@@ -113,14 +130,20 @@ def vector_index(spec: Retrieval, made: Design, names: Names, how: str = "") -> 
     )
 
 
-def _key(type_: VectorType, value: Sql, dimensions: int) -> Sql:
+def _centre(made: Design, names: Names) -> Sql:
+    """What is taken from a vector before its bits are: nothing, or the mean."""
+    centred = made.index.type == "bit" and made.index.centred
+    return Sql(f" - {qualified_name(names.mean)}()") if centred else Sql("")
+
+
+def _key(type_: VectorType, value: Sql, dimensions: int, centre: Sql) -> Sql:
     match type_:
         case "vector":
             return value
         case "halfvec":
             return Sql(f"{value}::halfvec({dimensions})")
         case "bit":
-            return Sql(f"binary_quantize({value})::bit({dimensions})")
+            return Sql(f"binary_quantize({value}{centre})::bit({dimensions})")
 
 
 # --- functions ---
@@ -144,10 +167,10 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
     given = _filters(spec)
     own, index, width = identifier(names.search.name), made.index, spec.model.dimensions
     query, k = Sql(f"{own}.query"), Sql(f"{own}.k")
-    operator = OPERATORS[spec.model.distance]
+    operator, centre = OPERATORS[spec.model.distance], _centre(made, names)
     secured = spec.tenants is not None and spec.tenants.row_security
-    return render(
-        "retrieval/search.sql.j2",
+    return _function(
+        "retrieval/search",
         function=names.search,
         table=names.embeddings,
         chunks=names.chunks,
@@ -165,11 +188,17 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
         operator=Sql(operator),
         query=query,
         k=k,
-        indexed=_key(index.type, Sql("e.embedding"), width),
+        indexed=_key(index.type, Sql("e.embedding"), width, centre),
         index_operator=Sql("<~>" if index.type == "bit" else operator),
-        index_query=_key(index.type, query, width),
+        index_query=_key(index.type, query, width, centre),
         pool=Sql(f"greatest({k}, {made.search.rerank})") if made.search.rerank else k,
     )
+
+
+def _function(template: str, **values: Any) -> Sql:
+    """Its body is a template of its own: quoted so that no name in it can end it."""
+    source = render(f"{template}_body.sql.j2", **values)
+    return render(f"{template}.sql.j2", source=f"\n{source}\n", **values)
 
 
 def _condition(function: Name, given: Sequence[Filter]) -> Sql:
@@ -189,8 +218,8 @@ def _hybrid(spec: Retrieval, names: Names) -> Sql:
     assert spec.hybrid is not None
     given, own = _filters(spec), identifier(names.hybrid.name)
     passed = [Sql(f"{own}.query"), Sql(f"{own}.pool"), *(Sql(f"{own}.{identifier(f.name)}") for f in given)]
-    return render(
-        "retrieval/hybrid.sql.j2",
+    return _function(
+        "retrieval/hybrid",
         function=names.hybrid,
         search=names.search,
         chunks=names.chunks,
