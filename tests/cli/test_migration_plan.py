@@ -140,3 +140,38 @@ def test_a_store_of_others_is_refused(project: Path, capsys: pytest.CaptureFixtu
     (project / "change.yaml").write_text(CHANGE.replace("Customer DB", "Billing DB"))
     assert main(["migration", "render", "change.yaml"]) == 5
     assert main(["migration", "plan", "--from", "before.sql", "--to", "after.sql"]) == 2
+
+
+OLD_TYPES = """kind: model
+store: Customer DB
+types:
+  mood: {enum: [sad, happy]}
+  age: {domain: integer, check: VALUE >= 0}
+  place: {composite: {x: integer, y: integer}}
+tables:
+  people:
+    columns: {id: bigint, mood: {type: mood, default: "'happy'"}, age: age, home: place}
+    primary_key: [id]
+"""
+NEW_TYPES = """kind: model
+store: Customer DB
+types:
+  feeling: {enum: [sad, glad], renamed_from: mood, renamed_labels: {glad: happy}}
+  years: {domain: integer, check: VALUE >= 0, renamed_from: age}
+  spot: {composite: {x: integer, y: integer}, renamed_from: place}
+tables:
+  people:
+    columns: {id: bigint, mood: {type: feeling, default: "'glad'"}, age: years, home: spot}
+    primary_key: [id]
+"""
+
+
+def test_types_and_labels_that_a_model_renames(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "old.yaml").write_text(OLD_TYPES)
+    (project / "new.yaml").write_text(NEW_TYPES)
+    code, told = answer(capsys, "migration", "plan", "--from", "old.yaml", "--to", "new.yaml")
+    assert code == 0, told["findings"]
+    result = told["result"]
+    assert (result["verdict"], result["reversible"], result["data_lost"]) == ("reached", True, [])
+    names = [step["name"] for step in result["steps"]]
+    assert not any(name.startswith(("fill", "add_people", "drop_people")) for name in names), names

@@ -131,3 +131,81 @@ def test_what_cannot_be_is_told_with_its_place(
     (finding,) = told.value.findings
     assert message in finding.message
     assert finding.line is not None
+
+
+def test_all_that_cannot_be_is_told_at_once(server: Server, tmp_path: Path) -> None:
+    operations: list[dict[str, object]] = [
+        {"create_table": {"table": "tags", "columns": {"id": "integr PRIMARY KEY"}}},
+        {"drop_column": {"table": "users", "column": "emial"}},
+        {"add_column": {"table": "users", "column": "note", "type": "text"}},
+        {"add_index": {"table": "tags", "columns": ["id"]}},
+        {"drop_column": {"table": "users", "column": "nmae"}},
+        {"rename_column": {"table": "users", "column": "note", "to": "remark"}},
+    ]
+    with pytest.raises(SpecProblem) as told:
+        planned(server, tmp_path, BASE, operations)
+    found = [(one.object or "", "for want of `create_table`" in one.message) for one in told.value.findings]
+    assert found == [
+        ("operations.0.create_table", False),
+        ("operations.1.drop_column.column", False),
+        ("operations.3.add_index.table", True),
+        ("operations.4.drop_column.column", False),
+    ]
+
+
+def test_an_operation_that_fails_halfway_leaves_nothing(server: Server, tmp_path: Path) -> None:
+    twice: list[dict[str, object]] = [
+        {
+            "create_table": {
+                "table": "parted",
+                "columns": {"at": "date"},
+                "partition_by": "RANGE (at)",
+                "partitions": {"rest": "FOR"},
+            }
+        },
+        {"create_table": {"table": "parted", "columns": {"at": "date"}}},
+        {"drop_index": {"name": "nothing"}},
+    ]
+    with pytest.raises(SpecProblem) as told:
+        planned(server, tmp_path, BASE, twice)
+    assert [one.object for one in told.value.findings] == [
+        "operations.0.create_table",
+        "operations.2.drop_index.name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "message"),
+    [
+        (
+            {
+                "change_type": {
+                    "table": "orders",
+                    "column": "total",
+                    "type": "numeric",
+                    "using": "total / 100.0",
+                    "back": "(total * 100)::integer",
+                }
+            },
+            {"rename_column": {"table": "orders", "column": "total", "to": "sum"}},
+            "`total` has a `back` in this change",
+        ),
+        (
+            {"rename_column": {"table": "orders", "column": "total", "to": "sum"}},
+            {"change_type": {"table": "orders", "column": "sum", "type": "numeric", "using": "sum / 100.0"}},
+            "`sum` is renamed in this change",
+        ),
+        (
+            {"split_table": {"table": "users", "columns": ["email"], "into": "mails"}},
+            {"change_type": {"table": "mails", "column": "email", "type": "varchar(9)"}},
+            "`email` comes from another table in this change",
+        ),
+    ],
+)
+def test_two_operations_that_are_two_changes(
+    server: Server, tmp_path: Path, first: dict[str, object], second: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SpecProblem) as told:
+        planned(server, tmp_path, BASE, [first, second])
+    (finding,) = told.value.findings
+    assert message in finding.message

@@ -25,11 +25,13 @@ CREATE TABLE profiles (user_id integer PRIMARY KEY REFERENCES users, bio text, l
 """
 SPLIT = {"split_table": {"table": "users", "columns": ["bio", "level"], "into": "profiles"}}
 MERGE = {"merge_tables": {"table": "users", "side": "profiles"}}
+BIO = {"split_table": {"table": "users", "columns": ["user_bio", "level"], "into": "profiles"}}
+BIOS = {"split_table": {"table": "profiles", "columns": ["bio"], "into": "bios"}}
 ROWS = 2000
 
 
-def plan_of(server: Server, tmp_path: Path, base: str, operation: dict[str, object]) -> Reached:
-    reached = planned(server, tmp_path, base, [operation])
+def plan_of(server: Server, tmp_path: Path, base: str, *operations: dict[str, object]) -> Reached:
+    reached = planned(server, tmp_path, base, list(operations))
     assert reached.broken is None
     assert reached.left.equal, reached.left
     assert reached.down is not None
@@ -181,3 +183,75 @@ def test_rows_without_a_partner_get_what_fill_says(
             run(connection, step)
         found = connection.execute("SELECT bio, level FROM users ORDER BY id").fetchall()
     assert found == [("x", 4), (None, 9)]
+
+
+def renamed(table: str, to: str, column: str | None = None) -> dict[str, object]:
+    if column is None:
+        return {"rename_table": {"table": table, "to": to}}
+    return {"rename_column": {"table": table, "column": column, "to": to}}
+
+
+@pytest.mark.parametrize(
+    ("base", "operations", "query"),
+    [
+        (WHOLE, [SPLIT, renamed("profiles", "bios")], "SELECT bio, level FROM bios"),
+        (WHOLE, [SPLIT, {"move_to_schema": {"table": "profiles", "schema": "app"}}], "TABLE app.profiles"),
+        (WHOLE, [SPLIT, renamed("users", "people")], "SELECT bio, level FROM profiles"),
+        (WHOLE, [SPLIT, renamed("profiles", "about", "bio")], "SELECT about, level FROM profiles"),
+        (
+            WHOLE,
+            [renamed("users", "user_bio", "bio"), BIO],
+            "SELECT user_bio, level FROM profiles JOIN users USING (id)",
+        ),
+        (WHOLE, [SPLIT, BIOS], "SELECT bio, level FROM bios JOIN profiles USING (id)"),
+        (WHOLE, [SPLIT, MERGE, renamed("users", "about", "bio")], "SELECT about, level FROM users"),
+        (
+            PARTS,
+            [MERGE, renamed("users", "people"), renamed("people", "about", "bio")],
+            "SELECT about, level FROM people",
+        ),
+        (
+            PARTS,
+            [
+                renamed("profiles", "about", "bio"),
+                renamed("profiles", "bios"),
+                {"merge_tables": {"table": "users", "side": "bios"}},
+            ],
+            "SELECT about, level FROM users",
+        ),
+    ],
+)
+def test_values_arrive_under_whatever_name(
+    server: Server,
+    database: Database,
+    tmp_path: Path,
+    base: str,
+    operations: list[dict[str, object]],
+    query: str,
+) -> None:
+    plan = plan_of(server, tmp_path, base, *operations).plan
+    assert plan.refused == ()
+    rows = (
+        "INSERT INTO users VALUES (1, 'a', 'x', 4)"
+        if base is WHOLE
+        else "INSERT INTO users VALUES (1, 'a'); INSERT INTO profiles VALUES (1, 'x', 4)"
+    )
+    with ground(database, f"{base}; {rows}") as connection:
+        for step in plan.steps:
+            run(connection, step)
+        ((*_, bio, level),) = connection.execute(query.encode()).fetchall()
+    assert (bio, level) == ("x", 4)
+
+
+@pytest.mark.parametrize(
+    ("operation", "lost"),
+    [
+        ({"drop_table": {"table": "profiles"}}, {"public.users.bio", "public.users.level"}),
+        ({"drop_column": {"table": "profiles", "column": "bio"}}, {"public.users.bio"}),
+    ],
+)
+def test_what_is_split_off_and_dropped_is_lost(
+    server: Server, tmp_path: Path, operation: dict[str, object], lost: set[str]
+) -> None:
+    plan = planned(server, tmp_path, WHOLE, [SPLIT, operation]).plan
+    assert {name for step in plan.steps for name in step.lost} == lost

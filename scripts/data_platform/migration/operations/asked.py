@@ -41,20 +41,63 @@ class Told:
     def renamed(self, old: Name, new: Name) -> None:
         """A table is called otherwise from here on."""
         self.tables[new] = self.tables.pop(old, old)
-        for hints in (self.columns, self.values, self.back):
+        by_column: tuple[dict[Column, Any], ...] = (
+            self.columns,
+            self.values,
+            self.back,
+            self.merged,
+            self.moved,
+        )
+        for hints in by_column:
             for table, column in [key for key in hints if key[0] == old]:
                 hints[(new, column)] = hints.pop((table, column))
+        for to, (table, column) in self.moved.items():
+            if table == old:
+                self.moved[to] = (new, column)
 
-    def hints(self, rows: Mapping[Name, int]) -> Hints:
-        """All of them, for the planner."""
+    def column_renamed(self, table: Name, old: str, new: str) -> None:
+        """A column is called otherwise from here on; one that comes from another table comes with that name."""
+        key, now = (table, old), (table, new)
+        if key in self.moved:
+            self.moved[now] = self.moved.pop(key)
+        else:
+            self.columns[now] = self.columns.pop(key, old)
+        if key in self.values:
+            self.values[now] = self.values.pop(key)
+
+    def column_moved(self, come: Column, to: Column) -> None:
+        """A column is in another table from here on. Renamed before, it comes from its old name; moved before, from
+        where it was at first, and that may be here.
+        """
+        table, name = come
+        first = self.moved.pop(come, None) or (table, self.columns.pop(come, name))
+        if first[0] != to[0]:
+            self.moved[to] = first
+        elif first[1] != to[1]:
+            self.columns[to] = first[1]
+
+    def hints(self, before: Database, after: Database, rows: Mapping[Name, int]) -> Hints:
+        """All of them, for the planner. What was made and renamed, or renamed and dropped, is no rename."""
+        old = {table.name: {column.name for column in table.columns} for table in before.tables}
+        there = {table.name for table in after.tables}
+        tables = {new: was for new, was in self.tables.items() if new in there and was in old}
+        columns = {
+            (table, new): was
+            for (table, new), was in self.columns.items()
+            if was in old.get(tables.get(table, table), ())
+        }
+        moved = {
+            to: come if come[0] in there else (self.tables.get(come[0], come[0]), come[1])
+            for to, come in self.moved.items()
+        }
         return Hints(
-            tables=self.tables,
-            columns=self.columns,
+            tables=tables,
+            columns=columns,
             labels=self.labels,
             values=self.values,
             back=self.back,
             merged=self.merged,
-            moved=self.moved,
+            moved=moved,
             lost=frozenset(self.lost),
             rows=rows,
         )

@@ -40,8 +40,10 @@ def drop_column(asked: Asked) -> Iterator[str]:
 def rename_column(asked: Asked) -> Iterator[str]:
     """Both names work until contract."""
     old, new = asked.column(), asked.text("to")
-    table = asked.table_name
-    asked.told.columns[(table, new)] = asked.told.columns.pop((table, old), old)
+    key = (asked.table_name, old)
+    if key in asked.told.back or key in asked.told.merged:
+        raise Unknown("column", f"`{old}` has a `back` in this change; rename it in another one")
+    asked.told.column_renamed(asked.table_name, old, new)
     yield asked.alter(f"RENAME COLUMN {identifier(old)} TO {identifier(new)}")
 
 
@@ -49,6 +51,8 @@ def change_type(asked: Asked) -> Iterator[str]:
     """`using` makes the new value of the old one, `back` the reverse."""
     name = asked.column()
     key = (asked.table_name, name)
+    if asked.has("using") and key in asked.told.columns:
+        raise Unknown("using", f"`{name}` is renamed in this change; change its type in another one")
     if asked.has("using"):
         asked.told.values[key] = expression(asked.text("using"))
     if asked.has("back"):
@@ -58,6 +62,10 @@ def change_type(asked: Asked) -> Iterator[str]:
 
 def retyped(asked: Asked, name: str, type_: str) -> Iterator[str]:
     """The type alone; a default that does not fit, and the views over it, are put on again."""
+    if (asked.table_name, name) in asked.told.moved:
+        raise Unknown(
+            "column", f"`{name}` comes from another table in this change; change its type in another one"
+        )
     drops, makes = asked.over({(asked.table_name, name)})
     yield from drops
     yield from _retyped(asked, name, type_)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from data_platform.errors import UsageProblem
 from data_platform.migration.operations import OPERATIONS
 from data_platform.migration.operations.asked import Asked, Told, Unknown
+from data_platform.migration.operations.mistakes import Mistakes
 from data_platform.migration.plan.hints import Hints
 from data_platform.migration.plan.step import Step
-from data_platform.model.database import Database, Name
+from data_platform.model.database import Database
 from data_platform.postgres.catalog import read
 from data_platform.postgres.cluster import SUPERUSER
 from data_platform.postgres.connect import connect
-from data_platform.postgres.load import Loaded, Script, drop_roles, load
+from data_platform.postgres.load import Script, drop_roles, load
 from data_platform.postgres.scratch import Database as Scratch
 from data_platform.postgres.server import Server
 from data_platform.spec.change import Change, Operation
-from data_platform.spec.document import SpecProblem
 from data_platform.sql.text import NotSql
 
 
@@ -32,43 +33,72 @@ class Wanted:
 
 
 def wanted(server: Server, base: Sequence[Script], change: Change) -> Wanted:
-    """Run the operations one after the other. Raises SpecProblem with the place of one that cannot be."""
+    """Run the operations one after the other. Raises SpecProblem with each that cannot be.
+
+    Those after it are tried as if it had been left out, so that all mistakes are told at once.
+    """
+    mistakes = Mistakes(change.document)
+    made = None
+    while made is None:
+        made = _tried(server, base, change, mistakes)
+    mistakes.tell()
+    return made
+
+
+def _tried(server: Server, base: Sequence[Script], change: Change, mistakes: Mistakes) -> Wanted | None:
+    """None where an operation failed half-way: the database is no ground for those after it, so all begins again."""
     told = Told(lost=set(change.allow_data_loss))
-    with server.scratch_database() as scratch:
-        loaded = load(scratch, base)
+    with _loaded(server, base) as ground:
+        before = now = ground.read()
         for operation in change.operations:
-            _run(scratch, loaded, change, operation, told)
-        after = _read(scratch, loaded)
-    drop_roles(server.conninfo, loaded.roles)
-    return Wanted(after=after, hints=told.hints(_rows(change)), steps=tuple(told.steps))
+            if operation.path in mistakes.found:
+                continue
+            statements = _statements(operation, Asked(operation.body, now, told), mistakes)
+            try:
+                ground.run(operation.name, statements)
+            except UsageProblem as problem:
+                refused = f"`{operation.name}`: the server refuses it: {problem.what}"
+                mistakes.add(operation, refused, now)
+                if len(statements) > 1:
+                    return None
+            now = ground.read()
+    return Wanted(after=now, hints=told.hints(before, now, dict(change.rows)), steps=tuple(told.steps))
 
 
-def _rows(change: Change) -> dict[Name, int]:
-    return dict(change.rows)
-
-
-def _read(scratch: Scratch, loaded: Loaded) -> Database:
-    with connect(scratch.conninfo, read_only=True) as connection:
-        return read(connection, anonymous=[SUPERUSER], roles=loaded.roles)
-
-
-def _run(scratch: Scratch, loaded: Loaded, change: Change, operation: Operation, told: Told) -> None:
-    asked = Asked(operation.body, _read(scratch, loaded), told)
+def _statements(operation: Operation, asked: Asked, mistakes: Mistakes) -> list[str]:
+    """The plain DDL; none where the operation cannot be."""
     try:
-        statements = list(OPERATIONS[operation.name](asked))
+        return list(OPERATIONS[operation.name](asked))
+    except Unknown as problem:
+        mistakes.add(operation, str(problem), asked.database, problem.key)
+    except NotSql as problem:
+        mistakes.add(operation, f"`{operation.name}`: {problem}", asked.database)
+    return []
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """The scratch database that the operations run in."""
+
+    scratch: Scratch
+    roles: tuple[str, ...]
+
+    def read(self) -> Database:
+        with connect(self.scratch.conninfo, read_only=True) as connection:
+            return read(connection, anonymous=[SUPERUSER], roles=self.roles)
+
+    def run(self, name: str, statements: Sequence[str]) -> None:
         if statements:
             text = "".join(f"{statement.rstrip().removesuffix(';')};\n" for statement in statements)
-            load(scratch, [Script(operation.name, text)])
-    except Unknown as problem:
-        raise _problem(change, operation, str(problem), problem.key) from None
-    except NotSql as problem:
-        raise _problem(change, operation, f"`{operation.name}`: {problem}") from None
-    except UsageProblem as problem:
-        raise _problem(
-            change, operation, f"`{operation.name}`: the server refuses it: {problem.what}"
-        ) from None
+            load(self.scratch, [Script(name, text)])
 
 
-def _problem(change: Change, operation: Operation, message: str, key: str | None = None) -> SpecProblem:
-    path = (*operation.path, key) if key is not None and key in operation.body else operation.path
-    return SpecProblem((change.document.error(path, "spec-operation", message, "dpe spec example change"),))
+@contextmanager
+def _loaded(server: Server, base: Sequence[Script]) -> Iterator[_Ground]:
+    roles: tuple[str, ...] = ()
+    try:
+        with server.scratch_database() as scratch:
+            roles = load(scratch, base).roles
+            yield _Ground(scratch, roles)
+    finally:
+        drop_roles(server.conninfo, roles)

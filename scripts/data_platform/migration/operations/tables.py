@@ -38,7 +38,8 @@ def split_table(asked: Asked) -> Iterator[str]:
     clash = set(names) & set(key)
     if clash:
         raise Unknown("columns", f"{', '.join(sorted(clash))} is of the primary key, which stays")
-    asked.told.moved |= {(new, name): (table.name, name) for name in names}
+    for name in names:
+        asked.told.column_moved((table.name, name), (new, name))
     columns = [column_clause(replace(table.column(name), identity=None)) for name in (*key, *names)]
     own, there = identifiers(key), qualified_name(table.name)
     yield (
@@ -64,7 +65,7 @@ def merge_tables(asked: Asked) -> Iterator[str]:
         if column.name in key:
             continue
         name = called.get(column.name, column.name)
-        asked.told.moved[(table.name, name)] = (side.name, column.name)
+        asked.told.column_moved((side.name, column.name), (table.name, name))
         if name in given:
             asked.told.values[(table.name, name)] = expression(given[name])
         optional = column.nullable or name not in given

@@ -29,7 +29,7 @@ from data_platform.sql.text import (
 
 def added(pair: Pair, table: Table, column: Column) -> Iterator[Step]:
     """A new column: at once where that is instant, else empty, then filled in batches."""
-    if (table.name, column.name) in pair.hints.moved:
+    if (table.name, column.name) in moved.carried(pair):
         return
     column = _with_free_name(table, column)
     plain = alter_table(table.name, Sql(f"ADD COLUMN IF NOT EXISTS {column_clause(column)}"))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from data_platform.ddl.clauses import column_clause
 from data_platform.migration.plan.fill import batches
+from data_platform.migration.plan.moved import carried
 from data_platform.migration.plan.not_null import required
 from data_platform.migration.plan.pair import Pair
 from data_platform.migration.plan.replace import differ
@@ -67,21 +68,18 @@ class Move:
 def moves(pair: Pair) -> tuple[Move, ...]:
     """The pairs of tables between which columns move."""
     old, new = ({table.name: table for table in side.tables} for side in (pair.before, pair.after))
-    ends = dict.fromkeys((to[0], come[0]) for to, come in pair.hints.moved.items())
+    ends = dict.fromkeys((to[0], come[0]) for to, come in carried(pair).items())
     found = []
     for to, come in ends:
-        if to in new and come in old:
-            split = to not in old
-            main, side = (old[come], new[to]) if split else (new[to], old[come])
-            found.append(_move(pair, main, side, split=split))
+        split = to not in old
+        main, side = (old[come], new[to]) if split else (new[to], old[come])
+        found.append(_move(pair, main, side, split=split))
     return tuple(found)
 
 
 def _move(pair: Pair, main: Table, side: Table, *, split: bool) -> Move:
     names = [
-        (to[1], come[1])
-        for to, come in pair.hints.moved.items()
-        if {to[0], come[0]} == {main.name, side.name}
+        (to[1], come[1]) for to, come in carried(pair).items() if {to[0], come[0]} == {main.name, side.name}
     ]
     columns = (
         [(main.column(old), side.column(new)) for new, old in names]
