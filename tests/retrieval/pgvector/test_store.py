@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import postgast
 import psycopg
 import pytest
 from psycopg import sql
@@ -16,7 +17,7 @@ from data_platform.postgres.server import Database, Server
 from data_platform.postgres.vectors.apply import apply
 from data_platform.retrieval.design import design
 from data_platform.retrieval.exact import nearest
-from data_platform.retrieval.pgvector.beyond import partitioned
+from data_platform.retrieval.pgvector.beyond import citus, partitioned
 from data_platform.retrieval.pgvector.names import names_of, slug
 from data_platform.retrieval.pgvector.prove import prove
 from data_platform.retrieval.pgvector.store import File, files, indexes
@@ -203,6 +204,26 @@ def test_beyond_one_machine_it_is_partitioned(database: Database) -> None:
         connection.execute(partitioned(spec, replace(made, partitions=3)).sql.encode())
         parts = connection.execute("SELECT count(*) FROM pg_inherits").fetchone()
     assert parts == (9,)  # three tables, each with its key and its index of vectors
+
+
+def test_what_citus_distributes_has_the_keys_that_it_allows(database: Database) -> None:
+    """Its own functions are not here: the rest is run, and each key holds the column that says where a row lies."""
+    spec = spec_of(hybrid=None, filters=(), tenants=tenants())
+    with store(database, spec) as connection:
+        for statement in postgast.split(citus(spec, design(spec)).sql):
+            if not any(word in statement for word in ("create_", "run_command", "EXTENSION")):
+                connection.execute(statement.encode())
+        keys = connection.execute(
+            "SELECT conrelid::regclass::text, contype, array_agg(attname::text) FROM pg_constraint"
+            " JOIN pg_attribute ON attrelid = conrelid AND attnum = ANY (conkey) WHERE contype IN ('p', 'u', 'f')"
+            " AND connamespace = 'help'::regnamespace GROUP BY conrelid, contype, pg_constraint.oid"
+        ).fetchall()
+    where = {"help.chunks": "id", "help.embeddings_mini_lm": "chunk_id"}
+    unique = [(table, columns) for table, kind, columns in keys if table in where and kind in ("p", "u")]
+    assert len(unique) == 2
+    assert all(where[table] in columns for table, columns in unique)
+    assert ("help.embeddings_mini_lm", "f", ["chunk_id"]) in keys
+    assert ("help.chunks", "f", ["document_id"]) in keys
 
 
 def test_slugs() -> None:
