@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_platform.errors import UsageProblem
+from data_platform.model.database import Name
 from data_platform.postgres.vectors.apply import apply
 from data_platform.postgres.vectors.create import finish, present
 from data_platform.postgres.vectors.load import Target, register
+from data_platform.postgres.vectors.rights import copy_privileges, refuse_hidden
 from data_platform.postgres.vectors.switch import (
     Registered,
     activate,
@@ -23,7 +25,7 @@ from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import Matrix, Memory, embedder, fingerprint
 from data_platform.retrieval.filling import embedded, target_of
 from data_platform.retrieval.pgvector.names import names_of
-from data_platform.retrieval.pgvector.store import File, embeddings, functions, indexes
+from data_platform.retrieval.pgvector.store import File, embeddings, functions, indexes, security
 from data_platform.spec.retrieval import Retrieval
 
 Tell = Callable[[str, float], None]
@@ -46,8 +48,12 @@ def prepare(conninfo: str, spec: Retrieval, folder: Path, memory: Path, tell: Te
     made, names = design(spec), names_of(spec)
     with writing(conninfo) as connection:
         active = _active(registered(connection, spec.name))
+        refuse_hidden(connection, spec.name)
         if not present(connection, names.embeddings):
-            apply(connection, [File("embeddings.sql", embeddings(spec, made, names))])
+            with connection.transaction():
+                table = File("embeddings.sql", embeddings(spec, made, names))
+                apply(connection, [table, *security(spec, names.embeddings)])
+                copy_privileges(connection, Name(spec.name, active.table), names.embeddings)
         register(connection, target)
         kept = Memory(memory)
         try:
@@ -91,6 +97,7 @@ def change(conninfo: str, spec: Retrieval, folder: Path, memory: Path, tell: Tel
             raise UsageProblem(
                 f"`{spec.model.name}` is not prepared", try_="dpe retrieval migrate-model without --switch"
             )
+        refuse_hidden(connection, spec.name)
         target = target_of(spec, fingerprint(embedder(spec.model, folder)))
         kept = Memory(memory)
         try:
@@ -119,5 +126,5 @@ def drop(conninfo: str, spec: Retrieval, model: str) -> Changed:
         if one is None:
             raise UsageProblem(f"there is no model `{model}`", expected=", ".join(m.name for m in models))
         names = names_of(spec, model)
-        forget(connection, spec.name, one, [names.search.name, names.hybrid.name])
+        forget(connection, spec.name, one, [names.search.name, names.hybrid.name, names.mean.name])
         return Changed(0, _active(models).name, "", tuple(registered(connection, spec.name)))

@@ -24,6 +24,7 @@ from psycopg import sql
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect, redacted
+from data_platform.postgres.vectors.rights import refuse_hidden
 
 Vector = NDArray[np.float32]
 Tell = Callable[[str, float], None]
@@ -127,6 +128,7 @@ def load(
     """
     with _session(conninfo) as connection:
         register(connection, target)
+        refuse_hidden(connection, target.schema)
         known = _known(connection, target)
         seen: set[str] = set()
         done = Loaded()

@@ -151,9 +151,9 @@ def forget(
         )
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '2s'")
+        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, one.table)))
         for name in functions:
             connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}").format(sql.Identifier(schema, name)))
-        connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, one.table)))
         connection.execute(
             sql.SQL("DELETE FROM {} WHERE table_name = %s").format(sql.Identifier(schema, "models")),
             [one.table],

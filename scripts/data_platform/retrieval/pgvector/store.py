@@ -30,9 +30,7 @@ def files(spec: Retrieval, made: Design) -> tuple[File, ...]:
     found = [File("01_tables.sql", Sql(f"{tables(spec, names)}\n\n{embeddings(spec, made, names)}"))]
     found.append(File("02_indexes.sql", indexes(spec, made, names), transaction=False))
     found.append(File("03_search.sql", functions(spec, made, names)))
-    if spec.tenants is not None and spec.tenants.row_security:
-        found.append(File("04_row_security.sql", _security(spec, names)))
-    return tuple(found)
+    return (*found, *security(spec, names.documents, names.chunks, names.embeddings))
 
 
 def down(spec: Retrieval) -> Sql:
@@ -236,11 +234,11 @@ def _hybrid(spec: Retrieval, names: Names) -> Sql:
     )
 
 
-def _security(spec: Retrieval, names: Names) -> Sql:
-    assert spec.tenants is not None
-    return render(
-        "retrieval/security.sql.j2",
-        tables=[names.documents, names.chunks, names.embeddings],
-        column=spec.tenants.column,
-        type=spec.tenants.type,
+def security(spec: Retrieval, *tables: Name) -> tuple[File, ...]:
+    """Row security of these tables; nothing where the spec has none."""
+    if spec.tenants is None or not spec.tenants.row_security:
+        return ()
+    sql = render(
+        "retrieval/security.sql.j2", tables=tables, column=spec.tenants.column, type=spec.tenants.type
     )
+    return (File("04_row_security.sql", sql),)
