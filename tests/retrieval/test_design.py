@@ -6,7 +6,7 @@ import pytest
 
 from data_platform.retrieval.design import design
 from data_platform.retrieval.sizing import hnsw_bytes
-from data_platform.spec.retrieval import Model, Needs
+from data_platform.spec.retrieval import GIB, Model, Needs
 from retrieval.pgvector.stores import spec_of, tenants
 
 
@@ -59,3 +59,17 @@ def test_lists_have_a_size_and_no_index_has_none() -> None:
 def test_how_tenants_are_kept_apart_is_said() -> None:
     chosen = {one.what: one.chosen for one in design(spec_of(settings={}, tenants=tenants())).choices}
     assert chosen["tenants"] == "row security"
+
+
+def test_a_build_leaves_half_of_the_memory_and_says_when_that_is_too_little() -> None:
+    few = design(spec_of(settings={}, needs=Needs(rows_in_a_year=1_000_000, memory_bytes=GIB)))
+    many = design(spec_of(settings={}, needs=Needs(rows_in_a_year=900_000_000, memory_bytes=GIB)))
+    assert few.maintenance_mb <= 512
+    assert many.maintenance_mb <= 512
+    assert "build" in {one.what for one in few.choices}
+    assert many.partitions > 0
+
+
+def test_a_measured_threshold_is_the_one_that_is_told() -> None:
+    choices = {one.what: one.chosen for one in design(spec_of(settings={"prefilter_rows": 77})).choices}
+    assert choices["filters"] == "compare all up to 77 rows"

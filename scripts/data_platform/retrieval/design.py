@@ -32,6 +32,8 @@ _PREFILTER_SHARE = 0.025
 _LEAST_PREFILTER, _MOST_PREFILTER = 1_000, 20_000
 _MEMORY_SHARE = 0.6
 """Of the server's memory, for the index: the rest is for the other data and the sessions."""
+_BUILD_SHARE = 0.5
+"""Of the server's memory, for a build: searches go on beside it."""
 _MB = 1024 * 1024
 
 
@@ -85,17 +87,18 @@ def design(spec: Retrieval) -> Design:
         ef_search=ef, probes=int(given.get("probes") or max(1, round(index.lists**0.5))), rerank=rerank
     )
     most = _most_rows(spec, type_, m)
+    partitions = 0 if method == "none" or rows <= most or not most else -(-rows // most) * 2
     return Design(
         index=index,
         search=search,
         prefilter_rows=int(given.get("prefilter_rows") or _prefilter(rows)),
-        maintenance_mb=max(64, round(1.05 * build_bytes(rows, type_, width, m, parallel=True) / _MB) + 16),
+        maintenance_mb=min(_build_mb(rows // (partitions or 1), index, width), _room_mb(spec)),
         workers=2,
         index_bytes=_index_bytes(index, rows, width),
         heap_bytes=heap_bytes(rows, width, spec),
         plain=payload("vector", width) > 1_900 and in_row(width),
         one_machine_rows=most,
-        partitions=0 if rows <= most or not most else -(-rows // most) * 2,
+        partitions=partitions,
         choices=tuple(_choices(spec, index, search, rows, most)),
     )
 
@@ -125,6 +128,16 @@ def _method(rows: int, width: int) -> Method:
 
 def _prefilter(rows: int) -> int:
     return max(_LEAST_PREFILTER, min(_MOST_PREFILTER, round(rows * _PREFILTER_SHARE)))
+
+
+def _build_mb(rows: int, index: Index, width: int) -> int:
+    """For a graph that never leaves memory while it is built."""
+    need = build_bytes(rows, index.type, width, index.m, parallel=True) if index.method == "hnsw" else 0
+    return max(64, round(1.05 * need / _MB) + 16)
+
+
+def _room_mb(spec: Retrieval) -> int:
+    return max(64, round(spec.needs.memory_bytes * _BUILD_SHARE / _MB))
 
 
 def _most_rows(spec: Retrieval, type_: VectorType, m: int) -> int:
@@ -172,6 +185,14 @@ def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int
             else "a guess: recall depends on your vectors, so tune it",
             measured if "ef_search" in given else "assumed",
         )
+        if _build_mb(rows, index, width) > _room_mb(spec):
+            yield Choice(
+                "build",
+                f"{_room_mb(spec):,} MB",
+                f"half of the server's memory; {_build_mb(rows, index, width):,} MB would hold the whole graph, and"
+                " what does not fit is built several times slower",
+                "documented",
+            )
     if search.rerank:
         yield Choice(
             "candidates",
@@ -182,7 +203,7 @@ def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int
     if spec.filters or spec.tenants:
         yield Choice(
             "filters",
-            f"compare all up to {_prefilter(rows):,} rows",
+            f"compare all up to {int(given.get('prefilter_rows') or _prefilter(rows)):,} rows",
             "a bounded count decides each time: few rows are compared, else the index is read on until k rows pass",
             measured if "prefilter_rows" in given else "assumed",
         )

@@ -89,9 +89,13 @@ def _beyond(made: Design) -> tuple[Paragraph, ...]:
         return ()
     return (
         Paragraph(
-            f"That is more than one machine holds in memory. `beyond/partitioned.sql` splits the vectors into"
-            f" {made.partitions} partitions, each with an index of its own; `beyond/citus.sql` spreads them over"
-            " machines (not run here: Citus is no part of this server)."
+            (
+                "That is more than one machine holds in memory. ",
+                Code("beyond/partitioned.sql"),
+                f" splits the vectors into {made.partitions} partitions, each with an index of its own; ",
+                Code("beyond/citus.sql"),
+                " spreads them over machines (not run here: Citus is no part of this server).",
+            )
         ),
     )
 
