@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 
 from data_platform.postgres.connect import connect
@@ -19,6 +20,7 @@ from data_platform.retrieval.sizing import (
     free_m,
     heap_bytes,
     hnsw_bytes,
+    ivfflat_build_bytes,
     ivfflat_bytes,
     rows_a_page,
 )
@@ -103,6 +105,16 @@ def test_a_build_fits_into_the_memory_that_is_computed_for_it_and_not_into_less(
         index = Index("hnsw", "vector", m=16, ef_construction=32)
         assert not table.build(index, memory_mb=round(need * 1.05), workers=0).spilled
         assert table.build(index, memory_mb=round(need * 0.9), workers=0).spilled
+
+
+def test_lists_are_refused_less_memory_than_is_computed(server: Server) -> None:
+    values = np.random.default_rng(1).normal(size=(20_000, 64)).astype(np.float32)
+    need = ivfflat_build_bytes(len(values), "vector", 64, 400) / MB
+    with bench(server, values, values[:1], "l2") as table:
+        index = Index("ivfflat", "vector", lists=400)
+        assert table.build(index, memory_mb=round(need * 1.05)).size_bytes
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="memory required"):
+            table.build(index, memory_mb=round(need * 0.95))
 
 
 def test_links_are_free_up_to_the_page() -> None:

@@ -17,6 +17,7 @@ from data_platform.retrieval.sizing import (
     heap_bytes,
     hnsw_bytes,
     in_row,
+    ivfflat_build_bytes,
     ivfflat_bytes,
     payload,
 )
@@ -131,8 +132,14 @@ def _prefilter(rows: int) -> int:
 
 
 def _build_mb(rows: int, index: Index, width: int) -> int:
-    """For a graph that never leaves memory while it is built."""
-    need = build_bytes(rows, index.type, width, index.m, parallel=True) if index.method == "hnsw" else 0
+    """For a graph that never leaves memory while it is built, or for the search of centres."""
+    match index.method:
+        case "hnsw":
+            need = build_bytes(rows, index.type, width, index.m, parallel=True)
+        case "ivfflat":
+            need = ivfflat_build_bytes(rows, index.type, width, index.lists)
+        case "none":
+            need = 0
     return max(64, round(1.05 * need / _MB) + 16)
 
 
@@ -185,7 +192,7 @@ def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int
             else "a guess: recall depends on your vectors, so tune it",
             measured if "ef_search" in given else "assumed",
         )
-        if _build_mb(rows, index, width) > _room_mb(spec):
+        if index.method == "hnsw" and _build_mb(rows, index, width) > _room_mb(spec):
             yield Choice(
                 "build",
                 f"{_room_mb(spec):,} MB",

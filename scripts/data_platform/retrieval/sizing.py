@@ -103,6 +103,15 @@ def ivfflat_bytes(rows: int, type_: ColumnType, dimensions: int, lists: int) -> 
     return (max(lists, math.ceil(rows / fitting + lists / 2)) + centres + 1) * PAGE
 
 
+def ivfflat_build_bytes(rows: int, type_: ColumnType, dimensions: int, lists: int) -> int:
+    """maintenance_work_mem without which a build of lists is refused: samples, centres and the distances between them
+    (Elkan's k-means, pgvector, src/ivfkmeans.c).
+    """
+    samples = min(rows, max(50 * lists, 10_000))
+    value = payload(type_, dimensions)
+    return (samples + 2 * lists) * value + 4 * lists * (samples + lists + dimensions) + 8 * samples
+
+
 # --- the table ---
 
 
