@@ -12,6 +12,7 @@ from data_platform.postgres.vectors.apply import apply
 from data_platform.postgres.vectors.create import finish, present
 from data_platform.postgres.vectors.load import Target, register
 from data_platform.postgres.vectors.rights import copy_privileges, refuse_hidden
+from data_platform.postgres.vectors.sessions import writing
 from data_platform.postgres.vectors.switch import (
     Registered,
     activate,
@@ -19,7 +20,6 @@ from data_platform.postgres.vectors.switch import (
     forget,
     registered,
     switch,
-    writing,
 )
 from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import Matrix, Memory, embedder, fingerprint
@@ -69,9 +69,9 @@ def prepare(conninfo: str, spec: Retrieval, folder: Path, memory: Path, tell: Te
 def _last(spec: Retrieval) -> tuple[File, ...]:
     """Index and functions of the new model; those of chunks are there."""
     made, names = design(spec), names_of(spec)
-    own = "\n".join(line for line in indexes(spec, made, names).splitlines() if "chunks_search" not in line)
-    return File("indexes.sql", type(functions(spec, made, names))(own), transaction=False), File(
-        "search.sql", functions(spec, made, names)
+    return (
+        File("indexes.sql", indexes(spec, made, names, words=False), transaction=False),
+        File("search.sql", functions(spec, made, names)),
     )
 
 

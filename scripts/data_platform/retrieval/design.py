@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from data_platform.postgres.vectors.settings import Index, Method, Search, VectorType
 from data_platform.retrieval.sizing import (
@@ -21,7 +21,7 @@ from data_platform.retrieval.sizing import (
     ivfflat_bytes,
     payload,
 )
-from data_platform.spec.retrieval import Retrieval, Tenants
+from data_platform.spec.retrieval import GIB, Retrieval, Tenants
 
 Evidence = Literal["measured", "documented", "assumed"]
 
@@ -154,74 +154,45 @@ def _most_rows(spec: Retrieval, type_: VectorType, m: int) -> int:
 
 
 def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int) -> Iterator[Choice]:
-    given, width = spec.settings, spec.model.dimensions
-    measured: Evidence = "measured"
-    if index.method != "none":
-        yield Choice(
-            "type of the index",
-            index.type,
-            "as tune has measured" if "type" in given else _why_type(index.type, width),
-            measured if "type" in given else "documented",
-        )
+    def taken(key: str, what: str, chosen: str, why: str, evidence: Evidence) -> Choice:
+        """As it was measured where the spec has the setting, else for this reason."""
+        if key in spec.settings:
+            return Choice(what, chosen, "as tune has measured", "measured")
+        return Choice(what, chosen, why, evidence)
+
+    width = spec.model.dimensions
     if index.method == "none":
-        yield Choice(
-            "index",
-            "none",
-            "as tune has measured"
-            if "index" in given
-            else f"{rows:,} rows of {width} numbers are compared in about a millisecond or two, and nothing is missed",
-            measured if "index" in given else "assumed",
-        )
+        why = f"{rows:,} rows of {width} numbers are compared in about a millisecond or two, and nothing is missed"
+        yield taken("index", "index", "none", why, "assumed")
         return
-    yield Choice(
-        "index", index.method, _why_index(given, spec), measured if "index" in given else "documented"
-    )
+    yield taken("type", "type of the index", index.type, _why_type(index.type, width), "documented")
+    yield taken("index", "index", index.method, _why_index(spec), "documented")
     if index.method == "hnsw":
         why = f"pgvector's m is {_USUAL_M}; with {index.m} the index takes no page more"
-        yield Choice(
-            "m, ef_construction",
-            f"{index.m}, {index.ef_construction}",
-            "as tune has measured" if "m" in given else why,
-            measured if "m" in given else "documented",
-        )
-        yield Choice(
-            "ef_search",
-            str(search.ef_search),
-            "as tune has measured"
-            if "ef_search" in given
-            else "a guess: recall depends on your vectors, so tune it",
-            measured if "ef_search" in given else "assumed",
-        )
-        if index.method == "hnsw" and _build_mb(rows, index, width) > _room_mb(spec):
-            yield Choice(
-                "build",
-                f"{_room_mb(spec):,} MB",
-                f"half of the server's memory; {_build_mb(rows, index, width):,} MB would hold the whole graph, and"
-                " what does not fit is built several times slower",
-                "documented",
-            )
+        yield taken("m", "m, ef_construction", f"{index.m}, {index.ef_construction}", why, "documented")
+        why = "a guess: recall depends on your vectors, so tune it"
+        yield taken("ef_search", "ef_search", str(search.ef_search), why, "assumed")
+        yield from _build(spec, _build_mb(rows, index, width))
     if search.rerank:
-        yield Choice(
-            "candidates",
-            str(search.rerank),
-            "bits of the vectors less their mean find them, the full vectors put them in order",
-            "documented",
-        )
+        why = "bits of the vectors less their mean find them, the full vectors put them in order"
+        yield Choice("candidates", str(search.rerank), why, "documented")
     if spec.filters or spec.tenants:
-        yield Choice(
-            "filters",
-            f"compare all up to {int(given.get('prefilter_rows') or _prefilter(rows)):,} rows",
-            "a bounded count decides each time: few rows are compared, else the index is read on until k rows pass",
-            measured if "prefilter_rows" in given else "assumed",
-        )
+        most_compared = int(spec.settings.get("prefilter_rows") or _prefilter(rows))
+        why = "a bounded count decides each time: few rows are compared, else the index is read on until k rows pass"
+        yield taken("prefilter_rows", "filters", f"compare all up to {most_compared:,} rows", why, "assumed")
     if spec.tenants:
         yield Choice("tenants", *_tenants(spec.tenants), "documented")
-    yield Choice(
-        "one machine",
-        f"up to {most:,} rows",
-        f"then the index is larger than {_MEMORY_SHARE:.0%} of {spec.needs.memory_bytes / 1024**3:.0f} GB",
-        "documented",
-    )
+    why = f"then the index is larger than {_MEMORY_SHARE:.0%} of {spec.needs.memory_bytes / GIB:.0f} GB"
+    yield Choice("one machine", f"up to {most:,} rows", why, "documented")
+
+
+def _build(spec: Retrieval, needed_mb: int) -> Iterator[Choice]:
+    if needed_mb > _room_mb(spec):
+        why = (
+            f"half of the server's memory; {needed_mb:,} MB would hold the whole graph, and what does not fit is built"
+            " several times slower"
+        )
+        yield Choice("build", f"{_room_mb(spec):,} MB", why, "documented")
 
 
 def _why_type(type_: VectorType, width: int) -> str:
@@ -236,9 +207,7 @@ def _tenants(tenants: Tenants) -> tuple[str, str]:
     return "a filter", "each search has to pass its tenant: nothing else keeps tenants apart"
 
 
-def _why_index(given: Any, spec: Retrieval) -> str:
-    if "index" in given:
-        return "as tune has measured"
+def _why_index(spec: Retrieval) -> str:
     writes = spec.needs.writes_per_second
     more = f"; {writes:g} writes a second each insert into it" if writes else ""
     return f"the best recall for its time, and it needs no rows to begin with{more}"

@@ -45,11 +45,10 @@ def fill(conninfo: str, what: Filling, tell: Tell) -> Loaded:
         done = load(
             conninfo,
             target,
-            documents(spec.sources, what.folder),
+            documents(spec.sources, what.folder, tell),
             cutter(spec, what.folder, model),
             lambda texts: embedded(memory, model, target, spec, texts, tell),
             keep_vanished=what.keep_vanished,
-            tell=tell,
         )
     finally:
         memory.close()

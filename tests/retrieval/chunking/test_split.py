@@ -176,8 +176,9 @@ def test_time_grows_with_the_text_and_no_faster(strategy: Strategy) -> None:
         cut(text, strategy, 500)
         return time.process_time() - started
 
-    seconds(100)
-    assert seconds(16_000) < 16 * max(seconds(2_000), 0.01)
+    # The least of three: another process on the machine makes a run longer, never shorter.
+    few, many = (min(seconds(repeats) for _ in range(3)) for repeats in (2_000, 16_000))
+    assert many < 16 * max(few, 0.01)
 
 
 def test_empty_and_blank_texts_have_no_chunks() -> None:

@@ -31,3 +31,15 @@ def test_where_fusing_hurts_the_single_way_stays() -> None:
     found = fused(figures(-0.2))
     assert (found.mode, found.single) == ("vector", "vector")
     assert found.difference.value == 0
+
+
+def test_what_is_worse_on_the_other_queries_is_not_taken() -> None:
+    base = np.random.default_rng(1).uniform(0.2, 0.8, 200)
+    luck = np.where(np.arange(200) % 2 == 0, 0.1, -0.1)
+
+    def measure(way: Way) -> list[float]:
+        return list(base + {"vector": 0.0, "keyword": -0.1}.get(way[0], luck))
+
+    found = fused(measure)
+    assert (found.mode, found.weight) == ("vector", 0.0)
+    assert found.difference.value == 0

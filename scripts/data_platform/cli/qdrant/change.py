@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 Done = tuple[str, dict[str, Any]]
 
 
-def _run(command: Command, invocation: Invocation, work: Callable[[Retrieval, Rest], Done]) -> Outcome:
+def _run(
+    command: Command,
+    invocation: Invocation,
+    work: Callable[[Retrieval, Rest], Done],
+    *,
+    after: str = "Again: ",
+) -> Outcome:
+    """`command` is what the report says to run `after` this."""
     from data_platform.report.document import Code, Paragraph, Report  # noqa: PLC0415
     from data_platform.retrieval.qdrant.rest import rest  # noqa: PLC0415
 
@@ -32,7 +39,7 @@ def _run(command: Command, invocation: Invocation, work: Callable[[Retrieval, Re
             title=(said, " on ", Code(arguments.url)),
             verdict="done.",
             good=True,
-            pieces=(Paragraph(("Again: ", Code(again(command, invocation, *words_of(arguments))), ".")),),
+            pieces=(Paragraph((after, Code(again(command, invocation, *words_of(arguments))), ".")),),
         ),
         result=result,
         decision=allowed.decision,
@@ -119,10 +126,10 @@ def _load(invocation: Invocation) -> Outcome:
 
 def _snapshot(invocation: Invocation) -> Outcome:
     def work(spec: Retrieval, server: Rest) -> Done:
-        from data_platform.retrieval.qdrant.changes import Call  # noqa: PLC0415
+        from data_platform.retrieval.qdrant.changes import Call, path_of  # noqa: PLC0415
 
         name = _current(spec, server)
-        made = server.call(Call("POST", f"/collections/{name}/snapshots?wait=true"))
+        made = server.call(Call("POST", path_of(name, "/snapshots?wait=true")))
         return f"snapshot {made['name']}", {"collection": name, "snapshot": made}
 
     return _run(SNAPSHOT, invocation, work)
@@ -136,27 +143,28 @@ def _declare_restore(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--into",
         required=True,
+        dest="to",
         metavar="COLLECTION",
         help="a new collection; an existing one is not overwritten",
     )
 
 
 def _restore(invocation: Invocation) -> Outcome:
-    location, into = invocation.arguments.location, invocation.arguments.into
+    location, into = invocation.arguments.location, invocation.arguments.to
 
     def work(spec: Retrieval, server: Rest) -> Done:
-        from data_platform.retrieval.qdrant.changes import Call  # noqa: PLC0415
+        from data_platform.retrieval.qdrant.changes import Call, path_of  # noqa: PLC0415
 
         if into in server.server().collections:
             raise UsageProblem(
                 f"the collection `{into}` is there", expected="a new name", try_="then dpe qdrant alias --to"
             )
         body = {"location": location, "priority": "snapshot"}
-        server.call(Call("PUT", f"/collections/{into}/snapshots/recover?wait=true", body))
-        count = server.call(Call("POST", f"/collections/{into}/points/count", {"exact": True}))["count"]
+        server.call(Call("PUT", path_of(into, "/snapshots/recover?wait=true"), body))
+        count = server.call(Call("POST", path_of(into, "/points/count"), {"exact": True}))["count"]
         return f"{count:,} points restored into {into}", {"collection": into, "points": count}
 
-    return _run(RESTORE, invocation, work)
+    return _run(ALIAS, invocation, work, after="Once it is right, applications find it with: ")
 
 
 def _current(spec: Retrieval, server: Rest) -> str:

@@ -111,9 +111,14 @@ def _report(spec: Retrieval, planned: Change, found: tuple[Found, ...], repeat: 
 
 def words_of(arguments: Any) -> list[str]:
     """The command line again; the key is the name of a variable."""
+    from data_platform.postgres.connect import shown  # noqa: PLC0415
+
     words = [arguments.spec]
-    words += ["--url", arguments.url] if arguments.url else []
-    return words + (["--key", arguments.key] if arguments.key else [])
+    given = vars(arguments)
+    for option, name in (("--dsn", "dsn"), ("--url", "url"), ("--key", "key"), ("--to", "to")):
+        value = given.get(name)
+        words += [option, shown(value) if name == "dsn" else value] if value else []
+    return words
 
 
 def _declare_audit(parser: ArgumentParser) -> None:

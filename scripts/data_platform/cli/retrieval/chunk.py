@@ -46,6 +46,7 @@ def _declare(parser: ArgumentParser) -> None:
 
 def _chunk(invocation: Invocation) -> Outcome:
     from data_platform.cli.progress import progress  # noqa: PLC0415
+    from data_platform.retrieval.chunking.reading import documents  # noqa: PLC0415
     from data_platform.retrieval.chunking.told import lines, report, result  # noqa: PLC0415
 
     arguments = invocation.arguments
@@ -53,8 +54,7 @@ def _chunk(invocation: Invocation) -> Outcome:
     distances = _distances(invocation) if how.strategy == "semantic" else None
     found: list[tuple[Document, tuple[Chunk, ...]]] = []
     with progress("reading") as tell:
-        for document in _documents(arguments):
-            tell(document.uri, 0.5)
+        for document in documents(_sources(arguments), Path.cwd(), tell):
             found.append((document, _chunked(document, how, tokenizer, distances)))
     written: tuple[str, ...] = ()
     if arguments.output:
@@ -72,12 +72,6 @@ def _chunked(
     from data_platform.retrieval.chunking import chunked  # noqa: PLC0415
 
     return chunked(document, how, tokenizer, distances)
-
-
-def _documents(arguments: Any) -> Any:
-    from data_platform.retrieval.chunking.reading import documents  # noqa: PLC0415
-
-    return documents(_sources(arguments), Path.cwd())
 
 
 def _sources(arguments: Any) -> list[Source]:

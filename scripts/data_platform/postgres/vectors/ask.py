@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import psutil
 import psycopg
 from numpy.typing import NDArray
-from pgvector.psycopg import register_vector
 from psycopg import sql
 
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
 from data_platform.postgres.vectors.cpu import cpu_seconds
+from data_platform.postgres.vectors.sessions import telling, with_vectors
 
 Vector = NDArray[np.float32]
 Mode = Literal["vector", "keyword", "hybrid"]
@@ -166,7 +167,7 @@ class Session:
             return None
         try:
             return cpu_seconds(self.connection.info.backend_pid)
-        except Exception:  # another container's process
+        except psutil.Error:  # another container's process, or one that is not ours to see
             return None
 
 
@@ -176,17 +177,17 @@ def _id(name: Name) -> sql.Identifier:
 
 @contextmanager
 def session(conninfo: str, store: Store, *, timeout_ms: int = 60_000) -> Iterator[Session]:
-    """A read-only session. UsageProblem where the store is not there."""
+    """A read-only session. Raises what `telling` does, and UsageProblem where the store is not there."""
     with connect(conninfo, read_only=True, statement_timeout_ms=timeout_ms) as connection:
-        connection.autocommit = True
-        try:
-            register_vector(connection)
-            connection.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(_id(store.embeddings)))
-        except (psycopg.ProgrammingError, psycopg.errors.UndefinedTable):
-            raise UsageProblem(
-                f"there is no store with `{store.embeddings}`", try_="dpe retrieval load --create"
-            ) from None
-        yield Session(connection, store)
+        with_vectors(connection)
+        with telling(conninfo):
+            try:
+                connection.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(_id(store.embeddings)))
+            except psycopg.errors.UndefinedTable:
+                raise UsageProblem(
+                    f"there is no store with `{store.embeddings}`", try_="dpe retrieval load --create"
+                ) from None
+            yield Session(connection, store)
 
 
 def latencies(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -18,20 +17,16 @@ import numpy as np
 import psycopg
 import psycopg.types.json
 from numpy.typing import NDArray
-from pgvector.psycopg import register_vector
 from psycopg import sql
 
-from data_platform.errors import EnvironmentProblem, UsageProblem
+from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
-from data_platform.postgres.connect import connect, redacted
 from data_platform.postgres.vectors.rights import refuse_hidden
+from data_platform.postgres.vectors.sessions import alone, writing
 
 Vector = NDArray[np.float32]
-Tell = Callable[[str, float], None]
 
 _BATCH_CHUNKS = 5_000
-LOCK = 7_364_511_230
-"""Of one load or switch at a time, whatever the store."""
 
 
 class Chunk(Protocol):
@@ -119,14 +114,13 @@ def load(
     embed: Embed,
     *,
     keep_vanished: bool = False,
-    tell: Tell = lambda what, share: None,
 ) -> Loaded:
     """Bring the store to what the documents say.
 
     Raises UsageProblem: no such store, two documents of one address, another model than the one that filled it.
     EnvironmentProblem: another load is running, the server or the disk says no; the batches before are kept.
     """
-    with _session(conninfo) as connection:
+    with writing(conninfo) as connection, alone(connection):
         register(connection, target)
         refuse_hidden(connection, target.schema)
         known = _known(connection, target)
@@ -136,34 +130,9 @@ def load(
             done = done.plus(replace(skipped))
             if batch.documents:
                 done = done.plus(_stored(connection, target, batch, embed))
-            tell(f"loading: {done.new + done.changed + done.unchanged:,} documents", 0.5)
         if not keep_vanished:
             done = done.plus(_gone(connection, target, {one: known[one] for one in known.keys() - seen}))
         return done
-
-
-@contextmanager
-def _session(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
-    with connect(conninfo, read_only=False, statement_timeout_ms=0) as connection:
-        connection.autocommit = True
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-        if not row or not row[0]:
-            raise EnvironmentProblem(
-                "another load is running", where=redacted(conninfo), try_="wait until it is done"
-            )
-        try:
-            register_vector(connection)
-        except psycopg.ProgrammingError:
-            raise UsageProblem("the database has no pgvector", try_="dpe retrieval load --create") from None
-        try:
-            yield connection
-        except psycopg.Error as error:
-            said = error.diag.message_primary or str(error).strip()
-            raise EnvironmentProblem(
-                f"the server refuses: {said}",
-                where=redacted(conninfo),
-                try_="the same command again: what was committed is kept",
-            ) from error
 
 
 # --- which model ---
@@ -212,11 +181,12 @@ def _known(connection: psycopg.Connection[Any], target: Target) -> dict[str, byt
         "SELECT d.uri, d.content_hash FROM {documents} d WHERE d.deleted_at IS NULL AND NOT EXISTS ("
         "SELECT FROM {chunks} c WHERE c.document_id = d.id"
         " AND NOT EXISTS (SELECT FROM {embeddings} e WHERE e.chunk_id = c.id))"
-    ).format(**_tables(target))
+    ).format(**tables_of(target))
     return {uri: bytes(hash_) for uri, hash_ in connection.execute(query)}
 
 
-def _tables(target: Target) -> dict[str, sql.Identifier]:
+def tables_of(target: Target) -> dict[str, sql.Identifier]:
+    """The tables of a store, for `format`: documents, chunks, embeddings."""
     return {
         "documents": sql.Identifier(target.schema, "documents"),
         "chunks": sql.Identifier(target.schema, "chunks"),
@@ -252,7 +222,7 @@ def _batches(
 def _stored(connection: psycopg.Connection[Any], target: Target, batch: _Batch, embed: Embed) -> Loaded:
     """One transaction. Vectors are made before it, so that no lock waits for a model."""
     ids = [document.id for document, _, _ in batch.documents]
-    tables = _tables(target)
+    tables = tables_of(target)
     with connection.transaction():
         _as_tenant(connection, target, batch)
         old = _there(connection, tables, ids)
@@ -445,7 +415,7 @@ def _gone(connection: psycopg.Connection[Any], target: Target, vanished: Mapping
     """Out of the searches, and marked; their texts stay for whoever has to look."""
     if not vanished:
         return Loaded()
-    tables = _tables(target)
+    tables = tables_of(target)
     uris = list(vanished)
     with connection.transaction():
         connection.execute(

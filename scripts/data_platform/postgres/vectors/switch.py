@@ -7,26 +7,26 @@ Clients read the active model and call its function; both are there all the whil
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
-from pgvector.psycopg import register_vector
 from psycopg import sql
 
-from data_platform.errors import EnvironmentProblem, UsageProblem
-from data_platform.postgres.connect import connect
-from data_platform.postgres.vectors.load import LOCK, Target
+from data_platform.errors import UsageProblem
+from data_platform.postgres.vectors.load import Target, tables_of
+from data_platform.postgres.vectors.sessions import alone
 
 Vector = NDArray[np.float32]
 Embed = Callable[[Sequence[tuple[bytes, str]]], Mapping[bytes, Vector]]
 Tell = Callable[[str, float], None]
 
 _BATCH = 500
+_SHORT = "SET LOCAL lock_timeout = '400ms'"
+"""Searches queue behind a lock that is waited for."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,14 @@ class Registered:
     fingerprint: str
 
 
-@contextmanager
-def writing(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
-    """A session that may write, with vectors."""
-    with connect(conninfo, read_only=False, statement_timeout_ms=0) as connection:
-        connection.autocommit = True
-        register_vector(connection)
-        yield connection
-
-
 def registered(connection: psycopg.Connection[Any], schema: str) -> list[Registered]:
-    """The models of a store, the active one first. UsageProblem where there is no store."""
-    query = sql.SQL("SELECT name, table_name, state, fingerprint FROM {} ORDER BY state <> 'active', id")
+    """The models of a store: the active one, then the others, the one that was active last at the end. UsageProblem
+    where there is no store.
+    """
+    query = sql.SQL(
+        "SELECT name, table_name, state, fingerprint FROM {}"
+        " ORDER BY state <> 'active', activated_at NULLS FIRST, id"
+    )
     try:
         rows = connection.execute(query.format(sql.Identifier(schema, "models"))).fetchall()
     except psycopg.errors.UndefinedTable:
@@ -71,14 +67,6 @@ def fill(connection: psycopg.Connection[Any], target: Target, embed: Embed, tell
     return done
 
 
-def _tables(target: Target) -> dict[str, sql.Identifier]:
-    return {
-        "documents": sql.Identifier(target.schema, "documents"),
-        "chunks": sql.Identifier(target.schema, "chunks"),
-        "embeddings": sql.Identifier(target.embeddings.schema, target.embeddings.name),
-    }
-
-
 _WITHOUT = (
     "FROM {chunks} c JOIN {documents} d ON d.id = c.document_id AND d.deleted_at IS NULL"
     " WHERE NOT EXISTS (SELECT FROM {embeddings} e WHERE e.chunk_id = c.id)"
@@ -86,13 +74,13 @@ _WITHOUT = (
 
 
 def _missing(connection: psycopg.Connection[Any], target: Target) -> int:
-    row = connection.execute(sql.SQL("SELECT count(*) " + _WITHOUT).format(**_tables(target))).fetchone()
+    row = connection.execute(sql.SQL("SELECT count(*) " + _WITHOUT).format(**tables_of(target))).fetchone()
     return int(row[0]) if row else 0
 
 
 def _next(connection: psycopg.Connection[Any], target: Target) -> list[tuple[uuid.UUID, bytes, str]]:
     query = sql.SQL("SELECT c.id, c.content_hash, c.content " + _WITHOUT + " ORDER BY c.id LIMIT %s")
-    rows = connection.execute(query.format(**_tables(target)), [_BATCH]).fetchall()
+    rows = connection.execute(query.format(**tables_of(target)), [_BATCH]).fetchall()
     return [(id_, bytes(hash_), content) for id_, hash_, content in rows]
 
 
@@ -106,7 +94,7 @@ def _add(
     insert = sql.SQL(
         "INSERT INTO {embeddings} (chunk_id, embedding{listed}) SELECT c.id, %s{given} FROM {chunks} c"
         " WHERE c.id = %s FOR KEY SHARE ON CONFLICT DO NOTHING"
-    ).format(listed=listed, given=given, **_tables(target))
+    ).format(listed=listed, given=given, **tables_of(target))
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(insert, [(vector, id_) for id_, vector in rows])
         return len(rows)
@@ -117,7 +105,7 @@ def switch(connection: psycopg.Connection[Any], target: Target, embed: Embed, te
 
     No load runs meanwhile. The change itself is one short transaction.
     """
-    with _no_load(connection):
+    with alone(connection):
         fill(connection, target, embed, tell)
         return activate(connection, target.schema, target.embeddings.name)
 
@@ -126,7 +114,7 @@ def activate(connection: psycopg.Connection[Any], schema: str, table: str) -> st
     """Swap the registry's entry; back again it is the same."""
     models = sql.Identifier(schema, "models")
     with connection.transaction():
-        connection.execute("SET LOCAL lock_timeout = '400ms'")
+        connection.execute(_SHORT)
         old = connection.execute(
             sql.SQL("UPDATE {} SET state = 'retired' WHERE state = 'active' RETURNING name").format(models)
         ).fetchone()
@@ -150,7 +138,7 @@ def forget(
             f"`{one.name}` is the active model", try_="--rollback, or switch to another one first"
         )
     with connection.transaction():
-        connection.execute("SET LOCAL lock_timeout = '2s'")
+        connection.execute(_SHORT)
         connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(schema, one.table)))
         for name in functions:
             connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}").format(sql.Identifier(schema, name)))
@@ -158,14 +146,3 @@ def forget(
             sql.SQL("DELETE FROM {} WHERE table_name = %s").format(sql.Identifier(schema, "models")),
             [one.table],
         )
-
-
-@contextmanager
-def _no_load(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
-    if not row or not row[0]:
-        raise EnvironmentProblem("a load is running", try_="switch once it is done")
-    try:
-        yield
-    finally:
-        connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])

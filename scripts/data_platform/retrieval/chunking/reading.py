@@ -86,19 +86,30 @@ _BLOCKS = frozenset(
 _UNREAD = frozenset(("script", "style", "template", "noscript", "head", "svg"))
 
 
-def documents(sources: Iterable[Source], folder: Path) -> Iterator[Document]:
+Tell = Callable[[str, float], None]
+
+
+def documents(
+    sources: Iterable[Source], folder: Path, tell: Tell = lambda what, share: None
+) -> Iterator[Document]:
     """The documents of the sources, whose paths are relative to `folder`, in the order of their names.
 
-    Raises UsageProblem for a source without files, and for a file that cannot be read, with its place.
+    Raises UsageProblem for a source without files, before anything is read, and for a file that cannot be read.
     """
-    for source in sources:
-        paths = _paths(source.path, folder)
-        if not paths:
-            raise UsageProblem(
-                "there is no such file", where=source.path, expected=f"a file or pattern below {folder}"
-            )
-        for path in paths:
-            yield from read(path, source, _address(path, folder))
+    files = [(path, source) for source in sources for path in _files(source, folder)]
+    for number, (path, source) in enumerate(files):
+        uri = _address(path, folder)
+        tell(f"{uri}, {number + 1:,} of {len(files):,} files", number / len(files))
+        yield from read(path, source, uri)
+
+
+def _files(source: Source, folder: Path) -> list[Path]:
+    found = _paths(source.path, folder)
+    if not found:
+        raise UsageProblem(
+            "there is no such file", where=source.path, expected=f"a file or pattern below {folder}"
+        )
+    return found
 
 
 def read(path: Path, source: Source, uri: str) -> Iterator[Document]:

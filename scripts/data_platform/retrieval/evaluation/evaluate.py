@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_platform.postgres.vectors.ask import Hit, Mode, Value
+from data_platform.postgres.vectors.ask import Mode, Session
 from data_platform.retrieval.evaluation.judgements import Query, graded
 from data_platform.retrieval.metrics import METRICS, Difference, Interval, interval, paired, recall
 
@@ -19,26 +19,6 @@ Tell = Callable[[str, float], None]
 
 SHARES = (0.2, 0.05, 0.01, 0.001)
 """Of the rows: values of a filter are looked for that leave about so many."""
-
-
-class Session(Protocol):
-    """`data_platform.postgres.vectors.ask.Session`."""
-
-    def ask(
-        self,
-        mode: Mode,
-        vector: Vector,
-        words: str,
-        k: int,
-        filters: Mapping[str, Any] | None = None,
-        weight: float | None = None,
-    ) -> list[Hit]: ...
-    def exact(
-        self, vector: Vector, k: int, filters: Mapping[str, Any] | None = None
-    ) -> NDArray[np.float64]: ...
-    def uris(self, hits: Sequence[Hit]) -> list[str]: ...
-    def values_of(self, column: str, wanted: Sequence[float]) -> list[Value]: ...
-    def cpu_seconds(self) -> float | None: ...
 
 
 @dataclass(frozen=True)

@@ -73,29 +73,31 @@ def embeddings(spec: Retrieval, made: Design, names: Names, *, partitions: int =
 # --- indexes ---
 
 
-def indexes(spec: Retrieval, made: Design, names: Names, *, concurrently: bool = True) -> Sql:
-    """Of vectors, filters and words. CONCURRENTLY, so that a store that is in use stays so."""
-    how = "CONCURRENTLY " if concurrently else ""
+def indexes(spec: Retrieval, made: Design, names: Names, *, words: bool = True) -> Sql:
+    """Of vectors and filters, and of the chunks' `words`, which all models share. CONCURRENTLY, so that a store that is
+    in use stays so.
+    """
+    table = qualified_name(names.embeddings)
     lines = [f"SET maintenance_work_mem = '{made.maintenance_mb}MB';"]
     lines.append(f"SET max_parallel_maintenance_workers = {made.workers};")
-    lines += _vector_index(spec, made, names, how)
-    table = qualified_name(names.embeddings)
+    lines += _vector_index(spec, made, names)
     for one in _filters(spec):
         array = one.type.rstrip().endswith("[]")
         using = "USING gin " if array else ""
         name = identifier(f"{names.embeddings.name[:40]}_{one.name[:18]}")
-        lines.append(f"CREATE INDEX {how}{name} ON {table} {using}({identifier(one.name)});")
-    if spec.hybrid:
-        lines.append(f"CREATE INDEX {how}chunks_search ON {qualified_name(names.chunks)} USING gin (search);")
-    # In tables and functions the names of the files are those of the store: nobody else's schema is searched.
+        lines.append(f"CREATE INDEX CONCURRENTLY {name} ON {table} {using}({identifier(one.name)});")
+    if spec.hybrid and words:
+        lines.append(
+            f"CREATE INDEX CONCURRENTLY chunks_search ON {qualified_name(names.chunks)} USING gin (search);"
+        )
     lines += ["RESET maintenance_work_mem;", "RESET max_parallel_maintenance_workers;"]
     lines.append(f"ANALYZE {table};")
     return Sql("\n".join(lines))
 
 
-def _vector_index(spec: Retrieval, made: Design, names: Names, how: str) -> list[str]:
+def _vector_index(spec: Retrieval, made: Design, names: Names) -> list[str]:
     """With the mean before it where its bits are of the difference from that."""
-    index = vector_index(spec, made, names, how)
+    index = vector_index(spec, made, names, "CONCURRENTLY ")
     if index is None:
         return []
     if not _centre(made, names):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import quote
 
 from data_platform.retrieval.design import Design
 from data_platform.retrieval.qdrant.collection import alias_swap, collection, differences, payload_indexes
@@ -21,6 +22,11 @@ class Call:
     path: str
     body: Mapping[str, Any] = field(default_factory=dict)
     why: str = ""
+
+
+def path_of(collection: str, rest: str = "") -> str:
+    """Where the interface has a collection, or `rest` of it."""
+    return f"/collections/{quote(collection, safe='')}{rest}"
 
 
 @dataclass(frozen=True)
@@ -73,9 +79,9 @@ def _free(name: str, server: Server) -> str:
 def _made(to: str, spec: Retrieval, wanted: Mapping[str, Any]) -> tuple[Call, ...]:
     indexes = payload_indexes(spec).values()
     return (
-        Call("PUT", f"/collections/{to}", wanted, "the collection"),
+        Call("PUT", path_of(to), wanted, "the collection"),
         *(
-            Call("PUT", f"/collections/{to}/index?wait=true", one, f"filters by {one['field_name']}")
+            Call("PUT", path_of(to, "/index?wait=true"), one, f"filters by {one['field_name']}")
             for one in indexes
         ),
     )
@@ -97,15 +103,15 @@ def _mended(
     hnsw = {k: v for k, v in wanted["hnsw_config"].items() if config.get("hnsw_config", {}).get(k) != v}
     if hnsw:
         calls.append(
-            Call("PATCH", f"/collections/{current}", {"hnsw_config": hnsw}, "the graph is built again beside")
+            Call("PATCH", path_of(current), {"hnsw_config": hnsw}, "the graph is built again beside")
         )
     quantization = wanted.get("quantization_config")
     if quantization and not config.get("quantization_config"):
         body = {"quantization_config": quantization}
-        calls.append(Call("PATCH", f"/collections/{current}", body, "quantized beside, searches go on"))
+        calls.append(Call("PATCH", path_of(current), body, "quantized beside, searches go on"))
     there = config.get("payload_schema", {})
     calls += [
-        Call("PUT", f"/collections/{current}/index?wait=true", body, f"filters by {name}")
+        Call("PUT", path_of(current, "/index?wait=true"), body, f"filters by {name}")
         for name, body in payload_indexes(spec).items()
         if name not in there
     ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.points import Point
-from data_platform.retrieval.qdrant.changes import Call
+from data_platform.retrieval.qdrant.changes import Call, path_of
 from data_platform.retrieval.qdrant.collection import VECTOR
 from data_platform.retrieval.qdrant.rest import Rest
 
@@ -27,7 +26,7 @@ def copy(server: Rest, collection: str, batches: Iterable[list[Point]], expected
     """Each batch is acknowledged before the next is read. UsageProblem where the collection is not there."""
     if collection not in server.server().collections:
         raise UsageProblem(f"there is no collection `{collection}`", try_="dpe qdrant apply")
-    path, sent = f"/collections/{quote(collection, safe='')}/points", 0
+    path, sent = path_of(collection, "/points"), 0
     for batch in batches:
         body = {
             "points": [

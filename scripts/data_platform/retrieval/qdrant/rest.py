@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
-from data_platform.retrieval.qdrant.changes import Call, Server
+from data_platform.retrieval.qdrant.changes import Call, Server, path_of
 
 _SECONDS = 60.0
 
@@ -54,7 +54,7 @@ class Rest:
         names = [one["name"] for one in self.get("/collections")["collections"]]
         found: dict[str, Mapping[str, Any]] = {}
         for name in names:
-            told = self.get(f"/collections/{quote(name, safe='')}")
+            told = self.get(path_of(name))
             found[name] = {**told["config"], "payload_schema": told.get("payload_schema", {}), "info": told}
         aliases = {one["alias_name"]: one["collection_name"] for one in self.get("/aliases")["aliases"]}
         return Server(found, aliases)

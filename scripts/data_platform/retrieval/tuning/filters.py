@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from data_platform.postgres.vectors.bench import Bench, Strategy
 from data_platform.postgres.vectors.settings import Distance, Search
 from data_platform.retrieval.exact import Matrix, distances, nearest
 from data_platform.retrieval.metrics import Interval, interval, recall
@@ -20,23 +20,6 @@ _QUERIES = 40
 _FEWER = 12
 _HOPELESS = 4.0
 """Where one way costs so many times the other, rarer values are not tried with it any more."""
-
-Strategy = Literal["prefilter", "index"]
-
-
-class _Asked(Protocol):
-    @property
-    def ids(self) -> NDArray[np.int64]: ...
-    @property
-    def cpu_ms_per_query(self) -> float: ...
-
-
-class Table(Protocol):
-    """`data_platform.postgres.vectors.bench.Bench`."""
-
-    def filtered(
-        self, search: Search, strategy: Strategy, share: float, *, k: int, first: int = 0, count: int
-    ) -> _Asked: ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +62,7 @@ class Ground:
     k: int
 
 
-def filtering(table: Table, ground: Ground, target: float, tell: Callable[[str, float], None]) -> Filtering:
+def filtering(table: Bench, ground: Ground, target: float, tell: Callable[[str, float], None]) -> Filtering:
     """Measure both ways for every share that leaves any row."""
     trials: list[FilterTrial] = []
     given_up = False
@@ -100,7 +83,7 @@ def filtering(table: Table, ground: Ground, target: float, tell: Callable[[str, 
 
 
 def _tried(
-    table: Table, ground: Ground, strategy: Strategy, share: float, truth: NDArray[np.float64]
+    table: Bench, ground: Ground, strategy: Strategy, share: float, truth: NDArray[np.float64]
 ) -> FilterTrial:
     found = table.filtered(ground.search, strategy, share, k=ground.k, count=len(truth))
     got = np.array(

@@ -34,13 +34,15 @@ class Fused:
 
 
 def fused(measure: Measure) -> Fused:
-    """The best on every second query; a single way where fusing both is not better there."""
+    """The best on every second query; a single way where fusing both is not better there, or is worse on the others."""
     ways: list[Way] = [("vector", 0.0), ("keyword", 1.0), *(("hybrid", weight) for weight in WEIGHTS)]
     figures = {way: np.asarray(measure(way), dtype=np.float64) for way in ways}
     choosing = {way: each[0::2] for way, each in figures.items()}
     held = {way: each[1::2] for way, each in figures.items()}
     single = max(ways[:2], key=lambda way: choosing[way].mean())
     best = max(ways, key=lambda way: choosing[way].mean())
+    if paired(held[best], held[single]).high < 0:
+        best = single
     return Fused(
         mode=best[0],
         weight=best[1],

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data_platform.postgres.vectors.bench import parts_of
+from data_platform.postgres.vectors.bench import Bench, parts_of
 from data_platform.postgres.vectors.settings import MOST_EF_SEARCH, Distance, Index, Search, VectorType
 from data_platform.retrieval.exact import Matrix, Truth, distances, nearest
 from data_platform.retrieval.metrics import Interval, interval, recall
@@ -23,7 +22,7 @@ from data_platform.retrieval.sizing import build_bytes, free_m, hnsw_bytes
 from data_platform.retrieval.tuning.candidates import types
 from data_platform.retrieval.tuning.contrast import RANDOM, contrast
 from data_platform.retrieval.tuning.effort import Least, Reading, least, steps
-from data_platform.retrieval.tuning.filters import Filtering, Ground, Strategy, filtering
+from data_platform.retrieval.tuning.filters import Filtering, Ground, filtering
 from data_platform.retrieval.tuning.trial import Build, Contrast, Goal, Stage, Trial, Tuned
 
 _SPARSE_M = 8
@@ -41,34 +40,7 @@ _MB = 1024 * 1024
 Tell = Callable[[str, float], None]
 
 
-class _Asked(Protocol):
-    @property
-    def ids(self) -> NDArray[np.int64]: ...
-    @property
-    def cpu_ms_per_query(self) -> float: ...
-
-
-class _Built(Protocol):
-    @property
-    def seconds(self) -> float: ...
-    @property
-    def size_bytes(self) -> int: ...
-    @property
-    def spilled(self) -> bool: ...
-
-
-class Table(Protocol):
-    """Rows and queries on a server: `data_platform.postgres.vectors.bench.Bench`."""
-
-    def build(self, index: Index, *, memory_mb: int) -> _Built: ...
-    def ask(self, search: Search, *, k: int, first: int = 0, count: int) -> _Asked: ...
-    def latencies(self, search: Search, *, k: int, first: int, count: int) -> NDArray[np.float64]: ...
-    def filtered(
-        self, search: Search, strategy: Strategy, share: float, *, k: int, first: int = 0, count: int
-    ) -> _Asked: ...
-
-
-Open = Callable[[Matrix, Matrix], AbstractContextManager[Table]]
+Open = Callable[[Matrix, Matrix], AbstractContextManager[Bench]]
 """Makes a table of these rows and queries."""
 
 
@@ -90,7 +62,7 @@ class Vectors:
 class _Work:
     """One table under trial, with the truth about its queries and the record of what was tried."""
 
-    table: Table
+    table: Bench
     vectors: Vectors
     truth: Truth
     goal: Goal

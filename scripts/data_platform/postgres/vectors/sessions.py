@@ -1,0 +1,64 @@
+"""Sessions on a store: what the server refuses is told as a problem of ours, and one load or switch runs at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from pgvector.psycopg import register_vector
+
+from data_platform.errors import EnvironmentProblem, UsageProblem
+from data_platform.postgres.connect import connect, redacted
+
+_LOCK = 7_364_511_230
+"""Of one load or switch at a time, whatever the store."""
+
+
+@contextmanager
+def writing(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session that may write, with vectors.
+
+    Raises UsageProblem where the database has no pgvector, or for a value that is none of its type;
+    EnvironmentProblem where the server or its disk says no.
+    """
+    with connect(conninfo, read_only=False, statement_timeout_ms=0) as connection:
+        with_vectors(connection)
+        with telling(conninfo):
+            yield connection
+
+
+def with_vectors(connection: psycopg.Connection[Any]) -> None:
+    """Vectors as arrays. UsageProblem where the database has no pgvector."""
+    try:
+        register_vector(connection)
+    except psycopg.ProgrammingError:
+        raise UsageProblem("the database has no pgvector", try_="dpe retrieval load --create") from None
+
+
+@contextmanager
+def telling(conninfo: str) -> Iterator[None]:
+    """Errors of the server as UsageProblem for a wrong value, EnvironmentProblem for all else."""
+    try:
+        yield
+    except psycopg.Error as error:
+        said = f"the server refuses: {error.diag.message_primary or str(error).strip()}"
+        if isinstance(error, psycopg.DataError):
+            raise UsageProblem(said, where=redacted(conninfo)) from error
+        raise EnvironmentProblem(
+            said, where=redacted(conninfo), try_="the same command again: what was committed is kept"
+        ) from error
+
+
+@contextmanager
+def alone(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """No load or switch beside this one. EnvironmentProblem while there is."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone()
+    if not row or not row[0]:
+        raise EnvironmentProblem("another load is running", try_="wait until it is done")
+    try:
+        yield
+    finally:
+        if not connection.closed and not connection.broken:
+            connection.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
