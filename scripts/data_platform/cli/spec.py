@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from data_platform.model.design import Design
     from data_platform.spec.document import Document
 
-KINDS = ("model", "storage", "change", "retrieval")
+KINDS = ("model", "storage", "change", "retrieval", "pipeline")
 
 
 def read_document(invocation: Invocation, path: str) -> tuple[Document, Invocation]:
@@ -76,6 +76,8 @@ def _check(invocation: Invocation) -> Outcome:
         return _checked_change(document, allowed)
     if kind == "retrieval":
         return _checked_retrieval(document, allowed)
+    if kind == "pipeline":
+        return _checked_pipeline(document, allowed)
     design = read_model(document)
     counts = _counts(design)
     listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
@@ -139,6 +141,25 @@ def _checked_retrieval(document: Document, allowed: Invocation) -> Outcome:
             "store": spec.store,
             "sha256": document.sha256,
             "filters": len(spec.filters),
+        },
+        decision=allowed.decision,
+    )
+
+
+def _checked_pipeline(document: Document, allowed: Invocation) -> Outcome:
+    from data_platform.spec.pipeline import read_pipeline  # noqa: PLC0415
+
+    spec = read_pipeline(document)
+    counts = {name: len(getattr(spec, name)) for name in ("sources", "transforms", "targets")}
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items())
+    return Outcome(
+        text=f"{document.file} is a valid pipeline ({spec.pattern}) into {spec.store}: {listed}.",
+        result={
+            "kind": "pipeline",
+            "store": spec.store,
+            "sha256": document.sha256,
+            "pattern": spec.pattern,
+            **counts,
         },
         decision=allowed.decision,
     )
