@@ -1,0 +1,8 @@
+"""`dpe pipeline`: one module a verb."""
+
+from __future__ import annotations
+
+from data_platform.cli.pipeline.run import RUN
+from data_platform.cli.pipeline.status import STATUS
+
+COMMANDS = (RUN, STATUS)
