@@ -20,6 +20,7 @@ from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
 from data_platform.postgres.vectors.cpu import cpu_seconds
+from data_platform.postgres.vectors.rights import refuse_hidden
 from data_platform.postgres.vectors.sessions import telling, with_vectors
 
 Vector = NDArray[np.float32]
@@ -176,8 +177,13 @@ def _id(name: Name) -> sql.Identifier:
 
 
 @contextmanager
-def session(conninfo: str, store: Store, *, timeout_ms: int = 60_000) -> Iterator[Session]:
-    """A read-only session. Raises what `telling` does, and UsageProblem where the store is not there."""
+def session(
+    conninfo: str, store: Store, *, tenant: str | None = None, timeout_ms: int = 60_000
+) -> Iterator[Session]:
+    """A read-only session that sees every row, or those of `tenant`.
+
+    Raises what `telling` does, and UsageProblem where the store is not there or row security hides its rows.
+    """
     with connect(conninfo, read_only=True, statement_timeout_ms=timeout_ms) as connection:
         with_vectors(connection)
         with telling(conninfo):
@@ -187,6 +193,10 @@ def session(conninfo: str, store: Store, *, timeout_ms: int = 60_000) -> Iterato
                 raise UsageProblem(
                     f"there is no store with `{store.embeddings}`", try_="dpe retrieval load --create"
                 ) from None
+            if tenant is None:
+                refuse_hidden(connection, store.chunks.schema)
+            else:
+                connection.execute("SELECT set_config('app.tenant', %s, false)", [tenant])
             yield Session(connection, store)
 
 
