@@ -83,6 +83,26 @@ def test_one_that_does_loads_again(filled: Database, folder: Path, tmp_path: Pat
     assert (done.unchanged, done.changed, done.vanished) == (21, 0, 1)
 
 
+def test_a_document_that_changes_hands_is_the_new_tenants(
+    filled: Database, folder: Path, tmp_path: Path
+) -> None:
+    spec = secured(8)
+    one, two = spec.sources
+    theirs = replace(two, path="d10.md")
+    rest = replace(one, path="d1[1-9].md")
+    both = (replace(one, path="d1.md"), rest, theirs, two)
+    done = fill(
+        filled.admin_conninfo, Filling(replace(spec, sources=both), folder, tmp_path / "m.db"), NOTHING
+    )
+    assert (done.changed, done.embedded) == (1, 0)
+    with psycopg.connect(filled.admin_conninfo) as connection:
+        for table in ("documents d", "chunks c JOIN help.documents d ON d.id = c.document_id"):
+            owner = connection.execute(
+                f"SELECT {table[0]}.org FROM help.{table} WHERE d.uri LIKE '%d10.md'".encode()
+            ).fetchall()
+            assert owner == [("two",)], table
+
+
 def test_another_models_table_is_as_closed_and_as_open_as_the_first(
     filled: Database, application: str, folder: Path, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import numpy as np
@@ -286,16 +287,14 @@ def _documents(
     columns = ["id", "uri", "title", "media_type", "content_hash", "metadata", *extra]
     new = [d for d, _, _ in batch.documents if d.id not in old]
     _copy(connection, tables["documents"], columns, [_row(d, target) for d in new])
-    update = sql.SQL(
-        "UPDATE {documents} SET title = %s, media_type = %s, content_hash = %s, metadata = %s, updated_at = now(),"
-        " deleted_at = NULL WHERE id = %s"
-    ).format(**tables)
     changed = [d for d, _, _ in batch.documents if d.id in old]
-    if changed:
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                update, [(d.title, d.media_type, d.content_hash, _json(d.metadata), d.id) for d in changed]
-            )
+    assigned = ["title", "media_type", "content_hash", "metadata", *extra, "updated_at", "deleted_at"]
+    now = datetime.now(UTC)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _update(tables["documents"], assigned, "id"),
+            [(*_row(d, target)[2:], now, None, d.id) for d in changed],
+        )
 
 
 def _row(document: Any, target: Target) -> tuple[Any, ...]:
