@@ -46,7 +46,7 @@ NOUNS = {
     ),
     "qdrant": Noun(
         "collections of a Qdrant server, from the same spec",
-        ("plan", "apply", "load", "alias", "audit", "snapshot", "restore"),
+        ("plan", "apply", "load", "copy", "alias", "audit", "snapshot", "restore"),
     ),
     "storage": Noun("which system should hold the data, and why", ("select",)),
     "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),

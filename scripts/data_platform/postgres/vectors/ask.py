@@ -107,6 +107,21 @@ class Session:
         rows = self.connection.execute(query, [vector, *given.values(), vector, k]).fetchall()
         return np.array([row[0] for row in rows], dtype=np.float64)
 
+    def distances(self, vector: Vector, chunks: Sequence[uuid.UUID]) -> NDArray[np.float64]:
+        """Distances of these chunks, the least first; those that the store does not have are left out."""
+        query = sql.SQL(
+            "SELECT e.embedding {} %s AS d FROM {} AS e WHERE e.chunk_id = ANY (%s) ORDER BY d"
+        ).format(sql.SQL(self.store.operator), _id(self.store.embeddings))
+        rows = self.connection.execute(query, [vector, list(chunks)]).fetchall()
+        return np.array([row[0] for row in rows], dtype=np.float64)
+
+    def drawn(self, count: int) -> list[uuid.UUID]:
+        """Ids of chunks with a vector, always the same ones: in the order of a hash of the id."""
+        query = sql.SQL(
+            "SELECT chunk_id FROM {} ORDER BY hashtextextended(chunk_id::text, 1) LIMIT %s"
+        ).format(_id(self.store.embeddings))
+        return [row[0] for row in self.connection.execute(query, [count])]
+
     def rows(self) -> int:
         """Vectors in the store."""
         row = self.connection.execute(
