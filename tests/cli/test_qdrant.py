@@ -45,7 +45,7 @@ def project(
 ) -> Path:
     (tmp_path / "CLAUDE.md").write_text(SCOPE)
     (tmp_path / "notes").mkdir()
-    known = "some words and more words of them several believable".split()
+    known = ["some", "words", "and", "more", "words", "of", "them", "several", "believable"]
     for number in range(20):
         text = " ".join(word for place, word in enumerate(known) if (number + 1) >> place % 5 & 1)
         (tmp_path / "notes" / f"{number}.md").write_text(f"# Note {number}\n\n{text}\n")
