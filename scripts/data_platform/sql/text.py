@@ -134,6 +134,19 @@ def joined(separator: str, parts: Iterable[Sql]) -> Sql:
     return Sql(separator.join(parts))
 
 
+def phrase(template: str, /, **parts: Sql | int) -> Sql:
+    """A text of ours with `{name}` for each part, which is SQL already or a number. TypeError for any other part."""
+    for name, part in parts.items():
+        if not isinstance(part, Sql | int):
+            raise TypeError(f"{name} is no SQL")
+    return Sql(template.format(**parts))
+
+
+def columns_of(alias: str, names: Iterable[str]) -> Sql:
+    """`alias.column` of each name, with commas; `alias` is a word of ours."""
+    return Sql(", ".join(f"{alias}.{identifier(name)}" for name in names))
+
+
 def keyword(text: str) -> Sql:
     """Words of ours in upper case: letters and spaces only."""
     if not _WORDS.match(text):
