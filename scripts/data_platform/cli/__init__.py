@@ -39,7 +39,9 @@ NOUNS = {
     "migration": Noun(
         "migrations that keep clients working", ("plan", "render", "lint", "prove", "backfill")
     ),
-    "pipeline": Noun("rows from files, databases and HTTP into tables, exactly once", ("run", "status")),
+    "pipeline": Noun(
+        "rows from files, databases and HTTP into tables, exactly once", ("prove", "run", "status")
+    ),
     "retrieval": Noun(
         "vectors and documents that are found again, by measurement",
         ("render", "chunk", "load", "evaluate", "tune", "diagnose", "migrate-model", "search", "prove"),

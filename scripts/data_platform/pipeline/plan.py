@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from data_platform.errors import UsageProblem
-from data_platform.spec.pipeline import Pipeline, Source, Target, Transform
+from data_platform.spec.pipeline import Deletes, Pipeline, Source, Target, Transform
 from data_platform.sql.statements import relations
 from data_platform.sql.text import parse
 
@@ -21,6 +21,12 @@ class Chain:
     target: Target
     sources: tuple[Source, ...]
     transforms: tuple[Transform, ...]
+
+    @property
+    def deletes(self) -> Deletes:
+        """How the only source says that a row is gone; of several sources none can."""
+        found = self.sources[0].deletes if len(self.sources) == 1 else None
+        return found or Deletes()
 
 
 def chains(spec: Pipeline) -> tuple[Chain, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from data_platform.errors import UsageProblem
@@ -23,12 +24,16 @@ CURSOR = "cursor"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run works: the target's address, the folder of the spec, and the part of a cursor that is asked for."""
+    """Where a run works: the target's address, the folder of the spec, and the part of a cursor that is asked for.
+
+    `addresses` stand in for those of the spec's sources, by name: a proof has servers of its own.
+    """
 
     conninfo: str = field(repr=False)
     base: Path
     since: str | None = None
     until: str | None = None
+    addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
 
     @property
     def is_backfill(self) -> bool:
@@ -36,6 +41,8 @@ class Place:
 
     def address(self, source: Source) -> str:
         """The conninfo of a source's server."""
+        if source.name in self.addresses:
+            return self.addresses[source.name]
         assert source.dsn is not None
         return self.conninfo if source.dsn == TARGET else resolve_dsn(source.dsn)
 
@@ -121,9 +128,9 @@ def opened(unit: Unit, place: Place) -> Iterator[tuple[Stream, dict[str, Sql]]]:
             declared = parquet.columns_of(unit.path)
         yield files.stream_of(source, unit.path), declared
     elif source.url is not None:
-        with http.lines_of(source) as path:
+        with http.lines_of(source, place.addresses.get(source.name, source.url)) as path:
             yield jsonl.stream(source, lambda: files.blocks_of(path)), dict(source.columns)
-    elif _is_mysql(source):
+    elif source.name not in place.addresses and _is_mysql(source):
         from data_platform.pipeline.reading import mysql  # noqa: PLC0415  an extra
 
         yield mysql.stream(source, unit.condition), mysql.columns_of(source)

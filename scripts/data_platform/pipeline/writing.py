@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from data_platform.errors import UsageProblem
-from data_platform.pipeline import streams
+from data_platform.pipeline import dimensions, streams
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.streams import Place, Unit
 from data_platform.postgres.pipelines import merging, relations, staging
@@ -149,8 +149,12 @@ def write_target(spec: Pipeline, place: Place, state: State, chain: Chain, unit:
     if target.source in batch.direct:
         rows = batch.direct[target.source]
         return Counts(read=rows, inserted=rows)
-    wanted = _wanted(spec, state, chain, has_row=not chain.transforms)
-    deletes = _deletes(chain)
+    bad = sum(batch.quarantined.get(one.name, 0) for one in chain.sources)
+    refused = Counts(read=bad, quarantined=bad)
+    if spec.pattern == "scd":
+        return dimensions.write(spec, state, chain, unit).plus(refused)
+    wanted = _wanted(spec, state, chain)
+    deletes = chain.deletes
     whole = spec.pattern in ("etl", "snapshot")
     if deletes.missing and whole:
         wanted = replace(wanted, missing=True, at_most=deletes.at_most)
@@ -162,15 +166,14 @@ def write_target(spec: Pipeline, place: Place, state: State, chain: Chain, unit:
         counts = merging.merge(state, target.source, unit, wanted)
     if deletes.missing and not whole:
         counts = counts.plus(Counts(deleted=_compare_keys(place, state, chain, wanted, deletes)))
-    bad = sum(batch.quarantined.get(one.name, 0) for one in chain.sources)
-    return counts.plus(Counts(read=bad, quarantined=bad))
+    return counts.plus(refused)
 
 
-def _wanted(spec: Pipeline, state: State, chain: Chain, *, has_row: bool) -> Merge:
+def _wanted(spec: Pipeline, state: State, chain: Chain) -> Merge:
     """The merge of what is staged under the target's source name."""
     target = chain.target
     relation = relations.temporary(state.connection, target.source)
-    column = _deletes(chain).column
+    column = chain.deletes.column
     gone = column if column in relation.columns else None
     table = target_table(state, spec, target, relation.columns, [gone] if gone else [])
     return Merge(
@@ -180,14 +183,7 @@ def _wanted(spec: Pipeline, state: State, chain: Chain, *, has_row: bool) -> Mer
         key=target.key,
         version=target.version,
         gone=gone,
-        has_row=has_row,
     )
-
-
-def _deletes(chain: Chain) -> Deletes:
-    """How the chain's only source says that a row is gone; of several sources none can."""
-    found = chain.sources[0].deletes if len(chain.sources) == 1 else None
-    return found or Deletes()
 
 
 def _compare_keys(place: Place, state: State, chain: Chain, wanted: Merge, deletes: Deletes) -> int:
@@ -220,7 +216,7 @@ def derive_target(
         if transform.name not in temporary:
             relations.create_temporary(state.connection, transform.name, transform.sql)
             temporary.append(transform.name)
-    wanted = _wanted(spec, state, chain, has_row=False)
+    wanted = _wanted(spec, state, chain)
     if chain.target.key:
         return merging.merge(state, chain.target.source, "all", replace(wanted, missing=True))
     return merging.replace(state, wanted)

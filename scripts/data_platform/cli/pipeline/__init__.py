@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from data_platform.cli.pipeline.prove import PROVE
 from data_platform.cli.pipeline.run import RUN
 from data_platform.cli.pipeline.status import STATUS
 
-COMMANDS = (RUN, STATUS)
+COMMANDS = (PROVE, RUN, STATUS)

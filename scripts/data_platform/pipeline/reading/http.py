@@ -25,8 +25,8 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 @contextmanager
-def lines_of(source: Source) -> Iterator[Path]:
-    """All pages of the source as a file of JSON lines, removed at the end.
+def lines_of(source: Source, url: str) -> Iterator[Path]:
+    """All pages of the source, the first one at `url`, as a file of JSON lines, removed at the end.
 
     Raises Passing for an answer that may be another one the next time, EnvironmentProblem for the others, UsageProblem
     where a page does not hold what the spec says.
@@ -34,14 +34,13 @@ def lines_of(source: Source) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="dpe-pages-") as folder:
         path = Path(folder) / "rows.jsonl"
         with path.open("w", encoding="utf-8") as out:
-            for page in _pages(source):
+            for page in _pages(source, url):
                 out.writelines(json.dumps(row, ensure_ascii=True) + "\n" for row in page)
         yield path
 
 
-def _pages(source: Source) -> Iterator[list[Any]]:
-    assert source.url is not None
-    address: str | None = source.url
+def _pages(source: Source, url: str) -> Iterator[list[Any]]:
+    address: str | None = url
     number = source.pages.first
     seen: set[str] = set()
     while address is not None:
@@ -57,12 +56,12 @@ def _pages(source: Source) -> Iterator[list[Any]]:
             )
         yield rows
         number += 1
-        address = _next(body, source, asked, rows)
+        address = _next(body, source.pages, url, asked, rows)
 
 
-def _next(body: Any, source: Source, asked: str, rows: list[Any]) -> str | None:
-    if source.pages.next:
-        link = _at(body, source.pages.next, asked, "next", optional=True)
+def _next(body: Any, pages: Pages, url: str, asked: str, rows: list[Any]) -> str | None:
+    if pages.next:
+        link = _at(body, pages.next, asked, "next", optional=True)
         if not link:
             return None
         following = urllib.parse.urljoin(asked, str(link))
@@ -70,7 +69,7 @@ def _next(body: Any, source: Source, asked: str, rows: list[Any]) -> str | None:
         if urllib.parse.urlsplit(following)[:2] != urllib.parse.urlsplit(asked)[:2]:
             raise UsageProblem("the next page is on another server", where=_shown(following))
         return following
-    return source.url if source.pages.parameter and rows else None
+    return url if pages.parameter and rows else None
 
 
 def _with_number(address: str, pages: Pages, number: int) -> str:

@@ -22,9 +22,10 @@ _LATEST = Sql("pg_temp._dpe_latest")
 
 @dataclass(frozen=True)
 class Merge:
-    """Rows of `relation` into `target`. `gone` is the column that is true for a row that was deleted.
+    """Rows of a temporary table, `relation`, into `target`.
 
-    `version` is the column of which the greater value wins. `columns` are those that both have.
+    `gone` is the column that is true for a row that was deleted, `version` the column of which the greater value wins.
+    `columns` are those that both have.
     """
 
     relation: Sql
@@ -33,8 +34,6 @@ class Merge:
     key: tuple[str, ...] = ()
     version: str | None = None
     gone: str | None = None
-    has_row: bool = False
-    """Whether the relation has the order of arrival."""
     missing: bool = False
     """Whether what the relation does not have is to be deleted from the target."""
     at_most: float = 1.0
@@ -47,38 +46,43 @@ def merge(state: State, source: str, unit: str, wanted: Merge, rules: Sequence[R
     UsageProblem where more than `at_most` of the target would be deleted.
     """
     connection = state.connection
-    if not rules:
-        try:
-            with connection.transaction():
-                return _merged(state, wanted, Sql("true"))
-        except psycopg.IntegrityError:
-            pass
-    every = (*rules, *constraint_rules(connection, wanted.target, wanted.columns, wanted.key))
-    good = joined(" AND ", [Sql(f"({rule.condition}) IS NOT FALSE") for rule in every] or [Sql("true")])
-    bad = quarantine(state, source, unit, _bad_rows(wanted, every, good))
-    return _merged(state, wanted, good).plus(Counts(quarantined=bad, unchanged=-bad))
+    bad = set_aside(state, source, unit, wanted.relation, rules) if rules else 0
+    try:
+        with connection.transaction():
+            done = _merged(state, wanted)
+    except psycopg.IntegrityError:
+        own = constraint_rules(connection, wanted.target, wanted.columns, wanted.key)
+        bad += set_aside(state, source, unit, wanted.relation, own)
+        done = _merged(state, wanted)
+    return done.plus(Counts(read=bad, quarantined=bad))
 
 
-def _bad_rows(wanted: Merge, rules: Sequence[Rule], good: Sql) -> Sql:
+def set_aside(state: State, source: str, unit: str, relation: Sql, rules: Sequence[Rule]) -> int:
+    """Rows of a temporary table that break a rule go into quarantine and out of the table; how many."""
+    good = joined(" AND ", [Sql(f"({rule.condition}) IS NOT FALSE") for rule in rules] or [Sql("true")])
     reasons = [Sql(f"CASE WHEN ({rule.condition}) IS FALSE THEN {literal(rule.name)} END") for rule in rules]
-    return phrase(
-        "SELECT {number}, to_jsonb(r) - {row}, array_remove(ARRAY[{reasons}]::text[], NULL)"
+    bad = phrase(
+        "SELECT r.{row}, to_jsonb(r) - {name}, array_remove(ARRAY[{reasons}]::text[], NULL)"
         " FROM {relation} r WHERE NOT ({good})",
-        number=Sql(f"r.{ROW}") if wanted.has_row else Sql("NULL::bigint"),
-        row=literal(ROW),
+        row=ROW,
+        name=literal(ROW),
         reasons=joined(", ", reasons),
-        relation=wanted.relation,
+        relation=relation,
         good=good,
     )
+    count = quarantine(state, source, unit, bad)
+    if count:
+        delete = phrase("DELETE FROM {relation} r WHERE NOT ({good})", relation=relation, good=good)
+        state.connection.execute(delete.encode())
+    return count
 
 
-def _merged(state: State, wanted: Merge, good: Sql) -> Counts:
+def _merged(state: State, wanted: Merge) -> Counts:
     read = _count(state.connection, "SELECT count(*) FROM {relation}", relation=wanted.relation)
     if not wanted.key:
-        inserted = _insert(state.connection, wanted, good)
-        return Counts(read=read, inserted=inserted, unchanged=read - inserted)
-    deleted = _delete_gone(state, wanted, good) if wanted.gone else 0
-    inserted, updated = _upsert(state, wanted, good)
+        return Counts(read=read, inserted=_insert(state.connection, wanted))
+    deleted = _delete_gone(state, wanted) if wanted.gone else 0
+    inserted, updated = _upsert(state, wanted)
     if wanted.missing:
         deleted += delete_missing(state.connection, wanted)
     unchanged = read - inserted - updated
@@ -91,35 +95,33 @@ def _count(connection: psycopg.Connection[Any], query: str, **parts: Sql) -> int
     return int(row[0])
 
 
-def _insert(connection: psycopg.Connection[Any], wanted: Merge, good: Sql) -> int:
+def _insert(connection: psycopg.Connection[Any], wanted: Merge) -> int:
     statement = phrase(
-        "INSERT INTO {target} ({columns}) SELECT {columns} FROM {relation} r WHERE {good}",
+        "INSERT INTO {target} ({columns}) SELECT {columns} FROM {relation} r",
         target=wanted.target.name,
         columns=identifiers(wanted.columns),
         relation=wanted.relation,
-        good=good,
     )
     return connection.execute(statement.encode()).rowcount
 
 
-def _latest(wanted: Merge, good: Sql, more: Sql) -> Sql:
+def _latest(wanted: Merge, more: Sql) -> Sql:
     """Of each key the row that wins: the greatest version, then the last to come."""
     order = [columns_of("r", wanted.key)]
     order += [Sql(f"r.{identifier(wanted.version)} DESC NULLS LAST")] if wanted.version else []
-    order.append(Sql(f"r.{ROW} DESC") if wanted.has_row else Sql("r::text DESC"))
+    order.append(Sql(f"r.{ROW} DESC"))
     return phrase(
-        "SELECT DISTINCT ON ({key}) {columns}{more} FROM {relation} r WHERE {good} ORDER BY {order}",
+        "SELECT DISTINCT ON ({key}) {columns}{more} FROM {relation} r ORDER BY {order}",
         key=columns_of("r", wanted.key),
         columns=columns_of("r", wanted.columns),
         more=more,
         relation=wanted.relation,
-        good=good,
         order=joined(", ", order),
     )
 
 
-def _upsert(state: State, wanted: Merge, good: Sql) -> tuple[int, int]:
-    source = _latest(wanted, good, Sql(""))
+def _upsert(state: State, wanted: Merge) -> tuple[int, int]:
+    source = _latest(wanted, Sql(""))
     if wanted.gone:
         source = phrase(
             "SELECT {columns} FROM {latest} r WHERE NOT r._dpe_gone AND {late}",
@@ -187,13 +189,11 @@ def _not_buried(state: State, wanted: Merge) -> Sql:
     )
 
 
-def _delete_gone(state: State, wanted: Merge, good: Sql) -> int:
+def _delete_gone(state: State, wanted: Merge) -> int:
     """Delete what the latest row of a key says is gone, and remember it where versions tell what is late."""
     assert wanted.gone is not None
     gone = phrase(", coalesce(r.{gone}, false) AS _dpe_gone", gone=identifier(wanted.gone))
-    latest = phrase(
-        "CREATE TEMP TABLE _dpe_latest ON COMMIT DROP AS {latest}", latest=_latest(wanted, good, gone)
-    )
+    latest = phrase("CREATE TEMP TABLE _dpe_latest ON COMMIT DROP AS {latest}", latest=_latest(wanted, gone))
     state.connection.execute(latest.encode())
     if wanted.version:
         _bury(state, wanted)
@@ -258,7 +258,7 @@ def replace(state: State, wanted: Merge) -> Counts:
         return Counts(read=read, unchanged=read)
     delete = phrase("DELETE FROM {target}", target=wanted.target.name)
     deleted = connection.execute(delete.encode()).rowcount
-    return Counts(read=read, inserted=_insert(connection, wanted, Sql("true")), deleted=deleted)
+    return Counts(read=read, inserted=_insert(connection, wanted), deleted=deleted)
 
 
 def _digest(connection: psycopg.Connection[Any], relation: Sql, columns: Sequence[str]) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.sql.text import Sql, identifier, identifiers, joined, phrase, qualified
 
@@ -157,11 +158,15 @@ def _reference(schema: str, other: str, own: Sequence[str], theirs: Sequence[str
 
 
 def create_temporary(connection: psycopg.Connection[Any], name: str, query: Sql) -> Relation:
-    """What a query gives as a temporary table, which hides a table of that name for the rest of the transaction."""
-    statement = phrase(
-        "CREATE TEMP TABLE {name} ON COMMIT DROP AS {query}", name=identifier(name), query=query
-    )
-    connection.execute(statement.encode())
+    """What a query gives as a temporary table, which hides a table of that name for the rest of the transaction.
+
+    Its rows are numbered, unless the query hands on the numbers of what it reads.
+    """
+    probe = connection.execute(phrase("SELECT * FROM ({query}) q LIMIT 0", query=query).encode())
+    numbered = any(column.name == ROW for column in probe.description or ())
+    number = Sql("") if numbered else phrase(", row_number() OVER () AS {row}", row=ROW)
+    statement = "CREATE TEMP TABLE {name} ON COMMIT DROP AS SELECT q.*{number} FROM ({query}) q"
+    connection.execute(phrase(statement, name=identifier(name), number=number, query=query).encode())
     analyze(connection, name)
     return temporary(connection, name)
 
@@ -193,3 +198,27 @@ def drop_temporary(connection: psycopg.Connection[Any], names: Sequence[str]) ->
             connection.execute(
                 phrase("DROP {kind} pg_temp.{name}", kind=kind, name=identifier(name)).encode()
             )
+
+
+def create_extensions(connection: psycopg.Connection[Any], names: Sequence[str]) -> None:
+    """Those that are not there. UsageProblem where this role may not make one."""
+    for name in names:
+        if connection.execute("SELECT FROM pg_extension WHERE extname = %s", [name]).fetchone() is None:
+            statement = phrase("CREATE EXTENSION {name}", name=identifier(name))
+            try:
+                with connection.transaction():
+                    connection.execute(statement.encode())
+            except psycopg.errors.InsufficientPrivilege:
+                raise UsageProblem(
+                    f"this role may not make the extension {name}",
+                    try_=f"{statement};  -- as a role that may",
+                ) from None
+
+
+def run(connection: psycopg.Connection[Any], statements: Sequence[Sql]) -> tuple[Any, ...] | None:
+    """Statements one after another; the first row of the last one, where it gives rows."""
+    row = None
+    for statement in statements:
+        cursor = connection.execute(statement.encode())
+        row = cursor.fetchone() if cursor.description else None
+    return row
