@@ -1,0 +1,53 @@
+"""Event sourcing and read models as SQL text: events, who reads them how far, and what is made of them.
+
+store        append-only events with expected versions, snapshots, upcasting, erasure of a subject
+outbox       what a table's rows become, in order, written by the transactions that change them
+feed         either of the two read without losing a late commit: `peek` and `confirm`
+projection   a read model: a statement for each type of event, its position in the same transaction, built anew beside
+
+Readers go by transactions and not by positions: a position is drawn before the commit, so a smaller one may appear
+later. `peek` reads only transactions older than every running one. A writer left open for an hour keeps all
+readers waiting for an hour, and loses nothing.
+"""
+
+from data_platform.pipeline.events.feed import Feed, feed_tables, peek, register
+from data_platform.pipeline.events.outbox import Outbox, guarded_upsert, outbox_tables, purge
+from data_platform.pipeline.events.projection import (
+    Projection,
+    advance,
+    projection_function,
+    projection_tables,
+    start_rebuild,
+    swap,
+)
+from data_platform.pipeline.events.store import (
+    CONFLICT,
+    REFUSED,
+    TOMBSTONE,
+    EventStore,
+    Upcaster,
+    store_tables,
+)
+
+__all__ = [
+    "CONFLICT",
+    "REFUSED",
+    "TOMBSTONE",
+    "EventStore",
+    "Feed",
+    "Outbox",
+    "Projection",
+    "Upcaster",
+    "advance",
+    "feed_tables",
+    "guarded_upsert",
+    "outbox_tables",
+    "peek",
+    "projection_function",
+    "projection_tables",
+    "purge",
+    "register",
+    "start_rebuild",
+    "store_tables",
+    "swap",
+]

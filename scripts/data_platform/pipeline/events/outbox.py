@@ -1,0 +1,110 @@
+"""An outbox: each change of a table's rows as a row more, written by the transaction that makes the change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data_platform.errors import UsageProblem
+from data_platform.model.database import Name
+from data_platform.pipeline.events.feed import Feed, feed_tables, full, function
+from data_platform.sql.templates import render
+from data_platform.sql.text import (
+    Sql,
+    identifier,
+    identifiers,
+    joined,
+    phrase,
+    qualified_name,
+)
+
+
+@dataclass(frozen=True)
+class Outbox:
+    """The table and the schema that its outbox lies in; `key` is what tells one row from another."""
+
+    schema: str
+    table: Name
+    key: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.key:
+            raise UsageProblem(
+                "no key", where=f"outbox of {self.table}", expected="the primary key's columns"
+            )
+
+    @property
+    def feed(self) -> Feed:
+        """What projections and relays read. `version` of a row is its position: the greater is the newer."""
+        return Feed(Name(self.schema, "outbox"))
+
+
+def outbox_tables(outbox: Outbox) -> tuple[Sql, ...]:
+    """The outbox, the triggers that fill it, its readers. Rows that were there before are not in it.
+
+    A changed key is a delete and an insert. A TRUNCATE is refused, since no rows can be told.
+    """
+    source = outbox.feed.source
+    return (
+        render("pipeline/outbox.sql.j2", schema=outbox.schema, outbox=source),
+        function(
+            Name(outbox.schema, "into_outbox"),
+            Sql("() RETURNS trigger"),
+            render(
+                "pipeline/into_outbox_body.sql.j2",
+                outbox=full(source),
+                old=_key_text(outbox, "OLD"),
+                new=_key_text(outbox, "NEW"),
+            ),
+        ),
+        *(_trigger(outbox, events, level) for events, level in _TRIGGERS),
+        *feed_tables(outbox.feed),
+    )
+
+
+_TRIGGERS = (("AFTER INSERT OR UPDATE OR DELETE", "ROW"), ("BEFORE TRUNCATE", "STATEMENT"))
+
+
+def _key_text(outbox: Outbox, row: str) -> Sql:
+    parts = joined(", ", [Sql(f"{row}.{identifier(name)}") for name in outbox.key])
+    return Sql(f"jsonb_build_array({parts})::text")
+
+
+def _trigger(outbox: Outbox, events: str, level: str) -> Sql:
+    return phrase(
+        "CREATE OR REPLACE TRIGGER {name} {events} ON {table} FOR EACH {level} EXECUTE FUNCTION {function}()",
+        name=identifier(f"into_outbox_{level.lower()}"),
+        events=Sql(events),
+        table=qualified_name(outbox.table),
+        level=Sql(level),
+        function=qualified_name(Name(outbox.schema, "into_outbox")),
+    )
+
+
+def purge(outbox: Outbox) -> Sql:
+    """Deletes what every reader has confirmed; whoever comes later begins with what is left."""
+    return phrase(
+        "DELETE FROM {outbox} AS o WHERE o.xid < (SELECT min(r.window_from) FROM {readers} AS r)",
+        outbox=qualified_name(outbox.feed.source),
+        readers=qualified_name(outbox.feed.named("readers")),
+    )
+
+
+def guarded_upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> Sql:
+    """A statement for a projection: the row of payload, unless the table has one that is as new.
+
+    The table needs `_version bigint` and `_gone boolean`: a deleted row stays as a tombstone, or an older event told
+    again would bring it back.
+    """
+    every = [*key, *columns]
+    rest = [*(f"{identifier(name)} = excluded.{identifier(name)}" for name in columns)]
+    return phrase(
+        "INSERT INTO {table} AS t ({every}, _version, _gone) SELECT {r}, e.version, e.type = 'delete'"
+        " FROM jsonb_populate_record(NULL::{table}, e.payload) AS r"
+        " ON CONFLICT ({key}) DO UPDATE SET {rest} WHERE t._version < excluded._version",
+        table=identifier(table),
+        every=identifiers(every),
+        r=Sql(", ".join(f"r.{identifier(name)}" for name in every)),
+        key=identifiers(key),
+        rest=Sql(", ".join([*rest, "_version = excluded._version", "_gone = excluded._gone"])),
+    )
