@@ -56,10 +56,11 @@ def stage_unit(
                     batch.direct[name] = rows
                     batch.ways[name] = "straight"
                     continue
+            staging.make_room(state.connection, name, {**columns, **extra})
             if name not in temporary:
-                staging.create_stage(state.connection, name, columns, extra)
                 temporary.append(name)
             batch.add(name, staging.stage(state, name, unit.name, stream, columns))
+            staging.leave_out(state.connection, name, extra)
     for name in temporary:
         relations.analyze(state.connection, name)
     return batch
@@ -194,7 +195,7 @@ def _compare_keys(place: Place, state: State, chain: Chain, wanted: Merge, delet
     name = "_dpe_keys"
     stream = streams.keys(source, place, chain.target.key)
     columns = {column: Sql(wanted.target.columns[column]) for column in stream.columns}
-    staging.create_stage(state.connection, name, columns, {})
+    staging.make_room(state.connection, name, columns)
     staging.stage(state, name, "keys", stream, columns)
     deleted = merging.delete_missing(
         state.connection, replace(wanted, relation=Sql(f"pg_temp.{name}"), at_most=deletes.at_most)

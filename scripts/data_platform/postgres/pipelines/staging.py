@@ -16,9 +16,9 @@ from typing import Any
 
 import psycopg
 
-from data_platform.postgres.pipelines.relations import ROW
+from data_platform.postgres.pipelines.relations import ROW, add_columns, read_relation
 from data_platform.postgres.pipelines.state import State
-from data_platform.sql.text import Sql, identifier, identifiers, joined, literal, phrase
+from data_platform.sql.text import Sql, identifier, identifiers, joined, literal, phrase, qualified
 
 TEXT = Sql("_dpe_text")
 """The temporary table of rows that are not typed yet."""
@@ -83,15 +83,25 @@ def copy_in(connection: psycopg.Connection[Any], statement: Sql, blocks: Iterabl
         return cursor.rowcount
 
 
-def create_stage(
-    connection: psycopg.Connection[Any], name: str, columns: Mapping[str, Sql], extra: Mapping[str, Sql]
-) -> None:
-    """An empty temporary table for rows of a source.
+def make_room(connection: psycopg.Connection[Any], name: str, columns: Mapping[str, Sql]) -> None:
+    """A temporary table for rows of a source, with these columns at least."""
+    there = read_relation(connection, qualified("pg_temp", name))
+    if there is None:
+        typed = [Sql(f"{identifier(column)} {type_}") for column, type_ in columns.items()]
+        _temporary(connection, identifier(name), [*typed, Sql(f"{ROW} bigint GENERATED ALWAYS AS IDENTITY")])
+    else:
+        add_columns(connection, there, {c: str(t) for c, t in columns.items() if c not in there.columns})
 
-    `columns` are those wanted with their types; `extra` are in the stream and not wanted.
-    """
-    typed = [Sql(f"{identifier(column)} {type_}") for column, type_ in {**columns, **extra}.items()]
-    _temporary(connection, identifier(name), [*typed, Sql(f"{ROW} bigint GENERATED ALWAYS AS IDENTITY")])
+
+def leave_out(connection: psycopg.Connection[Any], name: str, columns: Iterable[str]) -> None:
+    """Columns of the stream that nobody wants go out of the temporary table again."""
+    for column in columns:
+        statement = phrase(
+            "ALTER TABLE pg_temp.{name} DROP COLUMN {column}",
+            name=identifier(name),
+            column=identifier(column),
+        )
+        connection.execute(statement.encode())
 
 
 def copy_if_good(connection: psycopg.Connection[Any], table: Sql, stream: Stream) -> int | None:

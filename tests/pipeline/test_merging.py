@@ -1,0 +1,97 @@
+"""Merges by key against a reference that is a dictionary: late, doubled, deleted and disordered rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data_platform.errors import UsageProblem
+from data_platform.postgres.server import Database, Server
+from pipeline.running import ask, do
+
+SPEC = """
+pattern: incremental
+sources:
+  - name: rows
+    path: 'in/*.csv'
+    columns: {a: int, b: text, version: int, value: text, gone: boolean}
+    deletes: {column: gone}
+targets: [{table: t.rows, key: [a, b], version: version}]
+"""
+Row = tuple[int, str, int, str, bool]
+ROWS = st.tuples(
+    st.integers(1, 3),
+    st.sampled_from(["x", ""]),
+    st.integers(0, 8),
+    st.sampled_from(["p", "q", ""]),
+    st.booleans(),
+)
+
+
+def write(folder: Path, batches: list[list[Row]]) -> None:
+    (folder / "in").mkdir(exist_ok=True)
+    for path in (folder / "in").iterdir():
+        path.unlink()
+    for number, batch in enumerate(batches):
+        lines = [
+            f'{a},"{b}",{version},"{value}",{"t" if gone else "f"}\n' for a, b, version, value, gone in batch
+        ]
+        (folder / "in" / f"{number:03}.csv").write_text("a,b,version,value,gone\n" + "".join(lines))
+
+
+def reference(batches: list[list[Row]]) -> list[tuple[int, str, int, str]]:
+    """The greatest version of a key, the last to come among equals; where that says gone, nothing."""
+    latest: dict[tuple[int, str], tuple[int, str, bool]] = {}
+    for batch in batches:
+        for a, b, version, value, gone in batch:
+            if (a, b) not in latest or version >= latest[a, b][0]:
+                latest[a, b] = (version, value, gone)
+    return sorted((*key, version, value) for key, (version, value, gone) in latest.items() if not gone)
+
+
+def content(database: Database) -> list[Any]:
+    return ask(database, "SELECT a, b, version, value FROM t.rows ORDER BY a, b")
+
+
+@given(st.lists(st.lists(ROWS, max_size=6), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_comes_in_whatever_order(server: Server, tmp_path: Path, batches: list[list[Row]]) -> None:
+    # A row and its deletion of the same version are told apart by which came last, within a batch and across.
+    write(tmp_path, batches)
+    with server.scratch_database() as database:
+        ran = do(database, tmp_path, SPEC)
+        wanted = reference(batches)
+        assert content(database) == wanted
+        counts = ran.counts
+        assert counts.read == sum(map(len, batches)) == counts.written + counts.unchanged + counts.quarantined
+        write(tmp_path, [*batches, *batches])
+        do(database, tmp_path, SPEC)
+        assert content(database) == reference([*batches, *batches])
+
+
+def test_an_older_row_that_comes_after_its_deletion_stays_away(database: Database, tmp_path: Path) -> None:
+    write(tmp_path, [[(1, "x", 5, "p", True)], [(1, "x", 4, "p", False)]])
+    do(database, tmp_path, SPEC)
+    assert content(database) == []
+    write(tmp_path, [[], [], [(1, "x", 6, "q", False)]])
+    do(database, tmp_path, SPEC)
+    assert content(database) == [(1, "x", 6, "q")]
+
+
+def test_a_target_without_an_index_on_its_key_is_refused(database: Database, tmp_path: Path) -> None:
+    ask(database, "CREATE SCHEMA t; CREATE TABLE t.rows (a int, b text, version int, value text)")
+    write(tmp_path, [[(1, "x", 1, "p", False)]])
+    with pytest.raises(UsageProblem, match="no unique index on a, b") as raised:
+        do(database, tmp_path, SPEC)
+    assert "CREATE UNIQUE INDEX CONCURRENTLY ON t.rows (a, b)" in str(raised.value)
+    # An index with a condition proves nothing about the other rows.
+    ask(database, "CREATE UNIQUE INDEX ON t.rows (a, b) WHERE version > 0")
+    with pytest.raises(UsageProblem, match="no unique index"):
+        do(database, tmp_path, SPEC)
+    ask(database, "CREATE UNIQUE INDEX ON t.rows (b, a)")
+    do(database, tmp_path, SPEC)
+    assert len(content(database)) == 1
