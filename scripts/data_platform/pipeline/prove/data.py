@@ -22,6 +22,8 @@ from data_platform.sql.text import Sql
 Row = dict[str, str | None]
 """Values as PostgreSQL writes them, by column."""
 
+_FIRST_XID, _XIDS = 3, 600
+"""Transactions that every new cluster has behind it: a window of them is read, and no more."""
 _EPOCH = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 _WORDS = (
     "amber",
@@ -67,10 +69,14 @@ def rows_of(shape: Shape, count: int, seed: str) -> list[Row]:
     """So many rows, the same for the same seed; a third of them come again under a key that was there."""
     draw = random.Random(seed)  # noqa: S311 - made-up data
     keys = max(1, count * 2 // 3)
-    return [
+    rows = [
         _row(shape, number, draw.randrange(keys) if number >= keys else number, draw)
         for number in range(count)
     ]
+    for name in (name for name, type_ in shape.columns.items() if type_ == "xid8"):
+        for number, row in enumerate(rows):
+            row[name] = str(_FIRST_XID + number * _XIDS // count)
+    return rows
 
 
 def _row(shape: Shape, number: int, key: int, draw: random.Random) -> Row:

@@ -155,9 +155,11 @@ def _extensions(spec: Pipeline) -> list[str]:
 
 
 def _fill(conninfo: str, source: Source, rows: Sequence[Row]) -> None:
-    """The source's table, or one that its query can be made to read."""
+    """The source's table with its rows."""
     assert source.table is not None
     with connect(conninfo, read_only=False) as connection:
+        # Crashes are of the target: a source keeps what it has committed.
+        connection.execute("SET synchronous_commit = on")
         columns = {name: str(type_) for name, type_ in source.columns.items()}
         relations.create_table(connection, source.table, columns, ())
         copy = phrase(
