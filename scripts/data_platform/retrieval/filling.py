@@ -96,11 +96,15 @@ def embedded(
     tell: Tell,
 ) -> Mapping[bytes, Matrix]:
     """By the hash of the text as it is stored; what the model reads has its prefix before it."""
-    print_ = str(target.model["fingerprint"]) + (
-        f":{spec.model.document_prefix}" if spec.model.document_prefix else ""
-    )
+    print_ = key_of(target, spec)
     prefixed = [(hash_, spec.model.document_prefix + text) for hash_, text in texts]
     return memory.embedded(model, print_, prefixed, tell)
+
+
+def key_of(target: Target, spec: Retrieval) -> str:
+    """What the memory knows the model by: texts with another prefix have other vectors."""
+    prefix = spec.model.document_prefix
+    return str(target.model["fingerprint"]) + (f":{prefix}" if prefix else "")
 
 
 def query_vector(model: Embedder, spec: Retrieval, text: str) -> Matrix:
