@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,15 +62,15 @@ def prepare(conninfo: str, spec: Retrieval, folder: Path, memory: Path, tell: Te
             kept.close()
         if not present(connection, names.search, function=True):
             tell("building the index", 0.9)
-            finish(conninfo, _last(spec))
+            finish(conninfo, spec.name, lambda there: _last(spec, there))
         return Changed(done, active.name, "", tuple(registered(connection, spec.name)))
 
 
-def _last(spec: Retrieval) -> tuple[File, ...]:
+def _last(spec: Retrieval, there: Collection[str]) -> tuple[File, ...]:
     """Index and functions of the new model; those of chunks are there."""
     made, names = design(spec), names_of(spec)
     return (
-        File("indexes.sql", indexes(spec, made, names, words=False), transaction=False),
+        File("indexes.sql", indexes(spec, made, names, there, words=False), transaction=False),
         File("search.sql", functions(spec, made, names)),
     )
 

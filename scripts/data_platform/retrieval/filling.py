@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_platform.postgres.vectors.create import create, finish, missing
+from data_platform.postgres.vectors.create import create, finish, finished, missing
 from data_platform.postgres.vectors.load import Loaded, Target, load
 from data_platform.retrieval.chunking import Chunk, Document, chunked
 from data_platform.retrieval.chunking.measure import tokenizer
@@ -14,7 +14,7 @@ from data_platform.retrieval.chunking.reading import documents
 from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import Embedder, Matrix, Memory, distances_by, embedder, fingerprint
 from data_platform.retrieval.pgvector.names import names_of
-from data_platform.retrieval.pgvector.store import files
+from data_platform.retrieval.pgvector.store import files, secured_table
 from data_platform.spec.retrieval import Retrieval
 
 Tell = Callable[[str, float], None]
@@ -32,14 +32,15 @@ class Filling:
 
 
 def fill(conninfo: str, what: Filling, tell: Tell) -> Loaded:
-    """Load it. With `create` the store is made first, and its indexes once the rows are there."""
+    """Load it. With `create` the store is made first, and its indexes once the rows are there; what a run that was
+    stopped has made of it stays.
+    """
     spec = what.spec
     model = embedder(spec.model, what.folder)
     target = target_of(spec, fingerprint(model))
-    made = files(spec, design(spec))
-    new = what.create and missing(conninfo, spec.name)
-    if new:
-        create(conninfo, made[:1])
+    chosen = design(spec)
+    if what.create and missing(conninfo, spec.name):
+        create(conninfo, files(spec, chosen)[:1])
     memory = Memory(what.memory)
     try:
         done = load(
@@ -52,9 +53,9 @@ def fill(conninfo: str, what: Filling, tell: Tell) -> Loaded:
         )
     finally:
         memory.close()
-    if new:
+    if what.create and not finished(conninfo, names_of(spec).search, secured_table(spec)):
         tell("building indexes", 0.9)
-        finish(conninfo, made[1:])
+        finish(conninfo, spec.name, lambda there: files(spec, chosen, there)[1:])
     return done
 
 
@@ -95,11 +96,15 @@ def embedded(
     tell: Tell,
 ) -> Mapping[bytes, Matrix]:
     """By the hash of the text as it is stored; what the model reads has its prefix before it."""
-    print_ = str(target.model["fingerprint"]) + (
-        f":{spec.model.document_prefix}" if spec.model.document_prefix else ""
-    )
+    print_ = key_of(target, spec)
     prefixed = [(hash_, spec.model.document_prefix + text) for hash_, text in texts]
     return memory.embedded(model, print_, prefixed, tell)
+
+
+def key_of(target: Target, spec: Retrieval) -> str:
+    """What the memory knows the model by: texts with another prefix have other vectors."""
+    prefix = spec.model.document_prefix
+    return str(target.model["fingerprint"]) + (f":{prefix}" if prefix else "")
 
 
 def query_vector(model: Embedder, spec: Retrieval, text: str) -> Matrix:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
     from data_platform.postgres.vectors.load import Loaded
+    from data_platform.retrieval.filling import Filling
     from data_platform.spec.retrieval import Retrieval
 
 
@@ -35,6 +36,11 @@ def _declare(parser: ArgumentParser) -> None:
         action="store_true",
         help="leave documents alone that the sources do not have any more",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be added, replaced and removed and what embedding it would cost; nothing is written",
+    )
 
 
 def _load(invocation: Invocation) -> Outcome:
@@ -52,6 +58,8 @@ def _load(invocation: Invocation) -> Outcome:
     filling = Filling(
         spec, Path(arguments.spec).resolve().parent, memory, arguments.create, arguments.keep_vanished
     )
+    if arguments.dry_run:
+        return _foreseen(invocation, filling, allowed)
     with progress("connecting") as tell:
         done = fill(resolve_dsn(arguments.dsn), filling, tell)
     return Outcome(
@@ -59,6 +67,18 @@ def _load(invocation: Invocation) -> Outcome:
         result={name: getattr(done, name) for name in done.__dataclass_fields__},
         decision=allowed.decision,
     )
+
+
+def _foreseen(invocation: Invocation, filling: Filling, allowed: Invocation) -> Outcome:
+    from data_platform.cli.progress import progress  # noqa: PLC0415
+    from data_platform.postgres.connect import resolve_dsn  # noqa: PLC0415
+    from data_platform.retrieval.foreseeing import foresee  # noqa: PLC0415
+    from data_platform.retrieval.foreseen import report, result  # noqa: PLC0415
+
+    with progress("connecting") as tell:
+        found = foresee(resolve_dsn(invocation.arguments.dsn), filling, tell)
+    repeat = again(LOAD, invocation, *_words(invocation.arguments))
+    return Outcome(text=report(filling.spec, found, repeat), result=result(found), decision=allowed.decision)
 
 
 def _told(spec: Retrieval, done: Loaded, repeat: str) -> Any:
@@ -81,6 +101,7 @@ def _words(arguments: Any) -> list[str]:
 
     words = [arguments.spec, "--dsn", shown(arguments.dsn)]
     words += ["--memory", arguments.memory] if arguments.memory else []
+    words += ["--create"] if arguments.create and arguments.dry_run else []
     return words + (["--keep-vanished"] if arguments.keep_vanished else [])
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
 from data_platform.postgres.vectors.apply import File, apply
+from data_platform.postgres.vectors.sessions import telling
 
 
 def missing(conninfo: str, schema: str) -> bool:
@@ -30,11 +32,42 @@ def create(conninfo: str, files: Sequence[File]) -> None:
         apply(connection, files)
 
 
-def finish(conninfo: str, files: Sequence[File]) -> None:
-    """Run those that come after the rows; building an index takes as long as it takes."""
+def finished(conninfo: str, search: Name, secured: Name | None) -> bool:
+    """Whether the last of the files has run: the search function is there, and row security of this table is on."""
+    with connect(conninfo, read_only=True) as connection:
+        if not present(connection, search, function=True):
+            return False
+        if secured is None:
+            return True
+        table = sql.Identifier(secured.schema, secured.name).as_string(connection)
+        row = connection.execute(
+            "SELECT relrowsecurity FROM pg_class WHERE oid = %s::regclass", [table]
+        ).fetchone()
+        return bool(row and row[0])
+
+
+def finish(conninfo: str, schema: str, files: Callable[[Collection[str]], Sequence[File]]) -> None:
+    """Run those that come after the rows; building an index takes as long as it takes. `files` is told which indexes a
+    run before has made: an index that it had not finished is dropped first, since nobody can use it.
+    """
     with connect(conninfo, read_only=False, statement_timeout_ms=0, lock_timeout_ms=0) as connection:
         connection.autocommit = True
-        apply(connection, files)
+        with telling(conninfo):
+            there = _indexes(connection, schema)
+        apply(connection, files(there))
+
+
+def _indexes(connection: psycopg.Connection[Any], schema: str) -> set[str]:
+    """The valid ones of this schema; the others are dropped."""
+    found = connection.execute(
+        "SELECT relname, indisvalid FROM pg_index JOIN pg_class c ON c.oid = indexrelid"
+        " JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = %s",
+        [schema],
+    ).fetchall()
+    for name, valid in found:
+        if not valid:
+            connection.execute(sql.SQL("DROP INDEX {}").format(sql.Identifier(schema, name)))
+    return {name for name, valid in found if valid}
 
 
 def present(connection: psycopg.Connection[Any], name: Name, *, function: bool = False) -> bool:

@@ -108,6 +108,11 @@ class Batch:
     """(document, its chunks, whether it is there already)."""
     chunks: int = 0
 
+    @property
+    def every(self) -> list[Chunk]:
+        """The chunks of all of them."""
+        return [chunk for _, chunks, _ in self.documents for chunk in chunks]
+
 
 def load(
     conninfo: str,
@@ -141,8 +146,8 @@ def load(
 # --- which model ---
 
 
-def register(connection: psycopg.Connection[Any], target: Target) -> None:
-    """The model in the registry; refuse another one under its name. The first one is active at once."""
+def registered(connection: psycopg.Connection[Any], target: Target) -> bool:
+    """Whether the model is in the registry. UsageProblem where there is no store, or another model of its name."""
     models = sql.Identifier(target.schema, "models")
     try:
         found = connection.execute(
@@ -154,14 +159,20 @@ def register(connection: psycopg.Connection[Any], target: Target) -> None:
             f"there is no store `{target.schema}`",
             try_="run what `dpe retrieval render` wrote, or load with --create",
         ) from None
-    if found is not None:
-        if found[0] != target.model["fingerprint"]:
-            raise UsageProblem(
-                f"the vectors of `{target.embeddings.name}` were made by another model, although it has the same name",
-                expected=f"fingerprint {found[0][:12]}…, this one has {target.model['fingerprint'][:12]}…",
-                try_="dpe retrieval migrate-model, or another `name:` of the model",
-            )
+    if found is not None and found[0] != target.model["fingerprint"]:
+        raise UsageProblem(
+            f"the vectors of `{target.embeddings.name}` were made by another model, although it has the same name",
+            expected=f"fingerprint {found[0][:12]}…, this one has {target.model['fingerprint'][:12]}…",
+            try_="dpe retrieval migrate-model, or another `name:` of the model",
+        )
+    return found is not None
+
+
+def register(connection: psycopg.Connection[Any], target: Target) -> None:
+    """The model in the registry; refuse another one under its name. The first one is active at once."""
+    if registered(connection, target):
         return
+    models = sql.Identifier(target.schema, "models")
     columns = [*target.model, "table_name", "state", "activated_at"]
     values = [*target.model.values(), target.embeddings.name]
     insert = sql.SQL(
@@ -237,16 +248,11 @@ def stored(connection: psycopg.Connection[Any], target: Target, batch: Batch, em
 
     EnvironmentProblem where somebody else has changed these documents meanwhile; then nothing is written.
     """
-    ids = [document.id for document, _, _ in batch.documents]
     tables = tables_of(target)
     with connection.transaction():
-        _as_tenant(connection, target, batch)
-        old = _there(connection, tables, ids)
-        there = _chunks_there(connection, tables, old) if old else {}
-    every = [c for _, chunks, _ in batch.documents for c in chunks]
-    wanted = {c.id for c in every if not there.get(c.id)} if there else None
-    texts = {c.content_hash: c.text for c in every if wanted is None or c.id in wanted}
-    vectors = embed(list(texts.items())) if texts else {}
+        found = found_of(connection, target, batch)
+    old, there, wanted, every = found.old, found.there, found.wanted, batch.every
+    vectors = embed(list(found.texts.items())) if found.texts else {}
     with connection.transaction():
         _as_tenant(connection, target, batch)
         if old:
@@ -261,7 +267,30 @@ def stored(connection: psycopg.Connection[Any], target: Target, batch: Batch, em
             )
         _chunks(connection, target, batch, tables, there)
         _vectors(connection, target, batch, tables, wanted, vectors)
-    return Loaded(new=len(ids) - len(old), changed=len(old), chunks=len(every), embedded=len(vectors))
+    new = len(batch.documents) - len(old)
+    return Loaded(new=new, changed=len(old), chunks=len(every), embedded=len(vectors))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is there of a batch: documents, chunks and whether each has its vector; and the texts that need one."""
+
+    old: set[uuid.UUID]
+    there: Mapping[uuid.UUID, bool]
+    wanted: set[uuid.UUID] | None
+    """Chunks without a vector; None is all of them."""
+    texts: Mapping[bytes, str]
+
+
+def found_of(connection: psycopg.Connection[Any], target: Target, batch: Batch) -> Found:
+    """Looked up for the tenant of the batch, in the transaction that the caller has begun."""
+    tables = tables_of(target)
+    _as_tenant(connection, target, batch)
+    old = _there(connection, tables, [document.id for document, _, _ in batch.documents])
+    there = _chunks_there(connection, tables, old) if old else {}
+    wanted = {c.id for c in batch.every if not there.get(c.id)} if there else None
+    texts = {c.content_hash: c.text for c in batch.every if wanted is None or c.id in wanted}
+    return Found(old, there, wanted, texts)
 
 
 def _there(

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from pgvector.psycopg import register_vector
 
-from data_platform.errors import EnvironmentProblem, UsageProblem
+from data_platform.errors import EnvironmentProblem, Problem, UsageProblem
 from data_platform.postgres.connect import connect, redacted
 
 _LOCK = 7_364_511_230
@@ -39,16 +39,26 @@ def with_vectors(connection: psycopg.Connection[Any]) -> None:
 
 @contextmanager
 def telling(conninfo: str) -> Iterator[None]:
-    """Errors of the server as UsageProblem for a wrong value, EnvironmentProblem for all else."""
+    """Errors of the server as problems of ours."""
     try:
         yield
     except psycopg.Error as error:
-        said = f"the server refuses: {error.diag.message_primary or str(error).strip()}"
-        if isinstance(error, psycopg.DataError):
-            raise UsageProblem(said, where=redacted(conninfo)) from error
-        raise EnvironmentProblem(
-            said, where=redacted(conninfo), try_="the same command again: what was committed is kept"
-        ) from error
+        raise problem_of(error, redacted(conninfo)) from error
+
+
+def problem_of(error: psycopg.Error, where: str) -> Problem:
+    """UsageProblem for a wrong value, EnvironmentProblem for all else: a disk that is full has its own answer."""
+    said = error.diag.message_primary or str(error).strip()
+    if isinstance(error, psycopg.DataError):
+        return UsageProblem(f"the server refuses: {said}", where=where)
+    if isinstance(error, psycopg.errors.DiskFull):
+        return EnvironmentProblem(
+            f"the server's disk is full: {said}",
+            where=where,
+            try_="make room on the server's disk, then the same command again: what was committed is kept",
+        )
+    again = "the same command again: what was committed is kept"
+    return EnvironmentProblem(f"the server refuses: {said}", where=where, try_=again)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ class Memory:
             )
             self._connection.commit()
         except sqlite3.Error as error:
-            raise self._problem(error) from None
+            raise _problem(self.path, error) from None
 
     def close(self) -> None:
         """Ends the use of the file."""
@@ -70,6 +70,20 @@ class Memory:
                 found |= {hash_: np.frombuffer(vector, dtype="<f4") for hash_, vector in rows}
         return found
 
+    @staticmethod
+    def peeked(path: Path, model: str, hashes: Iterable[bytes]) -> set[bytes]:
+        """Which of the vectors a file has, without writing to it or making it; none where there is no file."""
+        if not path.is_file():
+            return set()
+        # A file beside it holds what was written last; without one, nothing has to be locked and so nothing be made.
+        mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+        wanted = list(hashes)
+        try:
+            with closing(sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True)) as connection:
+                return _there(connection, model, wanted)
+        except sqlite3.Error as error:
+            raise _problem(path, error) from None
+
     def keep(self, model: str, vectors: Sequence[tuple[bytes, Matrix]]) -> None:
         """Write a batch; it is there once this returns."""
         rows = [(model, hash_, np.asarray(vector, dtype="<f4").tobytes()) for hash_, vector in vectors]
@@ -77,7 +91,7 @@ class Memory:
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
         except sqlite3.Error as error:
-            raise self._problem(error) from None
+            raise _problem(self.path, error) from None
 
     def embedded(
         self,
@@ -103,9 +117,13 @@ class Memory:
             tell(str(Progress(done, len(missing), time.monotonic() - started)), done / len(missing))
         return found
 
-    def _problem(self, error: sqlite3.Error) -> EnvironmentProblem:
-        return EnvironmentProblem(
-            f"the memory of vectors cannot be used: {error}",
-            where=str(self.path),
-            try_="another --memory FILE",
-        )
+
+def _there(connection: sqlite3.Connection, model: str, wanted: Sequence[bytes]) -> set[bytes]:
+    query = "SELECT 1 FROM vectors WHERE model = ? AND hash = ?"
+    return {hash_ for hash_ in wanted if connection.execute(query, [model, hash_]).fetchone()}
+
+
+def _problem(path: Path, error: sqlite3.Error) -> EnvironmentProblem:
+    return EnvironmentProblem(
+        f"the memory of vectors cannot be used: {error}", where=str(path), try_="another --memory FILE"
+    )

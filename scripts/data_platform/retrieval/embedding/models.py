@@ -73,6 +73,13 @@ class _Checked:
             row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
             raise UsageProblem(f"no number in the vector of text {row + 1}", where=where)
         lengths = np.linalg.norm(found, axis=1)
+        if self.model.distance == "cosine" and not lengths.all():
+            text = texts[int(np.flatnonzero(lengths == 0)[0])]
+            raise UsageProblem(
+                f"a vector of zeros for {text[:60]!r}: it has no cosine distance, so no search would find it",
+                where=where,
+                try_="leave the text out, or take a model that knows its words",
+            )
         if self.model.normalised and np.abs(lengths - 1).max() > 0.02:
             raise UsageProblem(
                 f"a vector of length {lengths[np.abs(lengths - 1).argmax()]:.3f}",

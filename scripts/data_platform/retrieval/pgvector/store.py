@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,11 +24,13 @@ class File:
     transaction: bool = True
 
 
-def files(spec: Retrieval, made: Design) -> tuple[File, ...]:
-    """All of them. `dpe retrieval load` comes after the first, the indexes after that: 6 times quicker than before."""
+def files(spec: Retrieval, made: Design, there: Collection[str] = ()) -> tuple[File, ...]:
+    """All of them but indexes that are `there`. `dpe retrieval load` comes after the first, the indexes after that:
+    6 times quicker than before.
+    """
     names = names_of(spec)
     found = [File("01_tables.sql", Sql(f"{tables(spec, names)}\n\n{embeddings(spec, made, names)}"))]
-    found.append(File("02_indexes.sql", indexes(spec, made, names), transaction=False))
+    found.append(File("02_indexes.sql", indexes(spec, made, names, there), transaction=False))
     found.append(File("03_search.sql", functions(spec, made, names)))
     return (*found, *security(spec, names.documents, names.chunks, names.embeddings))
 
@@ -73,20 +75,25 @@ def embeddings(spec: Retrieval, made: Design, names: Names, *, partitions: int =
 # --- indexes ---
 
 
-def indexes(spec: Retrieval, made: Design, names: Names, *, words: bool = True) -> Sql:
-    """Of vectors and filters, and of the chunks' `words`, which all models share. CONCURRENTLY, so that a store that is
-    in use stays so.
+def indexes(
+    spec: Retrieval, made: Design, names: Names, there: Collection[str] = (), *, words: bool = True
+) -> Sql:
+    """Of vectors and filters, and of the chunks' `words`, which all models share, but for those that are `there`.
+    CONCURRENTLY, so that a store that is in use stays so.
     """
     table = qualified_name(names.embeddings)
     lines = [f"SET maintenance_work_mem = '{made.maintenance_mb}MB';"]
     lines.append(f"SET max_parallel_maintenance_workers = {made.workers};")
-    lines += _vector_index(spec, made, names)
+    lines += _vector_index(spec, made, names) if names.index.name not in there else []
     for one in _filters(spec):
         array = one.type.rstrip().endswith("[]")
         using = "USING gin " if array else ""
-        name = identifier(f"{names.embeddings.name[:40]}_{one.name[:18]}")
-        lines.append(f"CREATE INDEX CONCURRENTLY {name} ON {table} {using}({identifier(one.name)});")
-    if spec.hybrid and words:
+        name = f"{names.embeddings.name[:40]}_{one.name[:18]}"
+        if name not in there:
+            lines.append(
+                f"CREATE INDEX CONCURRENTLY {identifier(name)} ON {table} {using}({identifier(one.name)});"
+            )
+    if spec.hybrid and words and "chunks_search" not in there:
         lines.append(
             f"CREATE INDEX CONCURRENTLY chunks_search ON {qualified_name(names.chunks)} USING gin (search);"
         )
@@ -109,7 +116,8 @@ def _vector_index(spec: Retrieval, made: Design, names: Names) -> list[str]:
         dimensions=spec.model.dimensions,
     )
     measured = body(f"\n{mean}\n")
-    return [f"DO {measured};", f"{index};"]
+    # One that an index is made of cannot be dropped; one that is left of a run that was stopped can.
+    return [f"DROP FUNCTION IF EXISTS {qualified_name(names.mean)}();", f"DO {measured};", f"{index};"]
 
 
 def vector_index(spec: Retrieval, made: Design, names: Names, how: str = "") -> Sql | None:
@@ -234,6 +242,12 @@ def _hybrid(spec: Retrieval, names: Names) -> Sql:
         pool=Sql(f"{own}.pool"),
         k=Sql(f"{own}.k"),
     )
+
+
+def secured_table(spec: Retrieval) -> Name | None:
+    """That whose row security is on once the last file has run; None where the spec has none."""
+    secured = spec.tenants is not None and spec.tenants.row_security
+    return names_of(spec).embeddings if secured else None
 
 
 def security(spec: Retrieval, *tables: Name) -> tuple[File, ...]:
