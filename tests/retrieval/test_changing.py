@@ -157,6 +157,16 @@ def test_the_old_model_can_be_forgotten_but_not_the_active_one(vectors: Database
     assert active(vectors) == [("static 24", "active")]
 
 
+def test_back_goes_to_the_model_that_was_active_last(vectors: Database, folder: Path) -> None:
+    np.save(folder / "t16.npy", np.random.default_rng(16).normal(size=(200, 16)).astype(np.float32))
+    load(vectors, spec_of(8), folder)
+    for width in (24, 16):
+        prepare(vectors.conninfo, spec_of(width), folder, folder / "v.sqlite", NOTHING)
+    for width in (16, 24):
+        change(vectors.conninfo, spec_of(width), folder, folder / "v.sqlite", NOTHING)
+    assert back(vectors.conninfo, spec_of(24)).active == "static 16"
+
+
 CHILD = """
 import sys; sys.path[:0] = [sys.argv[1] + "/scripts", sys.argv[1] + "/tests"]
 from dataclasses import replace

@@ -12,10 +12,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from data_platform.errors import UsageProblem
-from data_platform.postgres.server import Database
+from data_platform.postgres.server import Database, Server
+from data_platform.postgres.vectors.ask import session
 from data_platform.retrieval.changing import back, change, drop, prepare
 from data_platform.retrieval.embedding import embedder
+from data_platform.retrieval.evaluation.run import Extent, evaluate, store_of
 from data_platform.retrieval.filling import Filling, fill
+from data_platform.retrieval.proof import prove
 from data_platform.spec.retrieval import Retrieval, Source, Tenants
 from retrieval.test_changing import NOTHING, folder, spec_of, vectors
 
@@ -59,10 +62,45 @@ def test_a_role_that_does_not_see_all_rows_is_refused(filled: Database, folder: 
         prepare(filled.conninfo, secured(24), folder, tmp_path / "n.db", NOTHING)
 
 
+def test_it_measures_nothing_and_searches_as_one_tenant(filled: Database, folder: Path) -> None:
+    spec = secured(8)
+    with pytest.raises(UsageProblem, match="row security hides rows"):
+        evaluate(filled.conninfo, spec, folder, None, Extent(5, 1, 0.1), NOTHING)
+    vector = embedder(spec.model, folder).embed(["more words"])[0]
+    with session(filled.conninfo, store_of(spec), tenant="one") as one:
+        assert len(one.ask("vector", vector, "", 50)) == 11
+    assert evaluate(filled.admin_conninfo, spec, folder, None, Extent(5, 1, 0.1), NOTHING).rows == 22
+
+
+def test_a_proof_sees_every_tenant(server: Server, folder: Path, tmp_path: Path) -> None:
+    proof = prove(server, secured(8), folder, tmp_path / "m.db", None, Extent(5, 1, 0.1), NOTHING)
+    assert (proof.loaded, proof.again, proof.evaluation.rows) == (22, 0, 22)
+
+
 def test_one_that_does_loads_again(filled: Database, folder: Path, tmp_path: Path) -> None:
     (folder / "d10.md").unlink()
     done = fill(filled.admin_conninfo, Filling(secured(8), folder, tmp_path / "m.db"), NOTHING)
     assert (done.unchanged, done.changed, done.vanished) == (21, 0, 1)
+
+
+def test_a_document_that_changes_hands_is_the_new_tenants(
+    filled: Database, folder: Path, tmp_path: Path
+) -> None:
+    spec = secured(8)
+    one, two = spec.sources
+    theirs = replace(two, path="d10.md")
+    rest = replace(one, path="d1[1-9].md")
+    both = (replace(one, path="d1.md"), rest, theirs, two)
+    done = fill(
+        filled.admin_conninfo, Filling(replace(spec, sources=both), folder, tmp_path / "m.db"), NOTHING
+    )
+    assert (done.changed, done.embedded) == (1, 0)
+    with psycopg.connect(filled.admin_conninfo) as connection:
+        for table in ("documents d", "chunks c JOIN help.documents d ON d.id = c.document_id"):
+            owner = connection.execute(
+                f"SELECT {table[0]}.org FROM help.{table} WHERE d.uri LIKE '%d10.md'".encode()
+            ).fetchall()
+            assert owner == [("two",)], table
 
 
 def test_another_models_table_is_as_closed_and_as_open_as_the_first(

@@ -39,13 +39,16 @@ NOUNS = {
     "migration": Noun(
         "migrations that keep clients working", ("plan", "render", "lint", "prove", "backfill")
     ),
+    "pipeline": Noun(
+        "rows from files, databases and HTTP into tables, exactly once", ("prove", "run", "status")
+    ),
     "retrieval": Noun(
         "vectors and documents that are found again, by measurement",
         ("render", "chunk", "load", "evaluate", "tune", "diagnose", "migrate-model", "search", "prove"),
     ),
     "qdrant": Noun(
         "collections of a Qdrant server, from the same spec",
-        ("plan", "apply", "load", "alias", "audit", "snapshot", "restore"),
+        ("plan", "apply", "load", "copy", "alias", "audit", "snapshot", "restore"),
     ),
     "storage": Noun("which system should hold the data, and why", ("select",)),
     "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),

@@ -15,7 +15,7 @@ from functools import partial
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from data_platform.errors import EnvironmentProblem
 from data_platform.postgres.cleanup import afterwards
@@ -71,6 +71,23 @@ def open_scratch_database(
     name = f"dpe_{secrets.token_hex(8)}"
     with afterwards(partial(_drop, conninfo, name, disposable=disposable)):
         yield _create(conninfo, name, extensions)
+
+
+def see_every_row(database: Database) -> None:
+    """Let the database's owner read past row security, as a role that loads does in production.
+
+    Raises EnvironmentProblem where ours may not allow it.
+    """
+    with connect(database.admin_conninfo, read_only=False) as admin:
+        owner = conninfo_to_dict(database.conninfo).get("user")
+        try:
+            admin.execute(sql.SQL("ALTER ROLE {} BYPASSRLS").format(sql.Identifier(str(owner))))
+        except psycopg.Error as error:
+            raise EnvironmentProblem(
+                f"the scratch role cannot be let past row security: {error.diag.message_primary}",
+                where=redacted(database.admin_conninfo),
+                try_="leave out --dsn for an embedded server",
+            ) from error
 
 
 def checked_rights(connection: psycopg.Connection, conninfo: str) -> Rights:

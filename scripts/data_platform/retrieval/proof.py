@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from data_platform.postgres.scratch import see_every_row
 from data_platform.postgres.server import Server
 from data_platform.retrieval.evaluation.evaluate import Evaluation
 from data_platform.retrieval.evaluation.judgements import Query
@@ -37,6 +38,8 @@ def prove(
 ) -> Proof:
     """Make the store, load it twice, build the indexes, measure. Raises what the steps raise."""
     with server.scratch_database(extensions=["vector"]) as database:
+        if spec.tenants and spec.tenants.row_security:
+            see_every_row(database)
         what = Filling(spec, folder, memory, create=True)
         first = fill(database.conninfo, what, tell)
         second = fill(database.conninfo, what, tell)

@@ -8,6 +8,7 @@ from typing import Any
 
 from data_platform.report.document import Block, Bullets, Code, Heading, Paragraph, Report, Table
 from data_platform.retrieval.design import Design
+from data_platform.retrieval.jobs import SPARK
 from data_platform.retrieval.pgvector.names import names_of
 from data_platform.spec.retrieval import Retrieval
 from data_platform.sql.text import identifier, qualified_name
@@ -48,7 +49,9 @@ def report(
         ()
         if wrote
         else tuple(
-            piece for name, text in files.items() for piece in (Heading(Code(name)), Block(text, "sql"))
+            piece
+            for name, text in files.items()
+            for piece in (Heading(Code(name)), Block(text, "python" if name.endswith(".py") else "sql"))
         )
     )
     guessed = [one.what for one in made.choices if one.evidence == "assumed"]
@@ -64,6 +67,7 @@ def report(
             Heading("How large it gets"),
             Paragraph(_sizes(spec, made)),
             *_beyond(made),
+            *_job(files),
             Heading("What to do next"),
             Bullets(_next(spec)),
             *shown,
@@ -98,6 +102,13 @@ def _beyond(made: Design) -> tuple[Paragraph, ...]:
             )
         ),
     )
+
+
+def _job(files: Mapping[str, str]) -> tuple[Paragraph, ...]:
+    if SPARK not in files:
+        return ()
+    said = " loads the same documents with Spark, on many machines. It was not run here; what it needs is said in it."
+    return (Paragraph((Code(SPARK), said)),)
 
 
 def _next(spec: Retrieval) -> tuple[Any, ...]:

@@ -39,8 +39,10 @@ _OWN_COLUMNS = (
     "start_offset",
     "end_offset",
     "heading_path",
+    "uri",
+    "stored",
 )
-"""Of a store's tables, and of its functions' arguments and results."""
+"""Of a store's tables and points, and of its functions' arguments and results."""
 
 
 @dataclass(frozen=True, kw_only=True)

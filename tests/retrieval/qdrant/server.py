@@ -1,4 +1,4 @@
-"""A real HTTP server that answers as Qdrant's documentation says: its collections and aliases, no search."""
+"""A real HTTP server that answers as Qdrant's documentation says; its searches compare every point."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
 
 
 class Recorded:
@@ -21,9 +23,9 @@ class Recorded:
         self.asked: list[tuple[str, str]] = []
         self.keys: list[str | None] = []
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, Any]:  # noqa: PLR0912 - a case a call
         self.asked.append((method, path))
-        parts = [part for part in path.split("/") if part]
+        parts = [unquote(part) for part in path.split("/") if part]
         match method, parts:
             case "GET", ["collections"]:
                 return 200, {"collections": [{"name": name} for name in self.collections]}
@@ -51,14 +53,47 @@ class Recorded:
             case "POST", ["collections", name, "snapshots"]:
                 return 200, {"name": f"{name}-1.snapshot", "size": 10}
             case "PUT", ["collections", name, "snapshots", "recover"]:
-                self.collections[name] = next(iter(self.collections.values()))
+                source = body["location"].rsplit("/", 1)[-1].split("-")[0]
+                self.collections[name] = self.collections[source]
+                self.points[name] = dict(self.points.get(source, {}))
                 return 200, True
             case "PUT", ["collections", name, "points"]:
                 self.points.setdefault(name, {}).update({one["id"]: one for one in body["points"]})
                 return 200, {"status": "completed"}
+            case "POST", ["collections", name, "points", "scroll"]:
+                return 200, self._page(name, body)
+            case "POST", ["collections", name, "points", "query"]:
+                return 200, {"points": self._nearest(name, body)}
+            case "POST", ["collections", name, "points", "delete"]:
+                for one in body["points"]:
+                    del self.points[name][one]
+                return 200, {"status": "completed"}
             case "POST", ["collections", name, "points", "count"]:
                 return 200, {"count": len(self.points.get(name, {}))}
         return 404, {"error": f"{method} {path}"}
+
+    def _page(self, name: str, body: Any) -> dict[str, Any]:
+        ids = sorted(self.points.get(name, {}))
+        first = ids.index(body["offset"]) if "offset" in body else 0
+        page = ids[first : first + body["limit"]]
+        after = ids[first + len(page) :]
+        return {
+            "points": [self.points[name][one] for one in page],
+            "next_page_offset": after[0] if after else None,
+        }
+
+    def _nearest(self, name: str, body: Any) -> list[dict[str, Any]]:
+        wanted = {one["key"]: one["match"]["value"] for one in body.get("filter", {}).get("must", [])}
+        passing = [
+            point
+            for point in self.points.get(name, {}).values()
+            if all(point["payload"].get(key) == value for key, value in wanted.items())
+        ]
+        vectors = np.array([point["vector"][body["using"]] for point in passing])
+        query = np.array(body["query"])
+        scores = vectors @ query / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(query))
+        best = np.argsort(-scores)[: body["limit"]]
+        return [{"id": passing[place]["id"], "score": float(scores[place])} for place in best]
 
     def _aliases(self, body: Any) -> tuple[int, Any]:
         for action in body["actions"]:

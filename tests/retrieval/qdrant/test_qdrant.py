@@ -6,23 +6,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
-from data_platform.postgres.server import Database
-from data_platform.postgres.vectors.ask import session
-from data_platform.postgres.vectors.points import points
 from data_platform.retrieval.design import Design, design
-from data_platform.retrieval.evaluation.run import store_of
 from data_platform.retrieval.qdrant.audit import findings
 from data_platform.retrieval.qdrant.changes import Change, change
 from data_platform.retrieval.qdrant.collection import collection, payload_indexes, sizes
-from data_platform.retrieval.qdrant.copy import copy
 from data_platform.retrieval.qdrant.engine import tried
 from data_platform.retrieval.qdrant.rest import Rest, rest
 from data_platform.spec.retrieval import GIB, Needs, Retrieval
-from retrieval.pgvector.stores import fill, spec_of, store, tenants
+from retrieval.pgvector.stores import spec_of, tenants
 from retrieval.qdrant.server import Recorded, running
 
 
@@ -92,34 +86,6 @@ def test_what_is_wrong_is_found(qdrant: tuple[Rest, Recorded]) -> None:
         "qdrant-full-scan-threshold",
         "qdrant-differs",
     }
-
-
-def test_points_come_from_the_store_with_their_filters(
-    qdrant: tuple[Rest, Recorded], database: Database
-) -> None:
-    client, recorded = qdrant
-    apply(client, spec())
-    vectors = np.random.default_rng(1).normal(size=(1200, 16)).astype(np.float32)
-    rows = [{"category": f"c{n % 3}", "labels": ["l"], "content": f"text {n}"} for n in range(1200)]
-    with store(database, spec()) as connection:
-        ids = fill(connection, spec(), vectors, rows)
-    for _ in range(2):
-        with session(database.conninfo, store_of(spec())) as one:
-            done = copy(
-                client, "help_v1", points(one, ["category", "labels"]), one.rows(), lambda what, share: None
-            )
-        assert (done.sent, done.counted) == (1200, 1200)
-    sent = recorded.points["help_v1"][str(ids[7])]
-    assert sent["payload"] == {
-        "category": "c1",
-        "labels": ["l"],
-        "uri": str(ids[7]),
-        "ordinal": 0,
-        "content": "text 7",
-    }
-    assert np.allclose(sent["vector"]["content"], vectors[7])
-    with pytest.raises(UsageProblem, match="no collection `other`"):
-        copy(client, "other", [], 0, lambda what, share: None)
 
 
 def test_tenants_have_their_own_graph() -> None:

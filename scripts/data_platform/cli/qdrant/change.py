@@ -1,4 +1,4 @@
-"""`dpe qdrant apply`, `alias`, `snapshot` and `restore`: the verbs that change a server."""
+"""`dpe qdrant apply`, `alias`, `snapshot` and `restore`: the verbs that change what a server has."""
 
 from __future__ import annotations
 
@@ -90,45 +90,11 @@ def _alias(invocation: Invocation) -> Outcome:
     return _run(ALIAS, invocation, work)
 
 
-def _declare_load(parser: ArgumentParser) -> None:
-    declare_server(parser, required=True)
-    parser.add_argument(
-        "--dsn", required=True, metavar="URL|env:NAME|service:NAME", help="PostgreSQL with the store"
-    )
-    parser.add_argument("--to", metavar="COLLECTION", help="default: the one behind the alias")
-
-
-def _load(invocation: Invocation) -> Outcome:
-    arguments = invocation.arguments
-
-    def work(spec: Retrieval, server: Rest) -> Done:
-        from data_platform.cli.progress import progress  # noqa: PLC0415
-        from data_platform.postgres.connect import resolve_dsn  # noqa: PLC0415
-        from data_platform.postgres.vectors.ask import session  # noqa: PLC0415
-        from data_platform.postgres.vectors.points import points  # noqa: PLC0415
-        from data_platform.retrieval.evaluation.run import store_of  # noqa: PLC0415
-        from data_platform.retrieval.qdrant.copy import copy  # noqa: PLC0415
-
-        to = arguments.to or _current(spec, server)
-        names = [one.name for one in spec.filters] + ([spec.tenants.column] if spec.tenants else [])
-        with progress("reading") as tell, session(resolve_dsn(arguments.dsn), store_of(spec)) as one:
-            done = copy(server, to, points(one, names), one.rows(), tell)
-        if done.counted < done.sent:
-            raise UsageProblem(
-                f"{done.sent:,} points were sent and {done.counted:,} are there",
-                where=to,
-                try_="the same command again",
-            )
-        return f"{done.sent:,} points in {to}", {"collection": to, "sent": done.sent, "counted": done.counted}
-
-    return _run(LOAD, invocation, work)
-
-
 def _snapshot(invocation: Invocation) -> Outcome:
     def work(spec: Retrieval, server: Rest) -> Done:
         from data_platform.retrieval.qdrant.changes import Call, path_of  # noqa: PLC0415
 
-        name = _current(spec, server)
+        name = current(spec, server)
         made = server.call(Call("POST", path_of(name, "/snapshots?wait=true")))
         return f"snapshot {made['name']}", {"collection": name, "snapshot": made}
 
@@ -167,21 +133,14 @@ def _restore(invocation: Invocation) -> Outcome:
     return _run(ALIAS, invocation, work, after="Once it is right, applications find it with: ")
 
 
-def _current(spec: Retrieval, server: Rest) -> str:
+def current(spec: Retrieval, server: Rest) -> str:
+    """The collection behind the spec's alias. UsageProblem where there is none."""
     found = server.server().current(spec.name)
     if found is None:
         raise UsageProblem(f"there is no alias `{spec.name}`", try_="dpe qdrant apply")
     return found
 
 
-LOAD = Command(
-    "qdrant",
-    "load",
-    "the chunks of the store on PostgreSQL into a collection; again, nothing is added",
-    "dpe qdrant load help.yaml --dsn env:DATABASE_URL --url http://localhost:6333",
-    _declare_load,
-    _load,
-)
 APPLY = Command(
     "qdrant",
     "apply",

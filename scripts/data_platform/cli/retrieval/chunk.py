@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from data_platform.spec.retrieval import Chunking, Source
 
 STRATEGIES = ("fixed", "recursive", "sentence", "markdown", "code", "semantic")
-FORMATS = ("markdown", "text", "html", "pdf", "code", "jsonl")
+FORMATS = ("markdown", "text", "html", "pdf", "code", "jsonl", "parquet")
 
 
 def _declare(parser: ArgumentParser) -> None:

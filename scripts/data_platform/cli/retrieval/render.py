@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data_platform.cli.contract import Command, Invocation, Outcome, with_files
 from data_platform.cli.spec import again, read_document
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("spec", metavar="SPEC.yaml", help="a spec of kind retrieval")
+    parser.add_argument(
+        "--job",
+        choices=("spark",),
+        help="also the load as a job for many machines: load_spark.py, which makes the same ids",
+    )
     with_files(parser)
 
 
@@ -44,10 +49,10 @@ def _render(invocation: Invocation) -> Outcome:
             try_=f"dpe qdrant plan {arguments.spec} --output DIR",
         )
     made = design(spec)
-    repeat = again(
-        RENDER, invocation, arguments.spec, *(["--output", arguments.output] if arguments.output else [])
-    )
+    repeat = again(RENDER, invocation, arguments.spec, *_words(arguments))
     texts, proven = _files(spec, made, repeat)
+    if arguments.job:
+        texts |= _job(spec, Path(arguments.spec).read_text(encoding="utf-8"), repeat)
     written: tuple[str, ...] = ()
     if arguments.output:
         written = invocation.write({Path(arguments.output) / name: text for name, text in texts.items()})
@@ -74,13 +79,28 @@ def _files(spec: Retrieval, made: Design, repeat: str) -> tuple[dict[str, str], 
     return {**texts, "down.sql": f"{head}\n{down(spec)}\n"}, proven
 
 
-def _head(spec: Retrieval, repeat: str) -> str:
+def _job(spec: Retrieval, text: str, repeat: str) -> dict[str, str]:
+    from data_platform.retrieval.jobs import SPARK, spark  # noqa: PLC0415
+
+    if not spec.sources:
+        raise UsageProblem(
+            "the spec has no sources", where=spec.file, expected="sources: [{path: docs/**/*.md}]"
+        )
+    return {SPARK: spark(spec.name, text, _head(spec, repeat, "#"))}
+
+
+def _words(arguments: Any) -> list[str]:
+    words = ["--job", arguments.job] if arguments.job else []
+    return words + (["--output", arguments.output] if arguments.output else [])
+
+
+def _head(spec: Retrieval, repeat: str, mark: str = "--") -> str:
     lines = (
         f"Made by data-platform-engineer from {spec.file} (SHA-256 {spec.sha256})",
         f"for PostgreSQL {spec.server_version}.",
         f"Make it again: {repeat}",
     )
-    return "\n".join(f"-- {' '.join(line.split())}" for line in lines)
+    return "\n".join(f"{mark} {' '.join(line.split())}" for line in lines)
 
 
 RENDER = Command(

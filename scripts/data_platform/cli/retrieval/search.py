@@ -51,7 +51,8 @@ def _search(invocation: Invocation) -> Outcome:
     vector = query_vector(
         embedder(spec.model, Path(arguments.spec).resolve().parent), spec, arguments.question
     )
-    with session(resolve_dsn(arguments.dsn), store_of(spec)) as one:
+    tenant = filters.get(spec.tenants.column) if spec.tenants else None
+    with session(resolve_dsn(arguments.dsn), store_of(spec), tenant=tenant) as one:
         started = time.perf_counter()
         hits = one.ask(mode, vector, arguments.question, arguments.k, filters)
         took = 1000 * (time.perf_counter() - started)

@@ -20,6 +20,7 @@ from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
 from data_platform.postgres.vectors.cpu import cpu_seconds
+from data_platform.postgres.vectors.rights import refuse_hidden
 from data_platform.postgres.vectors.sessions import telling, with_vectors
 
 Vector = NDArray[np.float32]
@@ -106,6 +107,21 @@ class Session:
         rows = self.connection.execute(query, [vector, *given.values(), vector, k]).fetchall()
         return np.array([row[0] for row in rows], dtype=np.float64)
 
+    def distances(self, vector: Vector, chunks: Sequence[uuid.UUID]) -> NDArray[np.float64]:
+        """Distances of these chunks, the least first; those that the store does not have are left out."""
+        query = sql.SQL(
+            "SELECT e.embedding {} %s AS d FROM {} AS e WHERE e.chunk_id = ANY (%s) ORDER BY d"
+        ).format(sql.SQL(self.store.operator), _id(self.store.embeddings))
+        rows = self.connection.execute(query, [vector, list(chunks)]).fetchall()
+        return np.array([row[0] for row in rows], dtype=np.float64)
+
+    def drawn(self, count: int) -> list[uuid.UUID]:
+        """Ids of chunks with a vector, always the same ones: in the order of a hash of the id."""
+        query = sql.SQL(
+            "SELECT chunk_id FROM {} ORDER BY hashtextextended(chunk_id::text, 1) LIMIT %s"
+        ).format(_id(self.store.embeddings))
+        return [row[0] for row in self.connection.execute(query, [count])]
+
     def rows(self) -> int:
         """Vectors in the store."""
         row = self.connection.execute(
@@ -176,8 +192,13 @@ def _id(name: Name) -> sql.Identifier:
 
 
 @contextmanager
-def session(conninfo: str, store: Store, *, timeout_ms: int = 60_000) -> Iterator[Session]:
-    """A read-only session. Raises what `telling` does, and UsageProblem where the store is not there."""
+def session(
+    conninfo: str, store: Store, *, tenant: str | None = None, timeout_ms: int = 60_000
+) -> Iterator[Session]:
+    """A read-only session that sees every row, or those of `tenant`.
+
+    Raises what `telling` does, and UsageProblem where the store is not there or row security hides its rows.
+    """
     with connect(conninfo, read_only=True, statement_timeout_ms=timeout_ms) as connection:
         with_vectors(connection)
         with telling(conninfo):
@@ -187,6 +208,10 @@ def session(conninfo: str, store: Store, *, timeout_ms: int = 60_000) -> Iterato
                 raise UsageProblem(
                     f"there is no store with `{store.embeddings}`", try_="dpe retrieval load --create"
                 ) from None
+            if tenant is None:
+                refuse_hidden(connection, store.chunks.schema)
+            else:
+                connection.execute("SELECT set_config('app.tenant', %s, false)", [tenant])
             yield Session(connection, store)
 
 

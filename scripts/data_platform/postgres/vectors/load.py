@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +20,7 @@ import psycopg.types.json
 from numpy.typing import NDArray
 from psycopg import sql
 
-from data_platform.errors import UsageProblem
+from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.vectors.rights import refuse_hidden
 from data_platform.postgres.vectors.sessions import alone, writing
@@ -100,7 +101,9 @@ Cut = Callable[[Any], Sequence[Chunk]]
 
 
 @dataclass
-class _Batch:
+class Batch:
+    """Whole documents that are stored together."""
+
     documents: list[tuple[Any, Sequence[Chunk], bool]] = field(default_factory=list)
     """(document, its chunks, whether it is there already)."""
     chunks: int = 0
@@ -123,13 +126,13 @@ def load(
     with writing(conninfo) as connection, alone(connection):
         register(connection, target)
         refuse_hidden(connection, target.schema)
-        known = _known(connection, target)
+        known = known_of(connection, target)
         seen: set[str] = set()
         done = Loaded()
-        for batch, skipped in _batches(documents, cut, known, seen, target):
-            done = done.plus(replace(skipped))
+        for batch, skipped in batches(documents, cut, known, seen, target):
+            done = done.plus(skipped)
             if batch.documents:
-                done = done.plus(_stored(connection, target, batch, embed))
+                done = done.plus(stored(connection, target, batch, embed))
         if not keep_vanished:
             done = done.plus(_gone(connection, target, {one: known[one] for one in known.keys() - seen}))
         return done
@@ -175,14 +178,21 @@ def register(connection: psycopg.Connection[Any], target: Target) -> None:
 # --- what is there ---
 
 
-def _known(connection: psycopg.Connection[Any], target: Target) -> dict[str, bytes]:
-    """Live documents that have their vectors from this model: address → hash. Others are loaded again."""
+def known_of(
+    connection: psycopg.Connection[Any], target: Target, ids: Sequence[uuid.UUID] | None = None
+) -> dict[str, bytes]:
+    """Live documents that have their vectors from this model: address → hash. Others are loaded again. Given `ids`,
+    only those are looked at.
+    """
     query = sql.SQL(
         "SELECT d.uri, d.content_hash FROM {documents} d WHERE d.deleted_at IS NULL AND NOT EXISTS ("
         "SELECT FROM {chunks} c WHERE c.document_id = d.id"
         " AND NOT EXISTS (SELECT FROM {embeddings} e WHERE e.chunk_id = c.id))"
     ).format(**tables_of(target))
-    return {uri: bytes(hash_) for uri, hash_ in connection.execute(query)}
+    if ids is None:
+        return {uri: bytes(hash_) for uri, hash_ in connection.execute(query)}
+    some = query + sql.SQL(" AND d.id = ANY(%s)")
+    return {uri: bytes(hash_) for uri, hash_ in connection.execute(some, [list(ids)])}
 
 
 def tables_of(target: Target) -> dict[str, sql.Identifier]:
@@ -194,10 +204,13 @@ def tables_of(target: Target) -> dict[str, sql.Identifier]:
     }
 
 
-def _batches(
+def batches(
     documents: Iterable[Document], cut: Cut, known: Mapping[str, bytes], seen: set[str], target: Target
-) -> Iterator[tuple[_Batch, Loaded]]:
-    batch, skipped, tenant = _Batch(), Loaded(), None
+) -> Iterator[tuple[Batch, Loaded]]:
+    """Documents that are not as they were, cut, in batches of one tenant each, and how many were. Addresses are added
+    to `seen`; UsageProblem for one that is in it.
+    """
+    batch, skipped, tenant = Batch(), Loaded(), None
     for document in documents:
         if document.uri in seen:
             raise UsageProblem("two documents have this address", where=document.uri)
@@ -208,7 +221,7 @@ def _batches(
         own = document.metadata.get(target.tenant) if target.tenant else None
         if batch.documents and (batch.chunks >= _BATCH_CHUNKS or own != tenant):
             yield batch, skipped
-            batch, skipped = _Batch(), Loaded()
+            batch, skipped = Batch(), Loaded()
         tenant = own
         chunks = cut(document)
         batch.documents.append((document, chunks, document.uri in known))
@@ -219,8 +232,11 @@ def _batches(
 # --- writing ---
 
 
-def _stored(connection: psycopg.Connection[Any], target: Target, batch: _Batch, embed: Embed) -> Loaded:
-    """One transaction. Vectors are made before it, so that no lock waits for a model."""
+def stored(connection: psycopg.Connection[Any], target: Target, batch: Batch, embed: Embed) -> Loaded:
+    """One transaction. Vectors are made before it, so that no lock waits for a model.
+
+    EnvironmentProblem where somebody else has changed these documents meanwhile; then nothing is written.
+    """
     ids = [document.id for document, _, _ in batch.documents]
     tables = tables_of(target)
     with connection.transaction():
@@ -233,6 +249,8 @@ def _stored(connection: psycopg.Connection[Any], target: Target, batch: _Batch, 
     vectors = embed(list(texts.items())) if texts else {}
     with connection.transaction():
         _as_tenant(connection, target, batch)
+        if old:
+            _still(connection, tables, old, there)
         _documents(connection, target, batch, tables, old)
         if there:
             connection.execute(
@@ -249,12 +267,12 @@ def _stored(connection: psycopg.Connection[Any], target: Target, batch: _Batch, 
 def _there(
     connection: psycopg.Connection[Any], tables: Mapping[str, sql.Identifier], ids: Sequence[uuid.UUID]
 ) -> set[uuid.UUID]:
-    """Those of the documents that have a row, live or not. Only this session loads, so it stays true."""
+    """Those of the documents that have a row, live or not."""
     query = sql.SQL("SELECT id FROM {documents} WHERE id = ANY(%s)").format(**tables)
     return {row[0] for row in connection.execute(query, [list(ids)])}
 
 
-def _as_tenant(connection: psycopg.Connection[Any], target: Target, batch: _Batch) -> None:
+def _as_tenant(connection: psycopg.Connection[Any], target: Target, batch: Batch) -> None:
     if target.tenant is None:
         return
     value = batch.documents[0][0].metadata.get(target.tenant)
@@ -274,10 +292,27 @@ def _chunks_there(
     return dict(connection.execute(query, [list(ids)]).fetchall())
 
 
+def _still(
+    connection: psycopg.Connection[Any],
+    tables: Mapping[str, sql.Identifier],
+    old: Collection[uuid.UUID],
+    there: Mapping[uuid.UUID, bool],
+) -> None:
+    """Lock the rows of documents, whose chunks must be what was found before. A new one that is there by now needs no
+    lock: its key is taken.
+    """
+    query = sql.SQL("SELECT FROM {documents} WHERE id = ANY(%s) ORDER BY id FOR UPDATE").format(**tables)
+    connection.execute(query, [list(old)])
+    if _chunks_there(connection, tables, old) != there:
+        raise EnvironmentProblem(
+            "another load has changed the same documents meanwhile", try_="the same command again"
+        )
+
+
 def _documents(
     connection: psycopg.Connection[Any],
     target: Target,
-    batch: _Batch,
+    batch: Batch,
     tables: Mapping[str, sql.Identifier],
     old: Collection[uuid.UUID],
 ) -> None:
@@ -286,16 +321,14 @@ def _documents(
     columns = ["id", "uri", "title", "media_type", "content_hash", "metadata", *extra]
     new = [d for d, _, _ in batch.documents if d.id not in old]
     _copy(connection, tables["documents"], columns, [_row(d, target) for d in new])
-    update = sql.SQL(
-        "UPDATE {documents} SET title = %s, media_type = %s, content_hash = %s, metadata = %s, updated_at = now(),"
-        " deleted_at = NULL WHERE id = %s"
-    ).format(**tables)
     changed = [d for d, _, _ in batch.documents if d.id in old]
-    if changed:
-        with connection.cursor() as cursor:
-            cursor.executemany(
-                update, [(d.title, d.media_type, d.content_hash, _json(d.metadata), d.id) for d in changed]
-            )
+    assigned = ["title", "media_type", "content_hash", "metadata", *extra, "updated_at", "deleted_at"]
+    now = datetime.now(UTC)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _update(tables["documents"], assigned, "id"),
+            [(*_row(d, target)[2:], now, None, d.id) for d in changed],
+        )
 
 
 def _row(document: Any, target: Target) -> tuple[Any, ...]:
@@ -318,7 +351,7 @@ def _json(metadata: Mapping[str, Any]) -> psycopg.types.json.Jsonb:
 def _chunks(
     connection: psycopg.Connection[Any],
     target: Target,
-    batch: _Batch,
+    batch: Batch,
     tables: Mapping[str, sql.Identifier],
     there: Mapping[uuid.UUID, bool],
 ) -> None:
@@ -367,7 +400,7 @@ def _update(table: sql.Identifier, names: Sequence[str], key: str) -> sql.Compos
 def _vectors(
     connection: psycopg.Connection[Any],
     target: Target,
-    batch: _Batch,
+    batch: Batch,
     tables: Mapping[str, sql.Identifier],
     wanted: Collection[uuid.UUID] | None,
     vectors: Mapping[bytes, Vector],

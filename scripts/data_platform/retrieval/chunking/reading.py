@@ -1,9 +1,9 @@
-"""Documents from files: text, Markdown, HTML, PDF, source code and JSON lines."""
+"""Documents from files: text, Markdown, HTML, PDF, source code, JSON lines and parquet."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.retrieval.chunking.document import Document
+from data_platform.retrieval.chunking.tables import parquet
 from data_platform.spec.retrieval import Source
 
 _SUFFIXES = {
@@ -40,6 +41,8 @@ _SUFFIXES = {
         "code",
     ),
 }
+_KINDS = {**_SUFFIXES, ".parquet": "parquet"}
+"""Of files that are named; in a folder parquet files may be anything, so there `format: parquet` has to say it."""
 _MEDIA = {
     "markdown": "text/markdown",
     "text": "text/plain",
@@ -47,6 +50,7 @@ _MEDIA = {
     "pdf": "application/pdf",
     "code": "text/plain",
     "jsonl": "application/json",
+    "parquet": "text/plain",
 }
 _BLOCKS = frozenset(
     (
@@ -96,15 +100,22 @@ def documents(
 
     Raises UsageProblem for a source without files, before anything is read, and for a file that cannot be read.
     """
-    files = [(path, source) for source in sources for path in _files(source, folder)]
+    files = [(path, source) for source in sources for path in files_of(source, folder)]
     for number, (path, source) in enumerate(files):
-        uri = _address(path, folder)
+        uri = address(path, folder)
         tell(f"{uri}, {number + 1:,} of {len(files):,} files", number / len(files))
         yield from read(path, source, uri)
 
 
-def _files(source: Source, folder: Path) -> list[Path]:
-    found = _paths(source.path, folder)
+def kind_of(path: Path) -> str | None:
+    """What its suffix says."""
+    return _KINDS.get(path.suffix.lower())
+
+
+def files_of(source: Source, folder: Path) -> list[Path]:
+    """The files of one source. UsageProblem where there are none."""
+    suffixes = (".parquet",) if source.format == "parquet" else _SUFFIXES
+    found = _paths(source.path, folder, suffixes)
     if not found:
         raise UsageProblem(
             "there is no such file", where=source.path, expected=f"a file or pattern below {folder}"
@@ -114,7 +125,7 @@ def _files(source: Source, folder: Path) -> list[Path]:
 
 def read(path: Path, source: Source, uri: str) -> Iterator[Document]:
     """The documents of one file; JSON lines have one a line."""
-    kind = source.format or _SUFFIXES.get(path.suffix.lower())
+    kind = source.format or kind_of(path)
     if kind is None:
         raise UsageProblem(
             f"what is in a {path.suffix} file?",
@@ -125,23 +136,27 @@ def read(path: Path, source: Source, uri: str) -> Iterator[Document]:
     if kind == "jsonl":
         yield from _lines(path, source, uri)
         return
+    if kind == "parquet":
+        yield from parquet(path, source)
+        return
     made = _READERS.get(kind, _plain)(path, uri)
     metadata = {**source.metadata}
     yield replace(made, media_type=_MEDIA[kind], metadata=metadata)
 
 
-def _paths(pattern: str, folder: Path) -> list[Path]:
+def _paths(pattern: str, folder: Path, suffixes: Collection[str]) -> list[Path]:
     if Path(pattern).is_absolute():
         return [Path(pattern)] if Path(pattern).is_file() else []
     exact = folder / pattern
     if exact.is_file():
         return [exact]
     if exact.is_dir():
-        return sorted(p for p in exact.rglob("*") if p.is_file() and p.suffix.lower() in _SUFFIXES)
+        return sorted(p for p in exact.rglob("*") if p.is_file() and p.suffix.lower() in suffixes)
     return sorted(p for p in folder.glob(pattern) if p.is_file())
 
 
-def _address(path: Path, folder: Path) -> str:
+def address(path: Path, folder: Path) -> str:
+    """A file's address: its path, relative to `folder` where it is below it."""
     try:
         return path.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:

@@ -1,0 +1,9 @@
+"""`dpe pipeline`: one module a verb."""
+
+from __future__ import annotations
+
+from data_platform.cli.pipeline.prove import PROVE
+from data_platform.cli.pipeline.run import RUN
+from data_platform.cli.pipeline.status import STATUS
+
+COMMANDS = (PROVE, RUN, STATUS)

@@ -1,0 +1,81 @@
+"""`dpe pipeline run`: what the sources have and the targets have not, exactly once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data_platform.cli.contract import Command, Invocation, Outcome, with_fail_on
+from data_platform.cli.spec import again, read_document
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
+    from data_platform.spec.pipeline import Pipeline
+
+
+def read_spec(invocation: Invocation, path: str) -> tuple[Pipeline, Invocation]:
+    """The spec, behind the gate of the store that it names."""
+    from data_platform.spec import validate  # noqa: PLC0415
+    from data_platform.spec.pipeline import read_pipeline  # noqa: PLC0415
+
+    document, allowed = read_document(invocation, path)
+    validate.check(document, "pipeline")
+    return read_pipeline(document), allowed
+
+
+def _declare(parser: ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="SPEC.yaml", help="a spec of kind pipeline")
+    parser.add_argument(
+        "--dsn",
+        required=True,
+        metavar="URL|env:NAME|service:NAME",
+        help="the target's server; it is written to",
+    )
+    parser.add_argument("--since", metavar="VALUE", help="backfill: the cursor's part from VALUE on")
+    parser.add_argument("--until", metavar="VALUE", help="backfill: the cursor's part before VALUE")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="do it all, say what was done, and take it back"
+    )
+    with_fail_on(parser)
+
+
+def _run(invocation: Invocation) -> Outcome:
+    from data_platform.cli.progress import progress  # noqa: PLC0415
+    from data_platform.pipeline.run import run  # noqa: PLC0415
+    from data_platform.pipeline.streams import Place  # noqa: PLC0415
+    from data_platform.pipeline.told import findings_of, report, result  # noqa: PLC0415
+    from data_platform.postgres.connect import resolve_dsn  # noqa: PLC0415
+
+    arguments = invocation.arguments
+    spec, allowed = read_spec(invocation, arguments.spec)
+    base = Path(arguments.spec).resolve().parent
+    place = Place(resolve_dsn(arguments.dsn), base, arguments.since, arguments.until)
+    with progress("connecting") as tell:
+        ran = run(spec, place, dry_run=arguments.dry_run, tell=tell)
+    repeat = again(RUN, invocation, *_words(arguments))
+    return Outcome(
+        text=report(spec, ran, repeat, dry_run=arguments.dry_run),
+        result=result(ran),
+        findings=findings_of(spec, ran),
+        decision=allowed.decision,
+    )
+
+
+def _words(arguments: Any) -> list[str]:
+    from data_platform.postgres.connect import shown  # noqa: PLC0415
+
+    words = [arguments.spec, "--dsn", shown(arguments.dsn)]
+    words += ["--since", arguments.since] if arguments.since else []
+    words += ["--until", arguments.until] if arguments.until else []
+    return words
+
+
+RUN = Command(
+    "pipeline",
+    "run",
+    "bring the targets up to what the sources have, exactly once",
+    "dpe pipeline run orders.yaml --dsn env:DATABASE_URL",
+    _declare,
+    _run,
+)

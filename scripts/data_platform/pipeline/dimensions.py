@@ -1,0 +1,61 @@
+"""A batch into a slowly changing dimension, whose table is made where it is not there."""
+
+from __future__ import annotations
+
+from data_platform.errors import UsageProblem
+from data_platform.pipeline.history import COUNTS, Dimension, dimension_tables, extensions, merge, rules
+from data_platform.pipeline.plan import Chain
+from data_platform.postgres.pipelines import merging, relations
+from data_platform.postgres.pipelines.relations import ROW, Relation, Rule, table_name
+from data_platform.postgres.pipelines.state import Counts, State
+from data_platform.spec.pipeline import Pipeline
+from data_platform.sql.text import Sql
+
+
+def dimension_of(spec: Pipeline, chain: Chain, batch: Relation) -> Dimension:
+    """The target as a dimension over the columns that a batch has. UsageProblem where these do not agree."""
+    target, gone = chain.target, chain.deletes.column
+    apart = {*target.key, *filter(None, [target.version, gone])}
+    absent = [name for name in apart if name not in batch.columns]
+    if absent:
+        raise UsageProblem(
+            f"what {target.table} is made of does not have: {', '.join(absent)}", where=spec.file
+        )
+    types = {name: Sql(type_) for name, type_ in batch.columns.items()}
+    return Dimension(
+        table=target.table,
+        key={name: types[name] for name in target.key},
+        attributes={name: type_ for name, type_ in types.items() if name not in apart},
+        type=target.type,
+        tracked=target.tracked,
+        effective=target.version,
+        time=types[target.version] if target.version else Sql("timestamptz"),
+        tombstone=gone,
+        missing=chain.deletes.missing,
+        server_version=spec.server_version,
+    )
+
+
+def write(spec: Pipeline, state: State, chain: Chain, unit: str) -> Counts:
+    """The batch under the target's source name. Rows that say that a key is gone count as unchanged."""
+    connection = state.connection
+    batch = relations.temporary(connection, chain.target.source)
+    dimension = dimension_of(spec, chain, batch)
+    if relations.read_relation(connection, table_name(chain.target.table)) is None:
+        relations.create_schema(connection, chain.target.table.schema)
+        relations.create_extensions(connection, extensions(dimension))
+        relations.run(connection, dimension_tables(dimension))
+    wanted = [Rule(name, condition) for name, condition in rules(dimension)]
+    bad = merging.set_aside(state, chain.target.source, unit, batch.name, wanted)
+    row = relations.run(connection, merge(dimension, batch.name, order=ROW))
+    found = dict(zip(COUNTS, row or (), strict=True))
+    inserted, updated, said_gone = found["inserted"], found["updated"], found["deleted"]
+    unchanged = found["unchanged"] + found["superseded"] + said_gone
+    return Counts(
+        read=inserted + updated + unchanged + bad,
+        inserted=inserted,
+        updated=updated,
+        deleted=said_gone + found["missing"],
+        unchanged=unchanged,
+        quarantined=bad,
+    )

@@ -1,0 +1,317 @@
+"""What is done to a trial, and what must be true afterwards: the targets hold what an uninterrupted run leaves."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from data_platform.pipeline.prove.data import Row, content
+from data_platform.pipeline.prove.trial import Made, Trial, ended, kill_at, trial
+from data_platform.postgres.connect import connect
+from data_platform.postgres.server import Server
+from data_platform.spec.pipeline import Source
+
+Content = Mapping[str, Counter[str]]
+_BEGUN_SECONDS = 10.0
+_SESSIONS = """
+FROM pg_stat_activity WHERE application_name = 'dpe' AND datname = current_database() AND pid <> pg_backend_pid()
+"""
+_CUT = f"SELECT pg_terminate_backend(pid) {_SESSIONS}"
+_ONE_OF_THEM = f"SELECT pid {_SESSIONS} LIMIT 1"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One trial. `at` is when or where it was hit; `lost` and `doubled` are rows; `why` says what differs."""
+
+    name: str
+    at: str
+    lost: int
+    doubled: int
+    equal: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class NotTried:
+    """A fault that this pipeline cannot meet, or that cannot be made here."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What an uninterrupted run leaves, and how long it takes."""
+
+    content: Content
+    seconds: float
+
+
+Tell = Callable[[str, float], None]
+
+
+class Trials:
+    """All faults on one server, each in a world of its own below `folder`."""
+
+    def __init__(self, server: Server, made: Made, folder: Path, seed: int) -> None:
+        self.server, self.made, self.folder = server, made, folder
+        self.draw = random.Random(seed)  # noqa: S311 - moments of kills
+        self._number = 0
+
+    def fresh(self) -> Path:
+        self._number += 1
+        folder = self.folder / str(self._number)
+        folder.mkdir()
+        return folder
+
+    def truth(self) -> tuple[Truth, Fault]:
+        """An uninterrupted run; and again, which must change nothing."""
+        with trial(self.server, self.made, self.fresh()) as one:
+            child = one.start()
+            begun = time.monotonic()
+            said = ended(child)
+            seconds = time.monotonic() - begun
+            if "problem" in said:
+                return Truth({}, seconds), Fault("run", "the first time", 0, 0, False, str(said["problem"]))
+            found = one.content()
+            again = one.run()
+            after = one.content()
+            written = again.get("inserted", 0) + again.get("updated", 0) + again.get("deleted", 0)
+            fault = compared("run twice", "the second time", found, after)
+            if written and fault.equal:
+                fault = Fault(
+                    "run twice", "the second time", 0, 0, False, f"{written:,} rows were written again"
+                )
+            return Truth(found, seconds), fault
+
+    def killed(self, truth: Truth, count: int, tell: Tell) -> Iterator[Fault]:
+        """The client killed at a random moment of the run, then run again."""
+        for number in range(count):
+            tell(f"kill {number + 1} of {count}", 0.1 + 0.6 * number / max(count, 1))
+            after = self.draw.uniform(0, truth.seconds)
+            with trial(self.server, self.made, self.fresh()) as one:
+                kill_at(one.start(), after)
+                yield self._again("client killed", f"{after:.3f} s", one, truth)
+
+    def server_killed(self, truth: Truth, count: int) -> Iterator[Fault]:
+        """The target's server crashes as the run goes on: the system kills its process, and it recovers."""
+        for _ in range(count):
+            after = self.draw.uniform(0, truth.seconds)
+            with trial(self.server, self.made, self.fresh()) as one:
+                child = one.start()
+                time.sleep(after)
+                hit = crash(one)
+                ended(child)
+                _wait_for(one.database.conninfo)
+                yield self._again(
+                    "server killed" if hit else "server killed too late", f"{after:.3f} s", one, truth
+                )
+
+    def cut_off(self, truth: Truth, count: int) -> Iterator[Fault]:
+        """Connections to the target cut in the middle; the run itself goes on."""
+        for _ in range(count):
+            after = self.draw.uniform(0, truth.seconds)
+            with trial(self.server, self.made, self.fresh()) as one:
+                child = one.start()
+                time.sleep(after)
+                with connect(one.database.admin_conninfo, read_only=False) as admin:
+                    admin.execute(_CUT)
+                said = ended(child)
+                if "problem" in said:
+                    yield Fault("connection cut", f"{after:.3f} s", 0, 0, False, str(said["problem"]))
+                else:
+                    yield compared("connection cut", f"{after:.3f} s", truth.content, one.content())
+
+    def two_at_once(self, truth: Truth) -> Fault:
+        """Two runs beside each other: one does the work, the other waits or says so."""
+        with trial(self.server, self.made, self.fresh()) as one:
+            both = [one.start(), one.start()]
+            for child in both:
+                ended(child)
+            return self._again("two runs at once", "the start", one, truth)
+
+    def out_of_order(self, truth: Truth) -> Fault | NotTried:
+        """The files in the opposite order: the later versions come first."""
+        name = "out of order"
+        if not all(source.path for source in self.made.spec.sources):
+            return NotTried(name, "what a server gives has no order of files")
+        if not all(chain.target.version for chain in self.made.chains):
+            return NotTried(
+                name, "without `version:` the row that comes last wins, so the order is the meaning"
+            )
+        with trial(self.server, self.made, self.fresh()) as one:
+            for paths in one.files.values():
+                held = [path.read_bytes() for path in paths]
+                for path, raw in zip(paths, reversed(held), strict=True):
+                    path.write_bytes(raw)
+            one.run()
+            return compared(name, "all files", truth.content, one.content())
+
+    def doubled(self, truth: Truth) -> Fault | NotTried:
+        """Every file delivered a second time, under another name."""
+        name = "delivered twice"
+        several = [s for s in self.made.spec.sources if s.path and any(sign in s.path for sign in "*?[")]
+        if not several:
+            return NotTried(name, "no source is a pattern of files")
+        if not all(chain.target.key for chain in self.made.chains):
+            return NotTried(name, "without `key:` a row that comes again is a row more")
+        if self.made.spec.pattern == "scd" and not all(chain.target.version for chain in self.made.chains):
+            return NotTried(name, "without `version:` a file that comes again is a newer state")
+        with trial(self.server, self.made, self.fresh()) as one:
+            for source in several:
+                for path in one.files[source.name]:
+                    copy = path.with_name(path.name.replace("batch_", "batch_9", 1))
+                    copy.write_bytes(path.read_bytes())
+            one.run()
+            return compared(name, "all files", truth.content, one.content())
+
+    def torn(self, truth: Truth) -> Iterator[Fault | NotTried]:
+        """Records among the good ones that are none: they go into quarantine, the rest is loaded."""
+        for source in self.made.spec.sources:
+            if source.path is None or source.format == "parquet":
+                yield NotTried(
+                    f"torn rows in {source.name}", "only separated values and JSON lines can be torn"
+                )
+                continue
+            with trial(self.server, self.made, self.fresh()) as one:
+                bad = _tear(source, one.files[source.name], self.draw)
+                one.run()
+                found = one.content()
+                held = found.pop("quarantine", Counter())
+                wanted = dict(truth.content)
+                before = wanted.pop("quarantine", Counter())
+                fault = compared(f"torn rows in {source.name}", f"{bad} records", wanted, found)
+                extra = (held - before).total()
+                if fault.equal and extra != bad:
+                    why = f"{extra} of {bad} torn records are in quarantine"
+                    fault = Fault(fault.name, fault.at, 0, 0, False, why)
+                yield fault
+
+    def drifted(self, truth: Truth) -> Iterator[Fault | NotTried]:
+        """A column that nobody declared: the spec's policy is kept, and nothing is half done."""
+        for source in self.made.spec.sources:
+            if source.path is None or source.format != "csv" or not source.csv.header:
+                continue
+            with trial(self.server, self.made, self.fresh()) as one:
+                _drift(source, one.files[source.name], self.made.batches_of(source))
+                said = one.run()
+                name = f"drift of {source.name}"
+                if self.made.spec.drift == "freeze":
+                    stopped = "drifted" in str(said.get("problem"))
+                    rows = sum(c.total() for table, c in one.content().items() if table != "quarantine")
+                    why = "" if stopped and not rows else f"it went on: {rows:,} rows were loaded"
+                    yield Fault(name, "freeze", 0, 0, not why, why)
+                elif self.made.spec.drift == "ignore":
+                    yield compared(name, "ignore", truth.content, one.content())
+                else:
+                    same = {k: v.total() for k, v in one.content().items()}
+                    wanted = {k: v.total() for k, v in truth.content.items()}
+                    why = str(said.get("problem", "")) or ("" if same == wanted else "other numbers of rows")
+                    yield Fault(name, "evolve", 0, 0, not why, why)
+
+    def source_down(self, truth: Truth) -> Fault | NotTried:
+        """A server of pages that says 503 to every other request."""
+        if not any(source.url for source in self.made.spec.sources):
+            return NotTried("source down", "no source is read over HTTP; cut connections stand for databases")
+        with trial(self.server, self.made, self.fresh(), pages_fail=True) as one:
+            for _ in range(8):
+                if "problem" not in one.run():
+                    break
+            return compared("source down", "every other page", truth.content, one.content())
+
+    def _again(self, name: str, at: str, one: Trial, truth: Truth) -> Fault:
+        said = one.run()
+        if "problem" in said:
+            return Fault(name, at, 0, 0, False, f"the next run: {said['problem']}")
+        return compared(name, at, truth.content, one.content())
+
+
+def compared(name: str, at: str, wanted: Content, found: Content) -> Fault:
+    """Rows that are not there, and rows that should not be, over all targets and quarantine."""
+    lost = sum((rows - found.get(table, Counter())).total() for table, rows in wanted.items())
+    more = sum((rows - wanted.get(table, Counter())).total() for table, rows in found.items())
+    why = f"{lost:,} rows are missing, {more:,} are too many" if lost or more else ""
+    return Fault(name, at, lost, more, not why, why)
+
+
+def crash(one: Trial) -> bool:
+    """Kill a process of the server as the system's out-of-memory killer does; whether there was one of the run."""
+    with connect(one.database.admin_conninfo, read_only=True) as admin:
+        row = admin.execute(_ONE_OF_THEM).fetchone()
+        if row is None:
+            return False
+        os.kill(row[0], signal.SIGKILL)
+        return True
+
+
+def _wait_for(conninfo: str) -> None:
+    """Until the server has recovered."""
+    deadline = time.monotonic() + _BEGUN_SECONDS
+    while True:
+        try:
+            psycopg.connect(conninfo).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def _tear(source: Source, paths: Sequence[Path], draw: random.Random) -> int:
+    """Bad records at random places of each file; how many."""
+    bad = 0
+    for path in paths:
+        # A value over two lines is one record, so only places between records will do.
+        records = _records(source, path.read_bytes())
+        for record in _bad_records(source):
+            place = draw.randrange(1, len(records) + 1)
+            records.insert(place, record)
+            bad += 1
+        path.write_bytes(b"".join(records))
+    return bad
+
+
+def _records(source: Source, raw: bytes) -> list[bytes]:
+    if source.format == "jsonl":
+        return raw.splitlines(keepends=True)
+    found: list[bytes] = []
+    pending = b""
+    quote = source.csv.quote.encode()
+    for line in raw.splitlines(keepends=True):
+        pending += line
+        if not pending.count(quote) & 1:
+            found.append(pending)
+            pending = b""
+    return found
+
+
+def _bad_records(source: Source) -> list[bytes]:
+    typed = next(
+        (n for n, t in source.columns.items() if t.split("(")[0] not in ("text", "varchar", "bytea")), None
+    )
+    if source.format == "jsonl":
+        return [b"{not json\n", b"[1, 2]\n", *([b'{"%s": {"x": "?"}}\n' % typed.encode()] if typed else [])]
+    row: Row = {name: "?" if name == typed else None for name in source.columns}
+    whole = content(source, [row]).splitlines(keepends=True)[-1]
+    few = b"1\n" if len(source.columns) > 1 else b"1,2\n"
+    return [
+        few,
+        b"\xff\xfe" + whole if source.csv.encoding.upper() == "UTF8" else few,
+        *([whole] if typed else []),
+    ]
+
+
+def _drift(source: Source, paths: Sequence[Path], batches: Sequence[Sequence[Row]]) -> None:
+    """The first file, or the only one, with one column more."""
+    rows = batches[0] if len(paths) > 1 else [row for batch in batches for row in batch]
+    names = [*source.columns, "nobody_declared_this"]
+    paths[0].write_bytes(content(source, [{**row, names[-1]: "x"} for row in rows], names))

@@ -1,0 +1,157 @@
+"""The sources of a spec as units of work: what there is to read, and what is kept once it was."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from data_platform.errors import UsageProblem
+from data_platform.pipeline.reading import files, http, jsonl
+from data_platform.postgres.connect import resolve_dsn
+from data_platform.postgres.pipelines import reading
+from data_platform.postgres.pipelines.staging import Stream
+from data_platform.spec.pipeline import TARGET, Source
+from data_platform.sql.text import Sql
+
+CURSOR = "cursor"
+"""The unit of a source that is read by a cursor."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run works: the target's address, the folder of the spec, and the part of a cursor that is asked for.
+
+    `addresses` stand in for those of the spec's sources, by name: a proof has servers of its own.
+    """
+
+    conninfo: str = field(repr=False)
+    base: Path
+    since: str | None = None
+    until: str | None = None
+    addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+
+    @property
+    def is_backfill(self) -> bool:
+        return self.since is not None or self.until is not None
+
+    def address(self, source: Source) -> str:
+        """The conninfo of a source's server."""
+        if source.name in self.addresses:
+            return self.addresses[source.name]
+        assert source.dsn is not None
+        return self.conninfo if source.dsn == TARGET else resolve_dsn(source.dsn)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One transaction's worth of a source. `position` is what its checkpoint holds afterwards.
+
+    `path` is the file, for a source of files; `condition` the part of a table.
+    """
+
+    source: Source
+    name: str
+    position: Mapping[str, Any]
+    path: Path | None = None
+    condition: Sql = reading.EVERYTHING
+
+
+def new_units(source: Source, place: Place, known: Mapping[str, Any], *, repeats: bool) -> Iterator[Unit]:
+    """What of the source is not in the target yet. `repeats`: rows have a key, so a file may be read again.
+
+    UsageProblem for a file that was loaded and is another one now, where rows have no key.
+    """
+    if source.path is not None:
+        yield from _new_files(source, place, known, repeats=repeats)
+    elif source.cursor is not None and source.table is not None:
+        yield from _window(source, place, known.get(CURSOR))
+    else:
+        yield Unit(source, "all", {})
+
+
+def whole(source: Source, place: Place) -> tuple[Unit, ...]:
+    """Everything that the source has, now."""
+    if source.path is None:
+        return (Unit(source, "all", {}),)
+    return tuple(
+        Unit(source, one.name, {"sha256": files.digest(one.path)}, one.path)
+        for one in files.files_of(source, place.base)
+    )
+
+
+def _new_files(source: Source, place: Place, known: Mapping[str, Any], *, repeats: bool) -> Iterator[Unit]:
+    for one in files.files_of(source, place.base):
+        now = files.digest(one.path)
+        before = known.get(one.name)
+        if before is not None and before["sha256"] == now:
+            continue
+        if before is not None and not repeats:
+            raise UsageProblem(
+                "this file was loaded and holds something else now; without a key its rows would be there twice",
+                where=str(one.path),
+                expected="files that do not change once they are there, or a `key:` in the target",
+                try_="write the new rows to a new file",
+            )
+        yield Unit(source, one.name, {"sha256": now}, one.path)
+
+
+def _window(source: Source, place: Place, known: Mapping[str, Any] | None) -> Iterator[Unit]:
+    assert source.cursor is not None
+    assert source.table is not None
+    if place.is_backfill:
+        condition = reading.between(source.cursor.column, place.since, place.until)
+        yield Unit(source, f"{place.since or ''}..{place.until or ''}", {}, condition=condition)
+        return
+    after = known["after"] if known else None
+    cursor = source.cursor
+    found = reading.window(
+        place.address(source), source.table, cursor.column, cursor.kind, after, cursor.lag_seconds
+    )
+    if found.until != after or cursor.kind == "value":
+        yield Unit(source, CURSOR, {"after": found.until}, condition=found.condition)
+
+
+@contextmanager
+def opened(unit: Unit, place: Place) -> Iterator[tuple[Stream, dict[str, Sql]]]:
+    """The unit as a stream, and the types of the columns that it is known to have."""
+    source = unit.source
+    if unit.path is not None:
+        declared = dict(source.columns)
+        if source.format == "parquet" and not declared:
+            from data_platform.pipeline.reading import parquet  # noqa: PLC0415  an extra
+
+            declared = parquet.columns_of(unit.path)
+        yield files.stream_of(source, unit.path), declared
+    elif source.url is not None:
+        with http.lines_of(source, place.addresses.get(source.name, source.url)) as path:
+            yield jsonl.stream(source, lambda: files.blocks_of(path)), dict(source.columns)
+    elif source.name not in place.addresses and _is_mysql(source):
+        from data_platform.pipeline.reading import mysql  # noqa: PLC0415  an extra
+
+        yield mysql.stream(source, unit.condition), mysql.columns_of(source)
+    else:
+        found = reading.columns_of(place.address(source), source.table, source.query)
+        columns = {name: source.columns.get(name, type_) for name, type_ in found.items()}
+        if source.columns:
+            columns = {name: type_ for name, type_ in columns.items() if name in source.columns}
+        extract = reading.Extract(place.address(source), source.table, source.query, columns, unit.condition)
+        yield reading.stream(extract), columns
+
+
+def _is_mysql(source: Source) -> bool:
+    dsn = source.dsn or ""
+    return dsn.startswith("env:") and os.environ.get(dsn[4:], "").startswith(("mysql://", "mariadb://"))
+
+
+def keys(source: Source, place: Place, key: tuple[str, ...]) -> Stream:
+    """The keys that a database source has now."""
+    found = reading.columns_of(place.address(source), source.table, source.query)
+    columns = {name: source.columns.get(name, type_) for name, type_ in found.items()}
+    return reading.key_stream(
+        reading.Extract(place.address(source), source.table, source.query, columns), key
+    )

@@ -1,0 +1,194 @@
+"""A run and a status, for a program and for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from data_platform.pipeline.run import Ran
+from data_platform.pipeline.status import Status
+from data_platform.report.document import Bullets, Code, Heading, Paragraph, Piece, Report, Table, words
+from data_platform.report.finding import Finding
+from data_platform.spec.pipeline import Pipeline
+
+_COUNTED = ("read", "inserted", "updated", "unchanged", "quarantined", "deleted")
+_MASK = "•••"
+_SHOWN = 300
+
+
+def result(ran: Ran) -> dict[str, Any]:
+    """The `result` of the JSON envelope of a run."""
+    return {
+        "rows": asdict(ran.counts),
+        "attempts": ran.attempts,
+        "seconds": round(ran.seconds, 3),
+        "steps": [
+            {
+                "source": step.source,
+                "unit": step.unit,
+                "target": step.target,
+                "way": step.way,
+                "rows": asdict(step.counts),
+                "seconds": round(step.seconds, 3),
+            }
+            for step in ran.steps
+        ],
+    }
+
+
+def findings_of(spec: Pipeline, ran: Ran) -> tuple[Finding, ...]:
+    """What is against a run that was done: more rows lost than the spec allows, or longer than it allows."""
+    return tuple(_against(spec, ran))
+
+
+def _against(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
+    counts, levels = ran.counts, spec.levels
+    share = counts.quarantined / counts.read if counts.read else 0.0
+    if counts.quarantined:
+        too_many = levels.loss is not None and share > levels.loss
+        allowed = f"; {levels.loss:.2%} are allowed" if levels.loss is not None else ""
+        yield Finding(
+            rule="rows-quarantined",
+            severity="error" if too_many else "warning",
+            message=f"{counts.quarantined:,} of {counts.read:,} rows ({share:.2%}) are in quarantine{allowed}",
+            evidence="measured",
+            file=spec.file,
+            object=spec.name,
+            fix="dpe pipeline status says why",
+        )
+    if levels.duration is not None and ran.seconds > levels.duration:
+        yield Finding(
+            rule="too-slow",
+            severity="error",
+            message=f"the run took {ran.seconds:,.0f} s; {levels.duration:,.0f} s are allowed",
+            evidence="measured",
+            file=spec.file,
+            object=spec.name,
+        )
+
+
+def report(spec: Pipeline, ran: Ran, repeat: str, *, dry_run: bool) -> Report:
+    """What was done, step by step."""
+    counts = ran.counts
+    rows = tuple(
+        (
+            Code(step.target),
+            Code(f"{step.source} {step.unit}"),
+            f"{step.counts.read:,}",
+            f"{step.counts.written:,}",
+            f"{step.counts.unchanged:,}",
+            f"{step.counts.quarantined:,}",
+            f"{step.counts.deleted:,}",
+        )
+        for step in ran.steps
+    )
+    header = ("target", "from", "read", "written", "unchanged", "quarantined", "deleted")
+    table: tuple[Piece, ...] = (Table(header, rows, frozenset({2, 3, 4, 5, 6})),) if rows else ()
+    again = f" It took {ran.attempts} attempts." if ran.attempts > 1 else ""
+    nothing = "The targets have all that the sources have."
+    return Report(
+        title=("Pipeline ", Code(spec.name), " into ", Code(spec.store)),
+        verdict="tried and taken back." if dry_run else "done.",
+        good=True,
+        summary=(
+            (
+                f"{counts.read:,} rows read = {counts.written:,} written + {counts.unchanged:,} unchanged"
+                f" + {counts.quarantined:,} quarantined; {counts.deleted:,} deleted, in {ran.seconds:.1f} s."
+                if rows
+                else nothing
+            )
+            + again
+        ),
+        pieces=(
+            *table,
+            *(Paragraph(words(finding.message)) for finding in findings_of(spec, ran)),
+            Paragraph(("Again, for what has come by then: ", Code(repeat), ".")),
+        ),
+    )
+
+
+# --- status ---
+
+
+def status_result(found: Status) -> dict[str, Any]:
+    """The `result` of the JSON envelope of a status. Samples of rows are for a person's eyes only, in the report."""
+    return {
+        "age_s": found.seen.age_seconds,
+        "runs": [
+            {
+                "id": run.id,
+                "started_at": run.started_at.isoformat(),
+                "finished_at": run.finished_at.isoformat() if run.finished_at else None,
+                "status": run.status,
+                "error": run.error,
+                "rows": asdict(run.counts),
+            }
+            for run in found.seen.runs
+        ],
+        "quarantine": [
+            {"source": one.source, "reason": one.reason, "rows": one.rows, "since": one.since.isoformat()}
+            for one in found.seen.held
+        ],
+    }
+
+
+def status_report(spec: Pipeline, found: Status) -> Report:
+    """The last runs and what is in quarantine, with samples in which sensitive columns are masked."""
+    good = not any(one.severity == "error" for one in found.findings)
+    age = found.seen.age_seconds
+    return Report(
+        title=("Pipeline ", Code(spec.name), " into ", Code(spec.store)),
+        verdict="keeps its promises." if good else "does not keep its promises.",
+        good=good,
+        summary="No good run yet." if age is None else f"The last good run ended {age:,.0f} s ago.",
+        pieces=(
+            *((Bullets(tuple(words(one.message) for one in found.findings)),) if found.findings else ()),
+            *_runs(found),
+            *_held(spec, found),
+        ),
+    )
+
+
+def _runs(found: Status) -> Iterator[Piece]:
+    if found.seen.runs:
+        rows = tuple(
+            (
+                str(run.id),
+                f"{run.started_at:%Y-%m-%d %H:%M:%S}",
+                run.status,
+                f"{run.counts.read:,}",
+                f"{run.counts.written:,}",
+                f"{run.counts.quarantined:,}",
+                Code(run.error) if run.error else "",
+            )
+            for run in found.seen.runs
+        )
+        yield Heading("Runs")
+        header = ("run", "began (UTC)", "status", "read", "written", "quarantined", "error")
+        yield Table(header, rows, frozenset({3, 4, 5}))
+
+
+def _held(spec: Pipeline, found: Status) -> Iterator[Piece]:
+    if found.seen.held:
+        sensitive = {name for source in spec.sources for name in source.sensitive}
+        rows = tuple(
+            (Code(one.source), Code(one.reason), f"{one.rows:,}", Code(_sample(one.samples[0], sensitive)))
+            for one in found.seen.held
+        )
+        yield Heading("In quarantine")
+        yield Table(("source", "reason", "rows", "one of them"), rows, frozenset({2}))
+
+
+def _sample(content: Any, sensitive: set[str]) -> str:
+    """A row as JSON; one that has no columns is a whole line, in which nothing can be told apart and masked."""
+    if isinstance(content, dict):
+        content = {
+            name: _MASK if name in sensitive and value is not None else value
+            for name, value in content.items()
+        }
+    elif sensitive:
+        return _MASK
+    text = json.dumps(content, ensure_ascii=False)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"

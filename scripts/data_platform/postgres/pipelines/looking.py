@@ -1,0 +1,93 @@
+"""What runs left in a target, read only: the last runs, and what is in quarantine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from data_platform.postgres.connect import connect
+from data_platform.postgres.pipelines.sessions import telling
+from data_platform.postgres.pipelines.state import Counts, State
+from data_platform.sql.text import phrase
+
+_RUNS = """
+SELECT id, started_at, finished_at, CASE WHEN status = 'running' AND NOT {going} THEN 'stopped' ELSE status END, error,
+       rows_read, rows_inserted, rows_updated, rows_deleted, rows_unchanged, rows_quarantined
+  FROM {runs} WHERE pipeline = %s ORDER BY id DESC LIMIT %s
+"""
+_GOING = """
+EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (classid::bigint << 32 | objid::bigint) = hashtextextended({name}, 0))
+"""
+_QUARANTINE = """
+SELECT source, unnest(reasons) AS reason, count(*), min(at), (array_agg(content ORDER BY id))[1:3]
+  FROM {quarantine} WHERE pipeline = %s AND replayed_at IS NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 50
+"""
+_LAST_GOOD = "SELECT max(finished_at), clock_timestamp() FROM {runs} WHERE pipeline = %s AND status = 'done'"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, as it was written down. `stopped` is one whose process was killed."""
+
+    id: int
+    started_at: datetime
+    finished_at: datetime | None
+    status: str
+    error: str | None
+    counts: Counts
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows in quarantine for one reason, with up to three of them."""
+
+    source: str
+    reason: str
+    rows: int
+    since: datetime
+    samples: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is there. `age_seconds` is that of the last good run; None where there was none."""
+
+    runs: tuple[Run, ...]
+    held: tuple[Held, ...]
+    age_seconds: float | None
+
+
+def look(conninfo: str, schema: str, pipeline: str, *, runs: int = 10) -> Seen:
+    """What the pipeline's runs left in this database."""
+    with connect(conninfo, read_only=True) as connection, telling(conninfo):
+        state = State(connection, schema, pipeline)
+        if not state.exists():
+            return Seen((), (), None)
+        going = phrase(_GOING, name=state.lock_name)
+        query = phrase(_RUNS, going=going, runs=state.table("runs"))
+        rows = connection.execute(query.encode(), [pipeline, runs]).fetchall()
+        held = connection.execute(
+            phrase(_QUARANTINE, quarantine=state.table("quarantine")).encode(), [pipeline]
+        ).fetchall()
+        last = connection.execute(
+            phrase(_LAST_GOOD, runs=state.table("runs")).encode(), [pipeline]
+        ).fetchone()
+        assert last is not None
+        return Seen(
+            runs=tuple(_run(*row) for row in rows),
+            held=tuple(_held(*row) for row in held),
+            age_seconds=(last[1] - last[0]).total_seconds() if last[0] else None,
+        )
+
+
+def _run(
+    id_: int, started: datetime, finished: datetime | None, status: str, error: str | None, *counts: int
+) -> Run:
+    return Run(id_, started, finished, status, error, Counts(*counts))
+
+
+def _held(source: str, reason: str, rows: int, since: datetime, samples: list[Any]) -> Held:
+    return Held(source, reason, rows, since, tuple(samples))

@@ -1,0 +1,274 @@
+"""From a relation into its target, within the transaction that is open: add, merge by key, replace, exchange.
+
+Rows that the target's constraints refuse go into quarantine, and only then is it asked which they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from data_platform.errors import UsageProblem
+from data_platform.postgres.pipelines.relations import ROW, Relation, Rule, constraint_rules
+from data_platform.postgres.pipelines.staging import quarantine
+from data_platform.postgres.pipelines.state import Counts, State
+from data_platform.sql.text import Sql, columns_of, identifier, identifiers, joined, literal, phrase
+
+_LATEST = Sql("pg_temp._dpe_latest")
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Rows of a temporary table, `relation`, into `target`.
+
+    `gone` is the column that is true for a row that was deleted, `version` the column of which the greater value wins.
+    `columns` are those that both have.
+    """
+
+    relation: Sql
+    target: Relation
+    columns: tuple[str, ...]
+    key: tuple[str, ...] = ()
+    version: str | None = None
+    gone: str | None = None
+    missing: bool = False
+    """Whether what the relation does not have is to be deleted from the target."""
+    at_most: float = 1.0
+    """Share of the target that may be deleted so."""
+
+
+def merge(state: State, source: str, unit: str, wanted: Merge, rules: Sequence[Rule] = ()) -> Counts:
+    """Bring the target to what the relation says; rows that break one of `rules`, or a constraint, into quarantine.
+
+    UsageProblem where more than `at_most` of the target would be deleted.
+    """
+    connection = state.connection
+    bad = set_aside(state, source, unit, wanted.relation, rules) if rules else 0
+    try:
+        with connection.transaction():
+            done = _merged(state, wanted)
+    except psycopg.IntegrityError:
+        own = constraint_rules(connection, wanted.target, wanted.columns, wanted.key)
+        bad += set_aside(state, source, unit, wanted.relation, own)
+        done = _merged(state, wanted)
+    return done.plus(Counts(read=bad, quarantined=bad))
+
+
+def set_aside(state: State, source: str, unit: str, relation: Sql, rules: Sequence[Rule]) -> int:
+    """Rows of a temporary table that break a rule go into quarantine and out of the table; how many."""
+    good = joined(" AND ", [Sql(f"({rule.condition}) IS NOT FALSE") for rule in rules] or [Sql("true")])
+    reasons = [Sql(f"CASE WHEN ({rule.condition}) IS FALSE THEN {literal(rule.name)} END") for rule in rules]
+    bad = phrase(
+        "SELECT r.{row}, to_jsonb(r) - {name}, array_remove(ARRAY[{reasons}]::text[], NULL)"
+        " FROM {relation} r WHERE NOT ({good})",
+        row=ROW,
+        name=literal(ROW),
+        reasons=joined(", ", reasons),
+        relation=relation,
+        good=good,
+    )
+    count = quarantine(state, source, unit, bad)
+    if count:
+        delete = phrase("DELETE FROM {relation} r WHERE NOT ({good})", relation=relation, good=good)
+        state.connection.execute(delete.encode())
+    return count
+
+
+def _merged(state: State, wanted: Merge) -> Counts:
+    read = _count(state.connection, "SELECT count(*) FROM {relation}", relation=wanted.relation)
+    if not wanted.key:
+        return Counts(read=read, inserted=_insert(state.connection, wanted))
+    deleted = _delete_gone(state, wanted) if wanted.gone else 0
+    inserted, updated = _upsert(state, wanted)
+    if wanted.missing:
+        deleted += delete_missing(state.connection, wanted)
+    unchanged = read - inserted - updated
+    return Counts(read=read, inserted=inserted, updated=updated, deleted=deleted, unchanged=unchanged)
+
+
+def _count(connection: psycopg.Connection[Any], query: str, **parts: Sql) -> int:
+    row = connection.execute(phrase(query, **parts).encode()).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _insert(connection: psycopg.Connection[Any], wanted: Merge) -> int:
+    statement = phrase(
+        "INSERT INTO {target} ({columns}) SELECT {columns} FROM {relation} r",
+        target=wanted.target.name,
+        columns=identifiers(wanted.columns),
+        relation=wanted.relation,
+    )
+    return connection.execute(statement.encode()).rowcount
+
+
+def _latest(wanted: Merge, more: Sql) -> Sql:
+    """Of each key the row that wins: the greatest version, then the last to come."""
+    order = [columns_of("r", wanted.key)]
+    order += [Sql(f"r.{identifier(wanted.version)} DESC NULLS LAST")] if wanted.version else []
+    order.append(Sql(f"r.{ROW} DESC"))
+    return phrase(
+        "SELECT DISTINCT ON ({key}) {columns}{more} FROM {relation} r ORDER BY {order}",
+        key=columns_of("r", wanted.key),
+        columns=columns_of("r", wanted.columns),
+        more=more,
+        relation=wanted.relation,
+        order=joined(", ", order),
+    )
+
+
+def _upsert(state: State, wanted: Merge) -> tuple[int, int]:
+    source = _latest(wanted, Sql(""))
+    if wanted.gone:
+        source = phrase(
+            "SELECT {columns} FROM {latest} r WHERE NOT r._dpe_gone AND {late}",
+            columns=columns_of("r", wanted.columns),
+            latest=_LATEST,
+            late=_not_buried(state, wanted),
+        )
+    statement = phrase(
+        "WITH done AS (INSERT INTO {target} AS t ({columns}) {source} ON CONFLICT ({key}) {action}"
+        " RETURNING t.xmax = 0 AS is_new)"
+        " SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM done",
+        target=wanted.target.name,
+        columns=identifiers(wanted.columns),
+        source=source,
+        key=identifiers(wanted.key),
+        action=_on_conflict(wanted),
+    )
+    row = state.connection.execute(statement.encode()).fetchone()
+    assert row is not None
+    return int(row[0]), int(row[1])
+
+
+def _on_conflict(wanted: Merge) -> Sql:
+    others = [column for column in wanted.columns if column not in wanted.key]
+    if not others:
+        return Sql("DO NOTHING")
+    sets = [Sql(f"{identifier(column)} = excluded.{identifier(column)}") for column in others]
+    return phrase(
+        "DO UPDATE SET {sets} WHERE ({mine}) IS DISTINCT FROM ({theirs}){newer}",
+        sets=joined(", ", sets),
+        mine=columns_of("t", others),
+        theirs=columns_of("excluded", others),
+        newer=_newer(wanted, "excluded"),
+    )
+
+
+def _newer(wanted: Merge, alias: str) -> Sql:
+    """That the row of `alias` is no older than the target's."""
+    if not wanted.version:
+        return Sql("")
+    version = identifier(wanted.version)
+    return Sql(f" AND (t.{version} IS NULL OR {alias}.{version} >= t.{version})")
+
+
+def _same_key(wanted: Merge) -> Sql:
+    return joined(" AND ", [Sql(f"t.{identifier(c)} = r.{identifier(c)}") for c in wanted.key])
+
+
+# --- rows that are gone ---
+
+
+def _not_buried(state: State, wanted: Merge) -> Sql:
+    """Whether no tombstone is as new as the row: an older row that comes late does not bring back what was deleted."""
+    if not wanted.version:
+        return Sql("true")
+    return phrase(
+        "NOT EXISTS (SELECT FROM {tombstones} b WHERE b.pipeline = {pipeline} AND b.target = {target}"
+        " AND b.key = jsonb_build_array({key}) AND b.version::{type} >= r.{version})",
+        tombstones=state.table("tombstones"),
+        pipeline=literal(state.pipeline),
+        target=literal(wanted.target.name),
+        key=columns_of("r", wanted.key),
+        type=Sql(wanted.target.columns[wanted.version]),
+        version=identifier(wanted.version),
+    )
+
+
+def _delete_gone(state: State, wanted: Merge) -> int:
+    """Delete what the latest row of a key says is gone, and remember it where versions tell what is late."""
+    assert wanted.gone is not None
+    gone = phrase(", coalesce(r.{gone}, false) AS _dpe_gone", gone=identifier(wanted.gone))
+    latest = phrase("CREATE TEMP TABLE _dpe_latest ON COMMIT DROP AS {latest}", latest=_latest(wanted, gone))
+    state.connection.execute(latest.encode())
+    if wanted.version:
+        _bury(state, wanted)
+    delete = phrase(
+        "DELETE FROM {target} t USING {latest} r WHERE r._dpe_gone AND {same}{newer}",
+        target=wanted.target.name,
+        latest=_LATEST,
+        same=_same_key(wanted),
+        newer=_newer(wanted, "r"),
+    )
+    return state.connection.execute(delete.encode()).rowcount
+
+
+def _bury(state: State, wanted: Merge) -> None:
+    assert wanted.version is not None
+    statement = phrase(
+        "INSERT INTO {table} AS b (pipeline, target, key, version)"
+        " SELECT {pipeline}, {target}, jsonb_build_array({key}), r.{version}::text FROM {latest} r WHERE r._dpe_gone"
+        " ON CONFLICT (pipeline, target, key) DO UPDATE SET version = excluded.version"
+        " WHERE b.version IS NULL OR excluded.version::{type} > b.version::{type}",
+        table=state.table("tombstones"),
+        pipeline=literal(state.pipeline),
+        target=literal(wanted.target.name),
+        key=columns_of("r", wanted.key),
+        version=identifier(wanted.version),
+        latest=_LATEST,
+        type=Sql(wanted.target.columns[wanted.version]),
+    )
+    state.connection.execute(statement.encode())
+
+
+def delete_missing(connection: psycopg.Connection[Any], wanted: Merge) -> int:
+    """Delete what the relation does not have. UsageProblem where that is more than `at_most` of the target."""
+    target = wanted.target.name
+    absent = phrase(
+        "NOT EXISTS (SELECT FROM {relation} r WHERE {same})", relation=wanted.relation, same=_same_key(wanted)
+    )
+    going = _count(connection, "SELECT count(*) FROM {target} t WHERE {absent}", target=target, absent=absent)
+    there = _count(connection, "SELECT count(*) FROM {target}", target=target)
+    if going > wanted.at_most * there:
+        raise UsageProblem(
+            f"{going:,} of {there:,} rows of {target} are not in the source, more than may be deleted at once",
+            expected=f"at most {wanted.at_most:.0%}",
+            try_="look whether the source is whole; else `deletes: {missing: true, at_most: 1}`",
+        )
+    delete = phrase("DELETE FROM {target} t WHERE {absent}", target=target, absent=absent)
+    return connection.execute(delete.encode()).rowcount
+
+
+# --- the whole at once ---
+
+
+def replace(state: State, wanted: Merge) -> Counts:
+    """The target becomes the relation, without a key: the same rows are left alone, else all are exchanged.
+
+    Readers see the old rows until the transaction ends.
+    """
+    connection = state.connection
+    read = _count(connection, "SELECT count(*) FROM {relation}", relation=wanted.relation)
+    mine, theirs = (_digest(connection, one, wanted.columns) for one in (wanted.target.name, wanted.relation))
+    if mine == theirs:
+        return Counts(read=read, unchanged=read)
+    delete = phrase("DELETE FROM {target}", target=wanted.target.name)
+    deleted = connection.execute(delete.encode()).rowcount
+    return Counts(read=read, inserted=_insert(connection, wanted), deleted=deleted)
+
+
+def _digest(connection: psycopg.Connection[Any], relation: Sql, columns: Sequence[str]) -> tuple[Any, ...]:
+    """The same for the same rows in whatever order: their number, and two sums of their hashes."""
+    query = phrase(
+        "SELECT count(*), sum(hashtextextended(t.row, 0)::numeric), sum(hashtextextended(t.row, 1)::numeric)"
+        " FROM (SELECT ROW({columns})::text AS row FROM {relation} r) t",
+        columns=columns_of("r", columns),
+        relation=relation,
+    )
+    found = connection.execute(query.encode()).fetchone()
+    assert found is not None
+    return tuple(found)

@@ -1,0 +1,170 @@
+"""Rows out of another PostgreSQL as COPY writes them, in windows of a cursor.
+
+A cursor of kind `xid8` keeps the transaction that wrote a row. Everything below the oldest transaction that is still
+running has been committed or never will be, so a window that ends there misses nothing that commits late. A `value`
+(a time, a number) is given when a statement runs and seen when its transaction commits: rows can fall behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from data_platform.errors import UsageProblem
+from data_platform.model.database import Name
+from data_platform.postgres.connect import connect
+from data_platform.postgres.pipelines.relations import read_relation, table_name
+from data_platform.postgres.pipelines.sessions import telling
+from data_platform.postgres.pipelines.staging import Stream
+from data_platform.sql.text import Sql, identifier, joined, literal, phrase
+
+EVERYTHING = Sql("true")
+_QUERY_COLUMNS = "SELECT * FROM ({query}) q LIMIT 0"
+
+
+@dataclass(frozen=True)
+class Extract:
+    """What is read of a database: a table or a query, those of its columns that are wanted, with a condition."""
+
+    conninfo: str
+    table: Name | None
+    query: Sql | None
+    columns: Mapping[str, Sql]
+    condition: Sql = EVERYTHING
+
+
+@dataclass(frozen=True)
+class Window:
+    """What a cursor has not read yet. `until` is kept as the next window's `after`; None is before everything."""
+
+    condition: Sql
+    until: str | None
+
+
+def columns_of(conninfo: str, table: Name | None, query: Sql | None) -> dict[str, Sql]:
+    """Names and types of what is there. UsageProblem where there is no such table."""
+    with connect(conninfo, read_only=True) as connection, telling(conninfo):
+        if table is not None:
+            found = read_relation(connection, table_name(table))
+            if found is None:
+                raise UsageProblem(f"there is no table {table}", expected="a table that this role may read")
+            return {name: Sql(type_) for name, type_ in found.columns.items()}
+        assert query is not None
+        cursor = connection.execute(phrase(_QUERY_COLUMNS, query=query).encode())
+        described = [(column.name, column.type_code, column._fmod) for column in cursor.description or ()]
+        names = [name for name, _, _ in described]
+        types = connection.execute(
+            "SELECT format_type(t.oid, t.modifier)"
+            " FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY t (oid, modifier, n) ORDER BY n",
+            [[oid for _, oid, _ in described], [modifier for _, _, modifier in described]],
+        ).fetchall()
+        return {name: Sql(type_) for name, (type_,) in zip(names, types, strict=True)}
+
+
+def stream(extract: Extract) -> Stream:
+    """The rows, read once for each time that the stream is opened, in one snapshot."""
+    return Stream(
+        columns=tuple(extract.columns), options=Sql("(FORMAT text)"), blocks=lambda: _blocks(extract)
+    )
+
+
+def _blocks(extract: Extract) -> Iterator[bytes]:
+    source = (
+        table_name(extract.table) if extract.table else phrase("({query})", query=extract.query or Sql(""))
+    )
+    casts = [
+        phrase("q.{name}::{type} AS {name}", name=identifier(n), type=t) for n, t in extract.columns.items()
+    ]
+    copy = phrase(
+        "COPY (SELECT {columns} FROM {source} q WHERE {condition}) TO STDOUT (FORMAT text)",
+        columns=joined(", ", casts),
+        source=source,
+        condition=extract.condition,
+    )
+    with (
+        closing(connect(extract.conninfo, read_only=True, statement_timeout_ms=0)) as connection,
+        telling(extract.conninfo),
+        connection.cursor() as cursor,
+        cursor.copy(copy.encode()) as rows,
+    ):
+        for block in rows:
+            yield bytes(block)
+
+
+def window(
+    conninfo: str, table: Name, column: str, kind: str, after: str | None, lag_seconds: float
+) -> Window:
+    """What is new behind `after`. UsageProblem where a cursor of kind xid8 is of another type."""
+    name = identifier(column)
+    with connect(conninfo, read_only=True, statement_timeout_ms=0) as connection, telling(conninfo):
+        found = read_relation(connection, table_name(table))
+        if found is None or column not in found.columns:
+            raise UsageProblem(f"there is no column {column} in {table}")
+        type_ = Sql(found.columns[column])
+        if kind == "xid8":
+            return _xid_window(connection, name, type_, table, after)
+        query = phrase("SELECT max({name})::text FROM {table}", name=name, table=table_name(table))
+        until = _one(connection, query)
+        if until is None:
+            return Window(Sql("false"), after)
+        condition = phrase("q.{name} <= {until}::{type}", name=name, until=literal(until), type=type_)
+        if after is None:
+            return Window(phrase("({condition} OR q.{name} IS NULL)", condition=condition, name=name), until)
+        start = phrase("{after}::{type}{lag}", after=literal(after), type=type_, lag=_lag(type_, lag_seconds))
+        # From the last value on, not after it: rows of the same value may have come since.
+        return Window(
+            phrase("{condition} AND q.{name} >= {start}", condition=condition, name=name, start=start), until
+        )
+
+
+def _xid_window(
+    connection: psycopg.Connection[Any], name: Sql, type_: Sql, table: Name, after: str | None
+) -> Window:
+    if type_ != "xid8":
+        raise UsageProblem(
+            f"the cursor {name} of {table} is {type_}",
+            expected="xid8, filled by DEFAULT pg_current_xact_id() and by a trigger on UPDATE",
+            try_="cursor: {column: …, kind: value} with a lag",
+        )
+    until = _one(connection, Sql("SELECT pg_snapshot_xmin(pg_current_snapshot())::text"))
+    assert until is not None
+    below = phrase("q.{name} < {until}::xid8", name=name, until=literal(until))
+    if after is None:
+        return Window(phrase("({below} OR q.{name} IS NULL)", below=below, name=name), until)
+    return Window(
+        phrase("{below} AND q.{name} >= {after}::xid8", below=below, name=name, after=literal(after)), until
+    )
+
+
+def between(column: str, since: str | None, until: str | None) -> Sql:
+    """A condition for the part of a table from `since` on and before `until`."""
+    parts = [phrase("q.{name} >= {value}", name=identifier(column), value=literal(since))] if since else []
+    parts += [phrase("q.{name} < {value}", name=identifier(column), value=literal(until))] if until else []
+    return joined(" AND ", parts or [Sql("true")])
+
+
+def _lag(type_: Sql, seconds: float) -> Sql:
+    if not seconds:
+        return Sql("")
+    if type_.startswith(("timestamp", "time ")):
+        return Sql(f" - interval '{seconds} seconds'")
+    if type_ == "date":
+        return Sql(f" - {-(-int(seconds) // 86_400)}")
+    raise UsageProblem(
+        f"a lag is a time, and the cursor is {type_}", try_="leave out the lag, or take a time"
+    )
+
+
+def _one(connection: psycopg.Connection[Any], query: Sql) -> str | None:
+    row = connection.execute(query.encode()).fetchone()
+    return row[0] if row else None
+
+
+def key_stream(extract: Extract, key: tuple[str, ...]) -> Stream:
+    """The keys alone, to see which rows the source has no more."""
+    only = {name: type_ for name, type_ in extract.columns.items() if name in key}
+    return stream(Extract(extract.conninfo, extract.table, extract.query, only))

@@ -1,0 +1,68 @@
+"""Sessions of a run, and what the server says as problems of ours: what can pass is told from what cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import errors
+
+from data_platform.errors import EnvironmentProblem, UsageProblem
+from data_platform.postgres.connect import connect, redacted
+
+_LOCK_TIMEOUT_MS = 30_000
+_PASSING = (
+    psycopg.OperationalError,
+    errors.SerializationFailure,
+    errors.DeadlockDetected,
+    errors.LockNotAvailable,
+)
+_NOT_PASSING = (errors.DiskFull, errors.InsufficientPrivilege, errors.ConfigurationLimitExceeded)
+
+
+class Passing(EnvironmentProblem):
+    """A problem that may be gone the next time: a lost connection, a deadlock, a lock that somebody holds."""
+
+
+@contextmanager
+def writing(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session that may write and takes its time. Raises what `telling` raises."""
+    with (
+        connect(
+            conninfo, read_only=False, statement_timeout_ms=0, lock_timeout_ms=_LOCK_TIMEOUT_MS
+        ) as connection,
+        telling(conninfo),
+    ):
+        connection.execute("SET client_min_messages = warning")
+        # Texts that are compared and stored must be read the same way on every server.
+        connection.execute(
+            "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1"
+        )
+        yield connection
+
+
+@contextmanager
+def telling(conninfo: str) -> Iterator[None]:
+    """Errors of the server: `Passing`, UsageProblem for a wrong value or statement, else EnvironmentProblem."""
+    try:
+        yield
+    except psycopg.Error as error:
+        said = error.diag.message_primary or str(error).strip() or "the connection is lost"
+        where = redacted(conninfo)
+        if isinstance(error, errors.DiskFull):
+            raise EnvironmentProblem(
+                f"the server's disk is full: {said}",
+                where=where,
+                try_="make room, then the same command: what was committed is kept, nothing is half done",
+            ) from error
+        if isinstance(error, _PASSING) and not isinstance(error, _NOT_PASSING):
+            raise Passing(f"the server says: {said}", where=where, try_="the same command again") from error
+        if isinstance(error, psycopg.DataError | psycopg.ProgrammingError | psycopg.IntegrityError):
+            raise UsageProblem(
+                f"the server refuses: {said}", where=where, expected=error.diag.message_hint
+            ) from error
+        raise EnvironmentProblem(
+            f"the server says: {said}", where=where, try_="the same command again"
+        ) from error

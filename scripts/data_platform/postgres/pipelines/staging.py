@@ -1,0 +1,269 @@
+"""A stream of bytes becomes a temporary table of typed rows; what is not of its types goes into quarantine.
+
+Three ways, each tried when the one before it is refused by the server, so that good data costs one COPY:
+
+    typed    COPY into columns of their types
+    checked  COPY into columns of text, then each value is asked whether it is one of its type
+    torn     records are split here, since one of them has too few or too many fields or is no text at all
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from data_platform.postgres.pipelines.relations import ROW
+from data_platform.postgres.pipelines.state import State
+from data_platform.sql.text import Sql, identifier, identifiers, joined, literal, phrase
+
+TEXT = Sql("_dpe_text")
+"""The temporary table of rows that are not typed yet."""
+_JSON_COPY = Sql("(FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01', NULL E'\\x03')")
+"""A whole line as one value: JSON holds none of these characters unescaped. Its streams have JSON_DELIMITER."""
+JSON_DELIMITER = b"\x02"
+_VALID = """
+CREATE OR REPLACE FUNCTION pg_temp._dpe_is_valid(value text, wanted text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('SELECT %L::%s', value, wanted);
+    RETURN true;
+EXCEPTION WHEN data_exception OR syntax_error_or_access_rule_violation THEN
+    RETURN false;
+END $$
+"""
+"""For servers before 16, which have no pg_input_is_valid."""
+
+Blocks = Callable[[], Iterable[bytes]]
+"""Opens the stream; again, if it is read a second time."""
+
+
+@dataclass(frozen=True)
+class Torn:
+    """A record that no row can be made of."""
+
+    number: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Rows as bytes. `options` are COPY's; `columns` are those of the stream, in its order.
+
+    `split` gives (number, record) for each whole record and `Torn` for the others; None where that cannot be, since
+    the stream was made by a server or by us. `is_json`: every line is an object instead.
+    """
+
+    columns: tuple[str, ...]
+    options: Sql
+    blocks: Blocks
+    delimiter: bytes = b","
+    split: Callable[[], Iterator[tuple[int, bytes] | Torn]] | None = None
+    is_json: bool = False
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows in the stream, and how many of them are in quarantine."""
+
+    read: int
+    quarantined: int
+    way: str
+
+
+def copy_in(connection: psycopg.Connection[Any], statement: Sql, blocks: Iterable[bytes]) -> int:
+    """COPY … FROM STDIN of these blocks; the number of rows."""
+    with connection.cursor() as cursor:
+        with cursor.copy(statement.encode()) as copy:
+            for block in blocks:
+                copy.write(block)
+        return cursor.rowcount
+
+
+def create_stage(
+    connection: psycopg.Connection[Any], name: str, columns: Mapping[str, Sql], extra: Mapping[str, Sql]
+) -> None:
+    """An empty temporary table for rows of a source.
+
+    `columns` are those wanted with their types; `extra` are in the stream and not wanted.
+    """
+    typed = [Sql(f"{identifier(column)} {type_}") for column, type_ in {**columns, **extra}.items()]
+    _temporary(connection, identifier(name), [*typed, Sql(f"{ROW} bigint GENERATED ALWAYS AS IDENTITY")])
+
+
+def copy_if_good(connection: psycopg.Connection[Any], table: Sql, stream: Stream) -> int | None:
+    """Straight into a table; None, and nothing of it there, where the server refuses a row."""
+    copy = phrase(
+        "COPY {table} ({columns}) FROM STDIN {options}",
+        table=table,
+        columns=identifiers(stream.columns),
+        options=stream.options,
+    )
+    try:
+        with connection.transaction():
+            return copy_in(connection, copy, stream.blocks())
+    except (psycopg.DataError, psycopg.IntegrityError):
+        return None
+
+
+def stage(state: State, name: str, unit: str, stream: Stream, columns: Mapping[str, Sql]) -> Staged:
+    """The stream into the temporary table `name`, within the transaction that is open."""
+    connection = state.connection
+    if not stream.is_json:
+        try:
+            with connection.transaction():
+                copy = _copy(identifier(name), identifiers(stream.columns), stream.options)
+                return Staged(copy_in(connection, copy, stream.blocks()), 0, "typed")
+        except psycopg.DataError:
+            if stream.split is None:
+                raise
+    return _checked(state, name, unit, stream, columns)
+
+
+def _temporary(connection: psycopg.Connection[Any], name: Sql, columns: Sequence[Sql]) -> None:
+    statement = "CREATE TEMP TABLE {name} ({columns}) ON COMMIT DROP"
+    connection.execute(phrase(statement, name=name, columns=joined(", ", columns)).encode())
+
+
+def _copy(table: Sql, columns: Sql, options: Sql) -> Sql:
+    return phrase(
+        "COPY pg_temp.{table} ({columns}) FROM STDIN {options}", table=table, columns=columns, options=options
+    )
+
+
+def _checked(state: State, name: str, unit: str, stream: Stream, columns: Mapping[str, Sql]) -> Staged:
+    connection = state.connection
+    texts = ["line"] if stream.is_json else list(stream.columns)
+    listed = [Sql(f"{identifier(column)} text") for column in texts]
+    _temporary(connection, TEXT, [*listed, Sql(f"{ROW} bigint GENERATED BY DEFAULT AS IDENTITY")])
+    options = _JSON_COPY if stream.is_json else stream.options
+    torn = 0
+    try:
+        with connection.transaction():
+            read = copy_in(connection, _copy(TEXT, identifiers(texts), options), stream.blocks())
+        way = "checked"
+    except psycopg.DataError:
+        if stream.split is None:
+            raise
+        read, torn = _torn(state, name, unit, stream, texts, options)
+        way = "torn"
+    bad = _sort_out(state, name, unit, columns, is_json=stream.is_json)
+    connection.execute(phrase("DROP TABLE pg_temp.{text}", text=TEXT).encode())
+    return Staged(read + torn, bad + torn, way)
+
+
+# --- rows that are not of their types ---
+
+
+def _json_value(column: str, type_: Sql) -> Sql:
+    """A column's text in the object `r.o` of a line; an array of JSON becomes one of PostgreSQL."""
+    if not type_.endswith("]"):
+        return phrase("(r.o ->> {key})", key=literal(column))
+    return phrase(
+        "(CASE WHEN jsonb_typeof(r.o -> {key}) = 'array' THEN coalesce((SELECT array_agg(x ORDER BY n)::text"
+        " FROM jsonb_array_elements_text(r.o -> {key}) WITH ORDINALITY e (x, n)), '{{}}') ELSE r.o ->> {key} END)",
+        key=literal(column),
+    )
+
+
+def _lines(valid: Sql) -> Sql:
+    """The table of lines with `o`, the object that each one is, or NULL."""
+    # OFFSET 0, here and below, keeps the server from casting a value before it was asked whether it can.
+    return phrase(
+        "(SELECT p.*, CASE jsonb_typeof(p.parsed) WHEN 'object' THEN p.parsed END AS o FROM (SELECT t.*,"
+        " CASE WHEN coalesce({valid}(t.line, 'jsonb'), false) THEN t.line::jsonb END AS parsed"
+        " FROM pg_temp.{text} t OFFSET 0) p OFFSET 0)",
+        valid=valid,
+        text=TEXT,
+    )
+
+
+def _sort_out(state: State, name: str, unit: str, columns: Mapping[str, Sql], *, is_json: bool) -> int:
+    """Rows of which every value is one of its type go on, the others into quarantine; how many these are."""
+    valid = _validity(state.connection)
+    source = _lines(valid) if is_json else Sql(f"pg_temp.{TEXT}")
+    values = {c: _json_value(c, t) if is_json else Sql(f"r.{identifier(c)}") for c, t in columns.items()}
+    reasons = [_reason(valid, values[column], column, type_) for column, type_ in columns.items()]
+    reasons += [Sql("CASE WHEN r.o IS NULL THEN 'no object of JSON' END")] if is_json else []
+    judged = phrase(
+        "SELECT r.*, array_remove(ARRAY[{reasons}]::text[], NULL) AS _dpe_reasons FROM {source} r OFFSET 0",
+        reasons=joined(", ", reasons),
+        source=source,
+    )
+    insert = phrase(
+        "INSERT INTO pg_temp.{name} ({columns}, {row}) OVERRIDING SYSTEM VALUE"
+        " SELECT {casts}, r.{row} FROM ({judged}) r WHERE r._dpe_reasons = '{{}}' ORDER BY r.{row}",
+        name=identifier(name),
+        columns=identifiers(columns),
+        row=ROW,
+        casts=joined(", ", [Sql(f"({values[column]})::{type_}") for column, type_ in columns.items()]),
+        judged=judged,
+    )
+    state.connection.execute(insert.encode())
+    content = "coalesce(r.o, to_jsonb(r.line))" if is_json else f"to_jsonb(r) - '{ROW}' - '_dpe_reasons'"
+    bad = "SELECT r.{row}, {content}, r._dpe_reasons FROM ({judged}) r WHERE r._dpe_reasons <> '{{}}'"
+    return quarantine(state, name, unit, phrase(bad, row=ROW, content=Sql(content), judged=judged))
+
+
+def _reason(valid: Sql, value: Sql, column: str, type_: Sql) -> Sql:
+    return phrase(
+        "CASE WHEN NOT {valid}({value}, {type}) THEN {told} END",
+        valid=valid,
+        value=value,
+        type=literal(type_),
+        told=literal(f"{column}: not {type_}"),
+    )
+
+
+def quarantine(state: State, source: str, unit: str, query: Sql) -> int:
+    """What a query gives as (number, content as jsonb, reasons as text[]) into quarantine; how many rows."""
+    statement = phrase(
+        "INSERT INTO {table} (pipeline, source, unit, run_id, number, content, reasons)"
+        " SELECT {pipeline}, {source}, {unit}, {run}, q.* FROM ({query}) q",
+        table=state.table("quarantine"),
+        pipeline=literal(state.pipeline),
+        source=literal(source),
+        unit=literal(unit),
+        run=state.run_id,
+        query=query,
+    )
+    return state.connection.execute(statement.encode()).rowcount
+
+
+def _validity(connection: psycopg.Connection[Any]) -> Sql:
+    if connection.info.server_version >= 160000:
+        return Sql("pg_input_is_valid")
+    connection.execute(_VALID.encode())
+    return Sql("pg_temp._dpe_is_valid")
+
+
+# --- records that are torn ---
+
+
+def _torn(
+    state: State, name: str, unit: str, stream: Stream, texts: Sequence[str], options: Sql
+) -> tuple[int, int]:
+    """Whole records into the table of texts, each with its number before it, the others into quarantine."""
+    assert stream.split is not None
+    torn: list[Torn] = []
+
+    def whole(records: Iterator[tuple[int, bytes] | Torn]) -> Iterator[bytes]:
+        for found in records:
+            if isinstance(found, Torn):
+                torn.append(found)
+            else:
+                yield b"%d%s%s" % (found[0], stream.delimiter, found[1])
+
+    bare = Sql(options.replace(", HEADER true", ""))
+    read = copy_in(state.connection, _copy(TEXT, identifiers([ROW, *texts]), bare), whole(stream.split()))
+    with state.connection.cursor() as cursor:
+        statement = "INSERT INTO {table} (pipeline, source, unit, run_id, number, content, reasons)"
+        values = phrase(f"{statement} VALUES (%s, %s, %s, %s, %s, %s, %s)", table=state.table("quarantine"))
+        known = (state.pipeline, name, unit, state.run_id)
+        cursor.executemany(
+            values.encode(), [(*known, one.number, json.dumps(one.text), [one.reason]) for one in torn]
+        )
+    return read, len(torn)

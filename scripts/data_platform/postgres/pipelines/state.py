@@ -1,0 +1,193 @@
+"""What a pipeline remembers, in a schema of its target: runs, checkpoints, quarantine, tombstones.
+
+A checkpoint is written in the transaction of the rows that it stands for, so after any kill both are there or neither.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass, fields
+from typing import Any
+
+import psycopg
+
+from data_platform.errors import EnvironmentProblem
+from data_platform.sql.text import Sql, identifier, literal, phrase, qualified
+
+_TABLES = """
+CREATE SCHEMA IF NOT EXISTS {schema};
+CREATE TABLE IF NOT EXISTS {schema}.runs (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline text NOT NULL,
+    spec_sha256 text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    finished_at timestamptz,
+    status text NOT NULL DEFAULT 'running' CHECK (status IN ('running', 'done', 'failed', 'stopped')),
+    rows_read bigint NOT NULL DEFAULT 0,
+    rows_inserted bigint NOT NULL DEFAULT 0,
+    rows_updated bigint NOT NULL DEFAULT 0,
+    rows_deleted bigint NOT NULL DEFAULT 0,
+    rows_unchanged bigint NOT NULL DEFAULT 0,
+    rows_quarantined bigint NOT NULL DEFAULT 0,
+    error text
+);
+CREATE INDEX IF NOT EXISTS runs_pipeline_started_at_idx ON {schema}.runs (pipeline, started_at);
+CREATE TABLE IF NOT EXISTS {schema}.checkpoints (
+    pipeline text NOT NULL,
+    step text NOT NULL,
+    unit text NOT NULL,
+    position jsonb NOT NULL,
+    run_id bigint NOT NULL REFERENCES {schema}.runs,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (pipeline, step, unit)
+);
+CREATE TABLE IF NOT EXISTS {schema}.quarantine (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    pipeline text NOT NULL,
+    source text NOT NULL,
+    unit text NOT NULL,
+    number bigint,
+    content jsonb NOT NULL,
+    reasons text[] NOT NULL,
+    run_id bigint NOT NULL REFERENCES {schema}.runs,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    replayed_at timestamptz
+);
+CREATE INDEX IF NOT EXISTS quarantine_pipeline_idx ON {schema}.quarantine (pipeline, source) WHERE replayed_at IS NULL;
+CREATE TABLE IF NOT EXISTS {schema}.tombstones (
+    pipeline text NOT NULL,
+    target text NOT NULL,
+    key jsonb NOT NULL,
+    version text,
+    PRIMARY KEY (pipeline, target, key)
+);
+"""
+_PATIENCE_SECONDS = 5.0
+"""A killed run's session is there until the server has noticed."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of a step: read = inserted + updated + unchanged + quarantined. Rows `deleted` from the target are apart.
+
+    `unchanged` counts rows that the target has already, those that a later row of their key replaces, and rows that
+    say that another is gone.
+    """
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+    quarantined: int = 0
+
+    def plus(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Counts)))
+
+    @property
+    def written(self) -> int:
+        return self.inserted + self.updated
+
+
+class State:
+    """The memory of one pipeline, over a session on its target."""
+
+    def __init__(self, connection: psycopg.Connection[Any], schema: str, pipeline: str) -> None:
+        self.connection = connection
+        self.schema = schema
+        self.pipeline = pipeline
+        self.run_id = 0
+
+    def _sql(self, text: str) -> bytes:
+        return phrase(text, schema=identifier(self.schema)).encode()
+
+    def table(self, name: str) -> Sql:
+        """One of its tables, quoted."""
+        return qualified(self.schema, name)
+
+    def create(self) -> None:
+        """Its schema and tables, where they are not there."""
+        self.connection.execute(self._sql(_TABLES))
+
+    def exists(self) -> bool:
+        """Whether any run was ever begun there."""
+        row = self.connection.execute("SELECT to_regclass(%s)", [qualified(self.schema, "runs")]).fetchone()
+        return bool(row and row[0])
+
+    @contextmanager
+    def run(self, spec_sha256: str) -> Iterator[int]:
+        """One run: no other of this pipeline beside it, its end and what it counted written down.
+
+        Raises EnvironmentProblem while another run is going on.
+        """
+        with self._alone():
+            self.connection.execute(
+                self._sql(
+                    "UPDATE {schema}.runs SET status = 'stopped', finished_at = clock_timestamp()"
+                    " WHERE pipeline = %s AND status = 'running'"
+                ),
+                [self.pipeline],
+            )
+            row = self.connection.execute(
+                self._sql("INSERT INTO {schema}.runs (pipeline, spec_sha256) VALUES (%s, %s) RETURNING id"),
+                [self.pipeline, spec_sha256],
+            ).fetchone()
+            assert row is not None
+            self.run_id = row[0]
+            yield self.run_id
+
+    @property
+    def lock_name(self) -> Sql:
+        """What the advisory lock of a run is a hash of, as a constant."""
+        return literal(f"dpe pipeline {self.schema} {self.pipeline}")
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            lock = phrase("SELECT pg_try_advisory_lock(hashtextextended({name}, 0))", name=self.lock_name)
+            row = self.connection.execute(lock.encode()).fetchone()
+            if row and row[0]:
+                break
+            if time.monotonic() > deadline:
+                raise EnvironmentProblem(
+                    f"another run of {self.pipeline} is going on",
+                    try_="dpe pipeline status, and wait until it is done",
+                )
+            time.sleep(0.1)
+        try:
+            yield
+        finally:
+            if not self.connection.closed and not self.connection.broken:
+                unlock = phrase("SELECT pg_advisory_unlock(hashtextextended({name}, 0))", name=self.lock_name)
+                self.connection.execute(unlock.encode())
+
+    def finish(self, counts: Counts, error: str | None = None) -> None:
+        """The run's end: `done`, or `failed` with the error."""
+        self.connection.execute(
+            self._sql(
+                "UPDATE {schema}.runs SET finished_at = clock_timestamp(), status = %s, error = %s, rows_read = %s,"
+                " rows_inserted = %s, rows_updated = %s, rows_deleted = %s, rows_unchanged = %s,"
+                " rows_quarantined = %s WHERE id = %s"
+            ),
+            ["failed" if error else "done", error, *astuple(counts), self.run_id],
+        )
+
+    def positions(self, step: str) -> dict[str, Any]:
+        """Checkpoints of a step: unit → position."""
+        query = "SELECT unit, position FROM {schema}.checkpoints WHERE pipeline = %s AND step = %s"
+        return dict(self.connection.execute(self._sql(query), [self.pipeline, step]).fetchall())
+
+    def checkpoint(self, step: str, unit: str, position: Mapping[str, Any]) -> None:
+        """Within the transaction of the rows: this unit is done up to here."""
+        self.connection.execute(
+            self._sql(
+                "INSERT INTO {schema}.checkpoints (pipeline, step, unit, position, run_id) VALUES (%s, %s, %s, %s, %s)"
+                " ON CONFLICT (pipeline, step, unit)"
+                " DO UPDATE SET position = excluded.position, run_id = excluded.run_id, at = excluded.at"
+            ),
+            [self.pipeline, step, unit, json.dumps(dict(position)), self.run_id],
+        )
