@@ -67,9 +67,9 @@ def test_all_are_new_and_it_is_recorded(made: Connection) -> None:
     ).fetchall()
     assert [row[:3] for row in told] == [
         ("A total", 1, False),
-        ("pairs", 2, False),
         ("daily", 2, True),
         ("empty", 1, False),
+        ("pairs", 2, False),
     ]
     assert {row[3:] for row in told} == {("0/16B3748", True, True)}
     again = {one.view.name: one.concurrently for one in refresh_plan(views(made))}
