@@ -26,8 +26,7 @@ from data_platform.pipeline.events import (
 )
 from data_platform.postgres.server import Database
 from data_platform.sql.text import Sql
-
-from .sessions import Connection, run
+from pipeline.sessions import Connection, run
 
 OUTBOX = Outbox("Box", Name("public", "Orders"), ("shop", "No."))
 GUARDED = guarded_upsert("orders", ["shop", "No."], ["total"])

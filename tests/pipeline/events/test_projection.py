@@ -28,8 +28,7 @@ from data_platform.pipeline.events import (
 )
 from data_platform.postgres.server import Database
 from data_platform.sql.text import Sql
-
-from .sessions import Connection, run
+from pipeline.sessions import Connection, run
 
 STORE = EventStore("events")
 
@@ -178,6 +177,40 @@ def test_a_view_elsewhere_stops_the_exchange(made: Connection) -> None:
     with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="report"):
         run(made, swap(accounts()))
     assert made.execute("SELECT count FROM report").fetchone() == (0,)
+
+
+def from_elsewhere(connection: Connection) -> None:
+    """As if this were restored from a dump of a cluster with many more transactions."""
+    later = "((xid::text::numeric + 2 ^ 40::numeric)::bigint)::text::xid8"
+    connection.execute("ALTER TABLE events.events DISABLE TRIGGER USER")
+    connection.execute(f"UPDATE events.events SET xid = {later}".encode())
+    moved = later.replace("xid::text", "window_from::text"), later.replace("xid::text", "window_to::text")
+    connection.execute("UPDATE events.readers SET window_from = {}, window_to = {}".format(*moved).encode())
+    connection.execute("ALTER TABLE events.events ENABLE TRIGGER USER")
+
+
+def test_restored_from_a_dump(made: Connection) -> None:
+    append(made, "a", ("Opened", 0), ("Paid", 5), ("Paid", 1))
+    run(made, [advance(accounts(), 2)])
+    from_elsewhere(made)
+    append(made, "a", ("Paid", 10))
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="not of this cluster"):
+        run(made, [advance(accounts())])
+    made.execute("SELECT events.adopt()")
+    assert caught_up(made, accounts()) == 2
+    assert balances(made) == {"a": (16, 4)}
+    with pytest.raises(psycopg.Error, match="only added"):
+        made.execute("DELETE FROM events.events")
+
+
+def test_a_place_that_no_number_says_is_not_adopted(made: Connection) -> None:
+    append(made, "b", ("Opened", 0))
+    append(made, "c", ("Opened", 0))
+    run(made, [advance(accounts())])
+    made.execute("ALTER TABLE events.events DISABLE TRIGGER USER")
+    made.execute("UPDATE events.events SET xid = '9223372036854775807' WHERE stream = 'b'")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="has not read position 1 and"):
+        made.execute("SELECT events.adopt()")
 
 
 EVENTS = st.lists(

@@ -15,8 +15,7 @@ from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.pipeline.events import CONFLICT, REFUSED, EventStore, Upcaster, store_tables
 from data_platform.postgres.server import Database
-
-from .sessions import Connection, run
+from pipeline.sessions import Connection, run
 
 STORE = EventStore("Shop events")
 APPEND = 'SELECT "Shop events".append(%s, %s, %s)'

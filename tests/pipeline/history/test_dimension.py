@@ -10,12 +10,12 @@ import pytest
 
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
-from data_platform.pipeline.history import absent, dimension_tables, drop_tables, extensions, rules
+from data_platform.pipeline.history import absent, dimension_tables, drop_tables, extensions, merge, rules
 from data_platform.postgres.server import Database
 from data_platform.sql.text import Sql
 
 from .reference import Seen
-from .stage import Connection, bring, dimension, held, made, run
+from .stage import STAGE, Connection, bring, dimension, held, made, run
 
 DE = ("de", 1)
 TABLE = '"Shop ""s"""'
@@ -173,3 +173,51 @@ def test_a_long_name_leaves_room_for_what_stands_beside(connection: Connection) 
     connection.execute("CREATE EXTENSION btree_gist")
     run(connection, dimension_tables(given))
     run(connection, dimension_tables(given))
+
+
+@pytest.mark.parametrize(
+    ("time", "range_", "now"),
+    [
+        ("timestamp(3) with time zone", "tstzrange", "now()"),
+        ("timestamp(0)", "tsrange", "localtimestamp"),
+        ("numeric(10, 2)", "numrange", "valid_to IS NULL"),
+    ],
+)
+def test_a_time_with_a_precision(connection: Connection, time: str, range_: str, now: str) -> None:
+    given = made(connection, dimension(time=Sql(time)))
+    assert given.range == range_
+    assert any(now in statement for statement in dimension_tables(given))
+
+
+@pytest.mark.parametrize("type_", ["json", "json[]", "point", "varchar(9)", "jsonb", "bytea", "boolean[]"])
+def test_values_without_an_operator_are_compared(connection: Connection, type_: str) -> None:
+    given = made(
+        connection, dimension(attributes={"a": Sql("integer"), "b": Sql(type_)}, key={"No.": Sql("int")})
+    )
+    values = {"point": "(1,2)", "json": "{}", "jsonb": "{}", "bytea": "x", "varchar(9)": "x"}
+    value = values.get(type_, "{}")
+    counted = []
+    for at, text in ((1, value), (2, value), (3, None)):
+        with connection.transaction():
+            connection.execute(
+                f'CREATE TEMP TABLE stage ("No." int, a int, b {type_}, since bigint, "is gone" bool, _row bigint)'
+                " ON COMMIT DROP"
+            )
+            connection.execute("INSERT INTO stage VALUES (1, 1, %s, %s, false, 1)", [text, at])
+            counted.append(run(connection, merge(given, STAGE))[:2])
+    assert counted == [(1, 0), (0, 0), (0, 1)]
+
+
+@pytest.mark.parametrize("type_", [1, 2, 6])
+@pytest.mark.parametrize("effective", ["since", None])
+def test_a_key_alone_is_a_dimension(connection: Connection, type_: int, effective: str | None) -> None:
+    given = made(connection, dimension(type_, attributes={}, effective=effective))
+    counts = []
+    for at, gone in ((1, False), (2, False), (3, True), (4, False)):
+        counts.append(bring(connection, given, [Seen(DE, at, (None, None), gone)], Sql(str(at))))
+    assert [(c["inserted"], c["deleted"], c["unchanged"]) for c in counts] == [
+        (1, 0, 0),
+        (0, 0, 1),
+        (0, 1, 0),
+        (1, 0, 0),
+    ]

@@ -20,9 +20,14 @@ ROWS = Sql(
 
 @dataclass(frozen=True)
 class Feed:
-    """What is read. Readers and functions lie in its schema."""
+    """What is read. Readers and functions lie in its schema.
+
+    `table` holds the rows where `source` is a view of it, and `guard` is its trigger that refuses an UPDATE.
+    """
 
     source: Name
+    table: Name | None = None
+    guard: str | None = None
 
     @property
     def schema(self) -> str:
@@ -35,7 +40,11 @@ class Feed:
 
 
 def feed_tables(feed: Feed) -> tuple[Sql, ...]:
-    """Readers, `peek(reader, at_most)` and `confirm(reader, from, to, position)`."""
+    """Readers, `peek(reader, at_most)`, `confirm(reader, from, to, position)` and `adopt()`.
+
+    The last is for a database restored from a dump, whose rows name transactions of another cluster: `peek` refuses
+    to go on from there, since new transactions have smaller numbers and would be lost.
+    """
     readers = feed.named("readers")
     return (
         render("pipeline/readers.sql.j2", readers=readers),
@@ -55,6 +64,16 @@ def feed_tables(feed: Feed) -> tuple[Sql, ...]:
                 " RETURNS void"
             ),
             render("pipeline/confirm_body.sql.j2", readers=full(readers)),
+        ),
+        function(
+            feed.named("adopt"),
+            Sql("() RETURNS void"),
+            render(
+                "pipeline/adopt_body.sql.j2",
+                readers=full(readers),
+                table=full(feed.table or feed.source),
+                guard=feed.guard,
+            ),
         ),
     )
 

@@ -49,7 +49,7 @@ class EventStore:
     @property
     def feed(self) -> Feed:
         """What projections read: events as the newest schema version says them."""
-        return Feed(Name(self.schema, "current_events"))
+        return Feed(Name(self.schema, "current_events"), Name(self.schema, "events"), "append_only")
 
 
 def store_tables(store: EventStore) -> tuple[Sql, ...]:

@@ -181,6 +181,8 @@ def steps(dimension: Dimension) -> tuple[Sql, ...]:
     ]
     if dimension.copies:
         found.append(_copied(dimension))
+    if dimension.type == 6 and dimension.followed:
+        found.append(_copied_from_before(dimension))
     if dimension.remembers:
         found += _marked(dimension)
     return tuple(found)
@@ -214,19 +216,48 @@ def _opened(dimension: Dimension) -> Sql:
 def _copied(dimension: Dimension) -> Sql:
     """Every version of a key holds what was seen last."""
     copies = dimension.copies
-    differs = " OR ".join(
-        f"{comparable(dimension.attributes[of], Sql(f'v.{identifier(to)}'))}"
-        f" IS DISTINCT FROM {comparable(dimension.attributes[of], Sql(f'p.{identifier(of)}'))}"
-        for to, of in copies.items()
-    )
     return phrase(
         "UPDATE {table} AS v SET {assigned} FROM {plan} AS p WHERE p._dpe_last AND {same} AND ({differs})",
         table=of_table(dimension),
         assigned=Sql(_assigned(copies).removesuffix(", ")),
         plan=PLAN,
         same=same_key(dimension, "v", "p"),
-        differs=Sql(differs),
+        differs=_differ(dimension, copies),
     )
+
+
+def _copied_from_before(dimension: Dimension) -> Sql:
+    """The same where a delete took the place of the last version, so that one is last that was not looked at."""
+    copies = {to: of for to, of in dimension.copies.items() if to not in dimension.attributes}
+    key = identifiers(dimension.key)
+    last = phrase(
+        "SELECT DISTINCT ON ({t_key}) {columns} FROM {table} AS t JOIN (SELECT {key} FROM {plan} GROUP BY {key}"
+        " HAVING NOT bool_or(_dpe_last)) AS k ON {same} ORDER BY {t_key}, t.valid_from DESC",
+        t_key=columns_of("t", dimension.key),
+        columns=columns_of("t", [*dimension.key, *copies.values()]),
+        table=of_table(dimension),
+        key=key,
+        plan=PLAN,
+        same=same_key(dimension, "k", "t"),
+    )
+    return phrase(
+        "UPDATE {table} AS v SET {assigned} FROM ({last}) AS p WHERE {same} AND ({differs})",
+        table=of_table(dimension),
+        assigned=Sql(_assigned(copies).removesuffix(", ")),
+        last=last,
+        same=same_key(dimension, "v", "p"),
+        differs=_differ(dimension, copies),
+    )
+
+
+def _differ(dimension: Dimension, copies: Mapping[str, str]) -> Sql:
+    """Whether a copy in the version `v` is not what `p` has."""
+    parts = [
+        f"{comparable(dimension.attributes[of], Sql(f'v.{identifier(to)}'))}"
+        f" IS DISTINCT FROM {comparable(dimension.attributes[of], Sql(f'p.{identifier(of)}'))}"
+        for to, of in copies.items()
+    ]
+    return Sql(" OR ".join(parts))
 
 
 def _marked(dimension: Dimension) -> list[Sql]:

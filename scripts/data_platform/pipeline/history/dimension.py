@@ -8,11 +8,14 @@ goes back.
 
 What does depend on the order, because nothing in the rows decides it:
 - two rows of one key and one time: the one that came last wins, in a batch by the order column, else by the batch;
+- of an attribute that is not followed only the last value is kept: a delete at the very time of the row that said it
+  leaves that value, not the one before;
 - a key that a snapshot does not have is closed at the snapshot's time, which says nothing of snapshots before it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -43,6 +46,7 @@ NOW = Sql("now()")
 """A run's own time, where nothing else is given."""
 
 TIME = Sql("timestamptz")
+_PRECISION = re.compile(r"\s*\([^)]*\)\s*")
 FROM, TO, VALID = "valid_from", "valid_to", "valid"
 CURRENT = "current_"
 """Before the name of a column that holds, in every version of type 6, what holds last."""
@@ -104,7 +108,7 @@ class Dimension:
     @property
     def range(self) -> Sql:
         """The range type of the validity."""
-        return Sql(RANGES[str(self.time).lower()])
+        return Sql(RANGES[plain(self.time)])
 
     @property
     def marks(self) -> Name:
@@ -120,7 +124,12 @@ def beside(table: Name, suffix: str) -> Name:
 
 def comparable(type_: Sql, value: Sql) -> Sql:
     """`value` as something that IS DISTINCT FROM can compare."""
-    return Sql(f"{value}::text") if str(type_).lower().strip() in NO_EQUALITY else value
+    return Sql(f"{value}::text") if plain(type_).removesuffix("[]") in NO_EQUALITY else value
+
+
+def plain(type_: Sql) -> str:
+    """The type without its precision: `timestamp with time zone` of `timestamp(3) with time zone`."""
+    return " ".join(_PRECISION.sub(" ", str(type_).lower()).replace(" []", "[]").split())
 
 
 def distinct(columns: Mapping[str, Sql], left: str, right: str) -> Sql:
@@ -148,7 +157,7 @@ def _disagreements(dimension: Dimension) -> Iterator[tuple[str, str]]:
         yield "there is no key", "the columns that tell one thing from another"
     if dimension.type not in (1, 2, 6):
         yield f"type {dimension.type} is not known", "type 1, 2 or 6"
-    if str(dimension.time).lower() not in RANGES:
+    if plain(dimension.time) not in RANGES:
         yield f"`{dimension.time}` has no range here", f"one of {', '.join(RANGES)}"
     if unknown := [name for name in dimension.tracked if name not in dimension.attributes]:
         yield f"tracked is not an attribute: {', '.join(unknown)}", ", ".join(dimension.attributes)

@@ -12,6 +12,7 @@ from data_platform.pipeline.history.dimension import (
     Dimension,
     beside,
     of_table,
+    plain,
 )
 from data_platform.sql.text import Sql, body, identifier, identifiers, phrase, qualified_name
 
@@ -68,7 +69,7 @@ def rules(dimension: Dimension) -> tuple[tuple[str, Sql], ...]:
     if dimension.effective:
         column = Sql(f"r.{identifier(dimension.effective)}")
         found.append((f"{dimension.effective} is null", Sql(f"{column} IS NOT NULL")))
-        if str(dimension.time).lower() in _FINITE:
+        if plain(dimension.time) in _FINITE:
             found.append((f"{dimension.effective} is infinite", Sql(f"isfinite({column})")))
     return tuple(found)
 
@@ -128,7 +129,7 @@ def _version_parts(dimension: Dimension) -> list[str]:
         for copy, name in dimension.copies.items()
         if copy.startswith(CURRENT) and copy not in dimension.attributes
     ]
-    finite = f" CHECK (isfinite({FROM}))" if str(dimension.time).lower() in _FINITE else ""
+    finite = f" CHECK (isfinite({FROM}))" if plain(dimension.time) in _FINITE else ""
     parts.append(f"{FROM} {dimension.time} NOT NULL{finite}")
     parts.append(f"{TO} {dimension.time}")
     parts.append(
@@ -157,7 +158,7 @@ def _shown(dimension: Dimension) -> tuple[str, ...]:
 
 def _holds_now(dimension: Dimension) -> Sql:
     """What holds now, which is not what holds last where a row says a time to come."""
-    now = _NOW.get(str(dimension.time).lower())
+    now = _NOW.get(plain(dimension.time))
     if now is None:
         return Sql(f"v.{TO} IS NULL")
     return Sql(f"v.{FROM} <= {now} AND (v.{TO} IS NULL OR v.{TO} > {now})")

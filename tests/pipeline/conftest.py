@@ -9,8 +9,7 @@ import psycopg
 import pytest
 
 from data_platform.postgres.server import Database
-
-from .sessions import Connection
+from pipeline.sessions import Connection
 
 
 @pytest.fixture
