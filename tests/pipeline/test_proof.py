@@ -15,12 +15,6 @@ from pipeline.running import spec_of
 QUIET = lambda what, share: None  # noqa: E731
 COLUMNS = "columns: {id: bigint, name: text, total: 'numeric(10,2)', at: timestamptz, gone: boolean}"
 SPECS = {
-    "files": f"""
-pattern: incremental
-sources: [{{name: rows, path: 'in/*.csv', {COLUMNS}, deletes: {{column: gone}}}}]
-transforms: [{{name: tidy, sql: "SELECT id, lower(name) AS name, total, at, gone FROM rows"}}]
-targets: [{{table: t.rows, key: [id], version: at}}]
-""",
     "added": f"""
 pattern: incremental
 sources: [{{name: rows, path: 'in/*.jsonl', {COLUMNS}}}]
@@ -31,18 +25,6 @@ drift: ignore
 pattern: incremental
 sources: [{{name: rows, url: 'http://example.org/rows', pages: {{records: data.items, next: links.next}}, {COLUMNS}}}]
 targets: [{{table: t.rows, key: [id], version: at}}]
-""",
-    "database": """
-pattern: incremental
-sources:
-  - {name: rows, dsn: 'env:X', table: rows, columns: {id: bigint, name: text, x: xid8}, cursor: {column: x, kind: xid8}}
-targets: [{table: t.rows, key: [id], version: x}]
-""",
-    "elt": f"""
-pattern: elt
-sources: [{{name: rows, path: 'in/*.parquet', {COLUMNS}}}]
-transforms: [{{name: totals, sql: "SELECT name, sum(total) AS total FROM rows GROUP BY name"}}]
-targets: [{{table: raw.rows, from: rows, key: [id], version: at}}, {{table: t.totals, from: totals}}]
 """,
 }
 
