@@ -126,5 +126,10 @@ def drop(conninfo: str, spec: Retrieval, model: str) -> Changed:
         if one is None:
             raise UsageProblem(f"there is no model `{model}`", expected=", ".join(m.name for m in models))
         names = names_of(spec, model)
-        forget(connection, spec.name, one, [names.search.name, names.hybrid.name, names.mean.name])
+        forget(
+            connection,
+            spec.name,
+            one,
+            [one.name for one in (names.search, names.hybrid, names.estimate, names.mean)],
+        )
         return Changed(0, _active(models).name, "", tuple(registered(connection, spec.name)))

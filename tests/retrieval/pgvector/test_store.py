@@ -90,6 +90,34 @@ def test_the_index_is_used_where_many_rows_pass(database: Database) -> None:
     assert used in ((1,), (2,))
 
 
+@pytest.mark.parametrize(("share", "way"), [(0.005, "compared"), (0.04, "compared"), (0.5, "index")])
+@pytest.mark.parametrize("analyzed", [True, False])
+def test_few_rows_are_compared_and_many_are_not(
+    database: Database, share: float, way: str, analyzed: bool
+) -> None:
+    """The threshold is 100 rows: 7 are counted, 60 and 750 are known from the statistics, which may be missing."""
+    spec, found = spec_of(hybrid=None), values()
+    with store(database, spec) as connection:
+        ids = fill(connection, spec, found, [{"category": "ab"[n >= share * ROWS]} for n in range(ROWS)])
+        if analyzed:
+            connection.execute("ANALYZE")
+        connection.execute("SET enable_sort = off")
+        connection.execute("SET default_transaction_read_only = on")
+        got = [one for one, _ in ask(connection, spec, found[0], category="a")]
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        used = connection.execute(
+            "SELECT idx_scan > 0 FROM pg_stat_user_indexes WHERE indexrelname = %s",
+            [names_of(spec).index.name],
+        ).fetchone()
+    truth = nearest(found[:1], found[: round(share * ROWS)], "cosine", 10)
+    wanted = {ids[n] for n in truth.ids[0]}
+    assert len(set(got) & wanted) >= (len(wanted) if way == "compared" else 9)
+    assert len(got) == min(10, round(share * ROWS))
+    if analyzed:
+        assert used == (way == "index",)
+
+
 def test_a_tenant_sees_its_own_rows_only(database: Database) -> None:
     spec = spec_of(tenants=tenants(), filters=(), hybrid=None)
     found = values(60)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import psycopg
 from pgvector.psycopg import register_vector
+from psycopg.adapt import Dumper
+from psycopg.pq import Format
 
 from data_platform.errors import EnvironmentProblem, Problem, UsageProblem
 from data_platform.postgres.connect import connect, redacted
 
+_HEAD = struct.Struct(">HH")
 _LOCK = 7_364_511_230
 """Of one load or switch at a time, whatever the store."""
 
@@ -35,6 +40,19 @@ def with_vectors(connection: psycopg.Connection[Any]) -> None:
         register_vector(connection)
     except psycopg.ProgrammingError:
         raise UsageProblem("the database has no pgvector", try_="dpe retrieval load --create") from None
+    known = connection.adapters.types["vector"]
+    connection.adapters.register_dumper(np.ndarray, type("ArrayDumper", (_ArrayDumper,), {"oid": known.oid}))
+
+
+class _ArrayDumper(Dumper):
+    """An array in pgvector's binary form (dimensions and zero as 16 bits, then the numbers, most significant byte
+    first) in one step, which takes less than half as long as pgvector's own, for each row of a load.
+    """
+
+    format = Format.BINARY
+
+    def dump(self, obj: Any) -> bytes:
+        return _HEAD.pack(len(obj), 0) + np.asarray(obj, dtype=">f4").tobytes()
 
 
 @contextmanager

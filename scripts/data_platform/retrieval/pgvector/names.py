@@ -57,6 +57,11 @@ class Names:
         return Name(self.schema, f"search_{self.model}")
 
     @property
+    def estimate(self) -> Name:
+        """The function that says how many rows are likely to pass the filters."""
+        return Name(self.schema, f"estimate_{self.model}")
+
+    @property
     def hybrid(self) -> Name:
         return Name(self.schema, f"hybrid_{self.model}")
 

@@ -159,7 +159,9 @@ def _key(type_: VectorType, value: Sql, dimensions: int, centre: Sql) -> Sql:
 
 def functions(spec: Retrieval, made: Design, names: Names) -> Sql:
     """Search by meaning, and by meaning and words."""
-    found = [_search(spec, made, names)]
+    counted = made.index.method != "none" and _filters(spec)
+    found = [_estimate(spec, names)] if counted else []
+    found.append(_search(spec, made, names))
     if spec.hybrid:
         found.append(_hybrid(spec, names))
     return Sql("\n\n".join(found))
@@ -169,6 +171,17 @@ def _filters(spec: Retrieval) -> Sequence[Filter]:
     """The tenant is one more, and the first."""
     tenant = [Filter(name=spec.tenants.column, type=spec.tenants.type)] if spec.tenants else []
     return [*tenant, *spec.filters]
+
+
+def _estimate(spec: Retrieval, names: Names) -> Sql:
+    given = _filters(spec)
+    return _function(
+        "retrieval/estimate",
+        function=names.estimate,
+        table=names.embeddings,
+        arguments=given,
+        condition=_condition(names.estimate, given),
+    )
 
 
 def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
@@ -192,6 +205,9 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
         asked=Sql("true")
         if secured
         else joined(" OR ", [Sql(f"{own}.{identifier(f.name)} IS NOT NULL") for f in given]),
+        alone=_alone([Sql(f"{own}.{identifier(f.name)}") for f in given], secured),
+        estimate=names.estimate,
+        estimated=[Sql(f"{own}.{identifier(f.name)}") for f in given],
         condition=_condition(names.search, given),
         operator=Sql(operator),
         query=query,
@@ -201,6 +217,11 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
         index_query=_key(index.type, query, width, centre),
         pool=Sql(f"greatest({k}, {made.search.rerank})") if made.search.rerank else k,
     )
+
+
+def _alone(given: Sequence[Sql], secured: bool) -> Sql:
+    """Whether one column alone decides; row security is one more."""
+    return Sql(f"num_nonnulls({joined(', ', given)}) {'= 0' if secured else '= 1'}")
 
 
 def _function(template: str, **values: Any) -> Sql:
