@@ -23,7 +23,7 @@ from data_platform.pipeline.history.dimension import (
     of_table,
     same_key,
 )
-from data_platform.pipeline.history.net import NET, PLAN, holds
+from data_platform.pipeline.history.net import NET, NEWS, PLAN, holds, looks_for_news
 from data_platform.sql.text import Sql, columns_of, identifier, identifiers, phrase, qualified_name
 
 
@@ -90,7 +90,7 @@ FROM placed AS p LEFT JOIN old AS o ON {same_o} AND o.valid_from = p._dpe_at{sto
     return (
         phrase(
             statement,
-            net=NET,
+            net=NEWS if looks_for_news(dimension) else NET,
             table=of_table(dimension),
             key=identifiers(key),
             columns=identifiers([*key, *values]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data_platform.pipeline.history import changing, overwriting
 from data_platform.pipeline.history.dimension import NOW, Dimension
-from data_platform.pipeline.history.net import CLEAN, NET, PLAN, net, whole_snapshot
+from data_platform.pipeline.history.net import CLEAN, NET, PLAN, looks_for_news, net, news, whole_snapshot
 from data_platform.sql.text import Sql, phrase
 
 COUNTS = ("inserted", "updated", "deleted", "unchanged", "superseded", "missing")
@@ -24,20 +24,22 @@ def merge(dimension: Dimension, stage: Sql, at: Sql = NOW, order: str = "_row") 
         net(dimension, stage, at, order),
         *whole_snapshot(dimension, at),
         Sql(f"ANALYZE {NET}"),
+        *news(dimension),
         *made.plan(dimension, at),
         Sql(f"ANALYZE {PLAN}"),
         *made.steps(dimension),
-        _counts(stage),
+        _counts(dimension, stage),
     )
 
 
-def _counts(stage: Sql) -> Sql:
-    counted = ", ".join(f"count(*) FILTER (WHERE _dpe_outcome = '{name}') AS {name}" for name in COUNTS[:4])
+def _counts(dimension: Dimension, stage: Sql) -> Sql:
+    outcomes = {name: f"count(*) FILTER (WHERE _dpe_outcome = '{name}')" for name in COUNTS}
+    told = phrase("(SELECT count(*) FROM {net} WHERE _dpe_origin = 'staged')", net=NET)
+    outcomes["superseded"] += phrase(" + (SELECT count(*) FROM {stage}) - {told}", stage=stage, told=told)
+    if looks_for_news(dimension):
+        outcomes["unchanged"] += f" + {told} - count(*) FILTER (WHERE _dpe_origin = 'staged')"
     return phrase(
-        "SELECT {counted}, (SELECT count(*) FROM {stage}) - count(*) FILTER (WHERE _dpe_origin = 'staged')"
-        " + count(*) FILTER (WHERE _dpe_outcome = 'superseded') AS superseded,"
-        " count(*) FILTER (WHERE _dpe_outcome = 'missing') AS missing FROM {plan}",
-        counted=Sql(counted),
-        stage=stage,
+        "SELECT {counted} FROM {plan}",
+        counted=Sql(", ".join(f"{counted} AS {name}" for name, counted in outcomes.items())),
         plan=PLAN,
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from data_platform.pipeline.history.dimension import FROM, TO, VALID, Dimension, of_table, same_key
+from data_platform.pipeline.history.dimension import FROM, TO, VALID, Dimension, distinct, of_table, same_key
 from data_platform.sql.text import Sql, columns_of, identifier, identifiers, phrase, qualified_name
 
 NET = Sql("pg_temp._dpe_net")
+NEWS = Sql("pg_temp._dpe_news")
 PLAN = Sql("pg_temp._dpe_plan")
-CLEAN = Sql(f"DROP TABLE IF EXISTS {NET}, {PLAN}")
+CLEAN = Sql(f"DROP TABLE IF EXISTS {NET}, {NEWS}, {PLAN}")
 """Before a merge: another one of the same transaction may have left them."""
 
 
@@ -60,8 +61,36 @@ def whole_snapshot(dimension: Dimension, at: Sql) -> tuple[Sql, ...]:
         holds=holds(dimension, time),
         same=same_key(dimension, "n", "v"),
     )
-    again = _again(dimension, time) if dimension.effective and dimension.type != 1 else ()
+    again = (_again(dimension, time),) if dimension.effective and dimension.type != 1 else ()
     return (Sql(f"ANALYZE {NET}"), gone, *again)
+
+
+def news(dimension: Dimension) -> tuple[Sql, ...]:
+    """`_dpe_news`: of a whole snapshot only what the table does not say already, which is most often little."""
+    if not looks_for_news(dimension):
+        return ()
+    when = (
+        "v.valid_from = n._dpe_at"
+        if dimension.remembers
+        else "v.valid_from <= n._dpe_at AND v.valid_to IS NULL"
+    )
+    return (
+        phrase(
+            "CREATE TEMP TABLE _dpe_news ON COMMIT DROP AS SELECT n.* FROM {net} AS n WHERE n._dpe_gone"
+            " OR NOT EXISTS (SELECT FROM {table} AS v WHERE {same} AND {when} AND NOT {differs})",
+            net=NET,
+            table=of_table(dimension),
+            same=same_key(dimension, "v", "n"),
+            when=Sql(when),
+            differs=distinct(dimension.attributes, "v", "n"),
+        ),
+        Sql(f"ANALYZE {NEWS}"),
+    )
+
+
+def looks_for_news(dimension: Dimension) -> bool:
+    """Whether `_dpe_news` is there and is what becomes versions; else that is `_dpe_net`."""
+    return dimension.missing and dimension.type != 1
 
 
 def holds(dimension: Dimension, time: Sql) -> Sql:
@@ -71,37 +100,31 @@ def holds(dimension: Dimension, time: Sql) -> Sql:
     return Sql(f"v.{FROM} <= {time}" if dimension.effective else "true")
 
 
-def _again(dimension: Dimension, time: Sql) -> tuple[Sql, ...]:
-    """A key that an earlier snapshot had not, and that this one has with a time before that: it holds from now."""
-    key, net = dimension.key, NET
-    columns = identifiers([*key, *dimension.attributes])
-    found = phrase(
-        "INSERT INTO {net} ({columns}, _dpe_at, _dpe_gone, _dpe_origin)"
-        " SELECT {n_columns}, {time}, false, 'again' FROM (SELECT DISTINCT ON ({x_key}) x.* FROM {net} AS x"
+def _again(dimension: Dimension, time: Sql) -> Sql:
+    """A key that an earlier snapshot had not, and that this one has with a time before that: it holds from now.
+
+    The row of the stage is counted once: as what opens the new version.
+    """
+    key = dimension.key
+    columns = [*key, *dimension.attributes]
+    return phrase(
+        "WITH again AS (SELECT n.* FROM (SELECT DISTINCT ON ({x_key}) x.ctid AS _dpe_row, x.* FROM {net} AS x"
         " WHERE x._dpe_origin = 'staged' AND x._dpe_at <= {time} ORDER BY {x_key}, x._dpe_at DESC) AS n"
         " WHERE NOT n._dpe_gone AND n._dpe_at < {time}"
-        " AND NOT EXISTS (SELECT FROM {table} AS v WHERE {same} AND {valid} @> {time})"
+        " AND NOT EXISTS (SELECT FROM {table} AS v WHERE {same} AND v.{valid} @> {time})"
         " AND (EXISTS (SELECT FROM {table} AS v WHERE {same} AND v.valid_to BETWEEN n._dpe_at AND {time})"
-        " OR EXISTS (SELECT FROM {marks} AS m WHERE {same_m} AND m.gone AND m.at BETWEEN n._dpe_at AND {time}))",
-        net=net,
-        columns=columns,
-        n_columns=columns_of("n", [*key, *dimension.attributes]),
+        " OR EXISTS (SELECT FROM {marks} AS m WHERE {same_m} AND m.gone AND m.at BETWEEN n._dpe_at AND {time}))"
+        "), known AS (UPDATE {net} AS n SET _dpe_origin = 'known' FROM again AS a WHERE n.ctid = a._dpe_row)"
+        " INSERT INTO {net} ({columns}, _dpe_at, _dpe_gone, _dpe_origin)"
+        " SELECT {a_columns}, {time}, false, 'staged' FROM again AS a",
+        net=NET,
+        columns=identifiers(columns),
+        a_columns=columns_of("a", columns),
         x_key=columns_of("x", key),
         time=time,
         table=of_table(dimension),
         same=same_key(dimension, "v", "n"),
+        valid=Sql(VALID),
         marks=qualified_name(dimension.marks),
         same_m=same_key(dimension, "m", "n"),
-        valid=Sql(f"v.{VALID}"),
     )
-    # The row of the stage is counted once: as what opens the new version.
-    swapped = phrase(
-        "UPDATE {net} AS n SET _dpe_origin = CASE n._dpe_origin WHEN 'again' THEN 'staged' ELSE 'known' END"
-        " FROM {net} AS a WHERE a._dpe_origin = 'again' AND {same} AND (n._dpe_origin = 'again' OR n._dpe_at ="
-        " (SELECT max(b._dpe_at) FROM {net} AS b WHERE b._dpe_origin = 'staged' AND b._dpe_at <= a._dpe_at"
-        " AND {same_b}))",
-        net=net,
-        same=same_key(dimension, "n", "a"),
-        same_b=same_key(dimension, "b", "a"),
-    )
-    return found, swapped
