@@ -9,7 +9,7 @@ from pathlib import Path
 from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.ask import session
 from data_platform.postgres.vectors.create import create as make
-from data_platform.postgres.vectors.create import finish, missing
+from data_platform.postgres.vectors.create import finish, finished, missing
 from data_platform.postgres.vectors.load import register
 from data_platform.postgres.vectors.points import keep, points
 from data_platform.postgres.vectors.rights import refuse_hidden
@@ -18,7 +18,8 @@ from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import embedder, fingerprint
 from data_platform.retrieval.evaluation.run import store_of
 from data_platform.retrieval.filling import target_of
-from data_platform.retrieval.pgvector.store import files
+from data_platform.retrieval.pgvector.names import names_of
+from data_platform.retrieval.pgvector.store import files, secured_table
 from data_platform.retrieval.qdrant.copy import (
     Copied,
     counted,
@@ -84,18 +85,17 @@ def to_postgres(
     server, collection = there.server, there.collection
     required(server, collection)
     target = target_of(spec, fingerprint(embedder(spec.model, folder)))
-    made = files(spec, design(spec))
-    new = create and missing(conninfo, spec.name)
-    if new:
-        make(conninfo, made[:1])
+    chosen = design(spec)
+    if create and missing(conninfo, spec.name):
+        make(conninfo, files(spec, chosen)[:1])
     expected = counted(server, collection)
     with writing(conninfo) as connection, alone(connection):
         register(connection, target)
         refuse_hidden(connection, target.schema)
         sent = keep(connection, target, received(server, collection, expected, tell))
-    if new:
+    if create and not finished(conninfo, names_of(spec).search, secured_table(spec)):
         tell("building indexes", 0.9)
-        finish(conninfo, made[1:])
+        finish(conninfo, spec.name, lambda there: files(spec, chosen, there)[1:])
     if not sent:
         raise UsageProblem(f"the collection `{collection}` is empty", try_="dpe qdrant audit")
     tell("comparing", 0.95)
