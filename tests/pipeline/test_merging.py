@@ -44,11 +44,12 @@ def write(folder: Path, batches: list[list[Row]]) -> None:
 
 
 def reference(batches: list[list[Row]]) -> list[tuple[int, str, int, str]]:
-    """The greatest version of a key, the last to come among equals; where that says gone, nothing."""
+    """The greatest version of a key; among equals a deletion, then the last to come; where that says gone, nothing."""
     latest: dict[tuple[int, str], tuple[int, str, bool]] = {}
     for batch in batches:
         for a, b, version, value, gone in batch:
-            if (a, b) not in latest or version >= latest[a, b][0]:
+            old = latest.get((a, b))
+            if old is None or version > old[0] or (version == old[0] and (gone or not old[2])):
                 latest[a, b] = (version, value, gone)
     return sorted((*key, version, value) for key, (version, value, gone) in latest.items() if not gone)
 
@@ -60,7 +61,6 @@ def content(database: Database) -> list[Any]:
 @given(st.lists(st.lists(ROWS, max_size=6), min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_comes_in_whatever_order(server: Server, tmp_path: Path, batches: list[list[Row]]) -> None:
-    # A row and its deletion of the same version are told apart by which came last, within a batch and across.
     write(tmp_path, batches)
     with server.scratch_database() as database:
         ran = do(database, tmp_path, SPEC)

@@ -93,7 +93,6 @@ def _attempt(
         if dry_run:
             stack.enter_context(connection.transaction(force_rollback=True))
         state = State(connection, spec.state_schema, spec.name)
-        state.create()
         stack.enter_context(state.run(spec.sha256))
         before = len(progress.steps)
         try:

@@ -106,9 +106,12 @@ def _insert(connection: psycopg.Connection[Any], wanted: Merge) -> int:
 
 
 def _latest(wanted: Merge, more: Sql) -> Sql:
-    """Of each key the row that wins: the greatest version, then the last to come."""
+    """Of each key the row that wins: the greatest version, of equal ones a deletion, then the last to come."""
     order = [columns_of("r", wanted.key)]
     order += [Sql(f"r.{identifier(wanted.version)} DESC NULLS LAST")] if wanted.version else []
+    if wanted.version and wanted.gone:
+        # A source that deletes without a new version means it; a row that comes again must not undo it.
+        order.append(Sql(f"coalesce(r.{identifier(wanted.gone)}, false) DESC"))
     order.append(Sql(f"r.{ROW} DESC"))
     return phrase(
         "SELECT DISTINCT ON ({key}) {columns}{more} FROM {relation} r ORDER BY {order}",

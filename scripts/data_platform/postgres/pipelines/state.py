@@ -15,10 +15,10 @@ from typing import Any
 import psycopg
 
 from data_platform.errors import EnvironmentProblem
+from data_platform.postgres.pipelines.relations import create_schema
 from data_platform.sql.text import Sql, identifier, literal, phrase, qualified
 
 _TABLES = """
-CREATE SCHEMA IF NOT EXISTS {schema};
 CREATE TABLE IF NOT EXISTS {schema}.runs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     pipeline text NOT NULL,
@@ -108,9 +108,11 @@ class State:
         """One of its tables, quoted."""
         return qualified(self.schema, name)
 
-    def create(self) -> None:
+    def _create(self) -> None:
         """Its schema and tables, where they are not there."""
-        self.connection.execute(self._sql(_TABLES))
+        if not self.exists():
+            create_schema(self.connection, self.schema)
+            self.connection.execute(self._sql(_TABLES))
 
     def exists(self) -> bool:
         """Whether any run was ever begun there."""
@@ -124,6 +126,7 @@ class State:
         Raises EnvironmentProblem while another run is going on.
         """
         with self._alone():
+            self._create()
             self.connection.execute(
                 self._sql(
                     "UPDATE {schema}.runs SET status = 'stopped', finished_at = clock_timestamp()"
