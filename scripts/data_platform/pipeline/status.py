@@ -47,7 +47,9 @@ def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
     held = sum(one.rows for one in seen.held)
     if held:
         message = f"rows are in quarantine for {len(seen.held)} reasons"
-        yield _finding(spec, "warning", "in-quarantine", message, "mend them at the source, which then gives them again")
+        yield _finding(
+            spec, "warning", "in-quarantine", message, "mend them at the source, which then gives them again"
+        )
 
 
 def _finding(spec: Pipeline, severity: str, rule: str, message: str, fix: str | None) -> Finding:
