@@ -17,6 +17,7 @@ import pytest
 from data_platform.cli import main
 from data_platform.cli.parser import parse
 from data_platform.cli.pipeline import COMMANDS
+from data_platform.postgres.pipelines.state import State
 from data_platform.postgres.server import Database
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +84,20 @@ def test_what_is_sensitive_is_not_shown(project: Path, capsys: pytest.CaptureFix
 def test_status_before_any_run(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, said = answer(capsys, "status", "--dsn", "env:SHOP")
     assert (code, [one["rule"] for one in said["findings"]]) == (0, ["never-ran"])
+
+
+def test_a_run_that_is_going_on_is_told(
+    project: Path, capsys: pytest.CaptureFixture[str], database: Database
+) -> None:
+    run(capsys)
+    with psycopg.connect(database.conninfo) as connection:
+        state = State(connection, "dpe_pipeline", "orders")
+        with state.run("0"):
+            connection.commit()
+            assert (
+                answer(capsys, "status", "--dsn", "env:SHOP")[1]["result"]["runs"][0]["status"] == "running"
+            )
+    assert answer(capsys, "status", "--dsn", "env:SHOP")[1]["result"]["runs"][0]["status"] == "stopped"
 
 
 def test_a_run_that_was_killed_is_told_and_goes_on(

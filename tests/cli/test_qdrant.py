@@ -167,6 +167,19 @@ def test_a_point_without_a_text_stops_the_copy(
     assert stored(database) == before
 
 
+def test_an_empty_collection_makes_no_store(
+    project: Path, qdrant: tuple[str, Recorded], capsys: pytest.CaptureFixture[str], database: Database
+) -> None:
+    url, _ = qdrant
+    ask(capsys, url, "apply")
+    with psycopg.connect(database.conninfo) as connection:
+        connection.execute("DROP SCHEMA notes CASCADE")
+    code, said = ask(capsys, url, "copy", "--dsn", "env:SHOP", "--create")
+    assert (code, said["findings"][0]["message"]) == (2, "the collection `notes_v1` is empty")
+    with psycopg.connect(database.conninfo) as connection:
+        assert connection.execute("SELECT to_regnamespace('notes')").fetchone() == (None,)
+
+
 def test_alias_snapshot_and_restore(
     project: Path, qdrant: tuple[str, Recorded], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -124,12 +124,11 @@ def test_a_cursor_that_is_no_xid8_is_told(database: Database, source: Database, 
         do(database, tmp_path, EXACT.replace("column: xid", "column: id"))
     with pytest.raises(UsageProblem, match="reads its last value again, so rows need a key"):
         do(database, tmp_path, BY_TIME.replace(", key: [id]", ""))
+    whole = EXACT.replace("cursor: {column: xid, kind: xid8}", "").replace(
+        "copy.events", "copy.events, key: [id]"
+    )
     with pytest.raises(UsageProblem, match=r"no table public\.absent"):
-        do(
-            database,
-            tmp_path,
-            EXACT.replace("table: events", "table: absent").replace("cursor: {column: xid, kind: xid8}", ""),
-        )
+        do(database, tmp_path, whole.replace("table: events", "table: absent"))
 
 
 def test_a_source_whose_password_is_wrong_does_not_show_it(

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.reading.csv import records
+from data_platform.postgres.pipelines import staging
 from data_platform.postgres.pipelines.staging import Torn
 from data_platform.postgres.server import Database
 from data_platform.spec.pipeline import Csv
@@ -92,6 +93,26 @@ def test_parquet_comes_as_it_is(database: Database, tmp_path: Path, columns: str
     assert ask(database, "SELECT id, note, amount, at FROM shop.rows ORDER BY 1") == [
         row[:4] for row in expected()
     ]
+
+
+def test_parquet_that_is_none_of_its_declared_type(database: Database, tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1, 2], "note": ["7", "x"]}), tmp_path / "rows.parquet")
+    do(database, tmp_path, SPEC.format(path="rows.parquet", columns="columns: {id: int, note: int}"))
+    assert ask(database, "SELECT * FROM shop.rows") == [(1, 7)]
+    assert held(database) == [(2, ["note: not int"])]
+
+
+def test_a_file_that_is_something_else_is_refused(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "_MOST_TORN", 10)
+    (tmp_path / "rows.csv").write_text("id,note,amount,at,tags\n" + "one field\n" * 20)
+    with pytest.raises(
+        UsageProblem, match="more than 10 records of `rows` are torn, the first one: 1 fields"
+    ):
+        do(database, tmp_path, SPEC.format(path="rows.csv", columns=COLUMNS))
+    assert ask(database, "SELECT to_regclass('shop.rows')") == [(None,)]
+    assert held(database) == []
 
 
 def test_another_dialect_and_encoding(database: Database, tmp_path: Path) -> None:

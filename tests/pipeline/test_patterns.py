@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.errors import UsageProblem
+from data_platform.pipeline.told import findings_of
 from data_platform.postgres.server import Database
 from data_platform.spec.document import SpecProblem
 from pipeline.running import ask, do, spec_of
@@ -157,3 +158,151 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, told: str
         spec_of(tmp_path, text + "\n")
     assert told in str(raised.value)
     assert "spec.yaml:" in str(raised.value)
+
+
+# --- what was lost or doubled without a word ---
+
+
+def test_two_targets_of_one_source_whose_rows_go(database: Database, folder: Path) -> None:
+    text = (
+        "pattern: incremental\n"
+        "sources: [{name: r, path: 'r/*.csv', columns: {id: int, v: int, gone: bool}, deletes: {column: gone}}]\n"
+        "targets: [{table: t.one, key: [id], version: v}, {table: t.two, key: [id], version: v}]\n"
+    )
+    (folder / "r").mkdir()
+    (folder / "r" / "1.csv").write_text("id,v,gone\n1,1,f\n2,1,f\n1,2,t\n")
+    do(database, folder, text)
+    assert ask(database, "SELECT id FROM t.one") == ask(database, "SELECT id FROM t.two") == [(2,)]
+
+
+def test_what_one_target_refuses_the_other_gets(database: Database, folder: Path) -> None:
+    ask(
+        database,
+        "CREATE SCHEMA t; CREATE TABLE t.picky (id int PRIMARY KEY, total numeric CHECK (total > 4))",
+    )
+    text = (
+        "pattern: incremental\n"
+        f"sources: [{ORDERS}]\n"
+        'transforms: [{name: sums, sql: "SELECT id, total FROM orders"}, {name: same, sql: SELECT * FROM sums}]\n'
+        "targets: [{table: t.picky, from: sums, key: [id]}, {table: t.all, from: sums, key: [id]},"
+        " {table: t.other, from: same, key: [id]}]\n"
+    )
+    do(database, folder, text)
+    for table, rows in (("picky", 2), ("all", 3), ("other", 3)):
+        assert ask(database, f"SELECT count(*) FROM t.{table}") == [(rows,)], table
+
+
+@pytest.mark.parametrize("torn", ["3,ann,x", "3,ann,-1"])
+def test_a_row_in_quarantine_deletes_nothing(database: Database, folder: Path, torn: str) -> None:
+    ask(
+        database,
+        "CREATE SCHEMA dw; CREATE TABLE dw.orders (id int PRIMARY KEY, customer text, total numeric(10,2))",
+    )
+    ask(database, "ALTER TABLE dw.orders ADD CHECK (total > 0)")
+    text = f"pattern: snapshot\nsources: [{ORDERS}]\ntargets: [{{table: dw.orders, key: [id]}}]\n"
+    do(database, folder, text)
+    (folder / "orders" / "1.csv").write_text(f"id,customer,total\n1,ann,10\n{torn}\n")
+    ran = do(database, folder, text)
+    assert (ran.counts.quarantined, ran.counts.deleted) == (1, 0)
+    assert "deletions-put-off" in [one.rule for one in findings_of(spec_of(folder, text), ran)]
+    assert ask(database, "SELECT id FROM dw.orders ORDER BY 1") == [(1,), (2,), (3,)]
+    (folder / "orders" / "1.csv").write_text("id,customer,total\n1,ann,10\n3,ann,1\n")
+    assert do(database, folder, text).counts.deleted == 1
+
+
+def test_a_key_in_quarantine_is_not_closed_in_a_dimension(database: Database, folder: Path) -> None:
+    source = "{name: p, path: p.csv, columns: {id: int, city: text}, deletes: {missing: true}}"
+    text = f"pattern: scd\nsources: [{source}]\ntargets: [{{table: dw.p, key: [id]}}]\n"
+    (folder / "p.csv").write_text("id,city\n1,Bonn\n2,Rome\n")
+    do(database, folder, text)
+    (folder / "p.csv").write_text("id,city\n1,Bonn\ntwo,Ulm\n")
+    assert do(database, folder, text).counts.deleted == 0
+    (folder / "p.csv").write_text("id,city\n1,Bonn\n")
+    assert do(database, folder, text).counts.deleted == 1
+
+
+def test_a_whole_of_no_files_empties_nothing(database: Database, folder: Path) -> None:
+    text = f"pattern: snapshot\nsources: [{ORDERS}]\ntargets: [{{table: dw.orders, key: [id]}}]\n"
+    do(database, folder, text)
+    (folder / "orders" / "1.csv").unlink()
+    with pytest.raises(UsageProblem, match="there is no file for `orders`"):
+        do(database, folder, text)
+    assert ask(database, "SELECT count(*) FROM dw.orders") == [(3,)]
+
+
+def test_rows_that_come_whole_each_time_need_a_key(database: Database, folder: Path) -> None:
+    ask(database, "CREATE TABLE here (id int); INSERT INTO here VALUES (1)")
+    text = (
+        "pattern: incremental\nsources: [{name: here, dsn: target, table: here}]\n"
+        "targets: [{table: t.there KEY}]\n"
+    )
+    with pytest.raises(UsageProblem, match="without a key they would be there twice"):
+        do(database, folder, text.replace(" KEY", ""))
+    for _ in range(2):
+        do(database, folder, text.replace(" KEY", ", key: [id]"))
+    assert ask(database, "SELECT count(*) FROM t.there") == [(1,)]
+
+
+def test_elt_adds_each_file_of_each_source(database: Database, folder: Path) -> None:
+    text = (
+        f"pattern: elt\nsources: [{CUSTOMERS}, {ORDERS}]\ntargets:\n"
+        "  - {table: raw.customers, from: customers}\n  - {table: raw.orders, from: orders}\n"
+    )
+    do(database, folder, text)
+    more(folder)
+    do(database, folder, text)
+    assert ask(database, "SELECT count(*) FROM raw.orders") == [(5,)]
+
+
+def test_elt_derives_anew_from_a_table_that_changed(database: Database, folder: Path) -> None:
+    ask(database, "CREATE TABLE here (id int, n int); INSERT INTO here VALUES (1, 1)")
+    text = (
+        "pattern: elt\nsources: [{name: here, dsn: target, table: here}]\n"
+        "transforms: [{name: total, sql: SELECT sum(n) AS n FROM here}]\n"
+        "targets: [{table: raw.here, from: here, key: [id]}, {table: dw.total, from: total}]\n"
+    )
+    do(database, folder, text)
+    ask(database, "UPDATE here SET n = 5")
+    do(database, folder, text)
+    assert ask(database, "SELECT n FROM dw.total") == [(5,)]
+
+
+def test_columns_without_an_equality_are_merged(database: Database, folder: Path) -> None:
+    columns = "{id: int, j: json, p: point}"
+    text = (
+        f"pattern: incremental\nsources: [{{name: r, path: 'r/*.csv', columns: {columns}}}]\n"
+        "targets: [{table: t.r, key: [id]}]\n"
+    )
+    (folder / "r").mkdir()
+    (folder / "r" / "1.csv").write_text('id,j,p\n1,{},"(1,2)"\n2,[],\n')
+    do(database, folder, text)
+    (folder / "r" / "2.csv").write_text('id,j,p\n1,{},"(1,2)"\n2,[1],\n')
+    counts = do(database, folder, text).counts
+    assert (counts.updated, counts.unchanged) == (1, 1)
+
+
+def test_a_part_is_asked_for_where_there_is_a_cursor(database: Database, folder: Path) -> None:
+    text = f"pattern: etl\nsources: [{ORDERS}]\ntargets: [{{table: dw.orders, key: [id]}}]\n"
+    with pytest.raises(UsageProblem, match="no source has one"):
+        do(database, folder, text, since="2026-01-01")
+
+
+def test_what_the_server_says_of_a_transform_is_written_down(database: Database, folder: Path) -> None:
+    text = (
+        f"pattern: etl\nsources: [{ORDERS}]\ntransforms: [{{name: t, sql: SELECT nothing FROM orders}}]\n"
+        "targets: [{table: dw.t}]\n"
+    )
+    with pytest.raises(UsageProblem, match='column "nothing" does not exist'):
+        do(database, folder, text)
+    row = ask(database, "SELECT status, error FROM dpe_pipeline.runs")[0]
+    assert (row[0], 'column "nothing" does not exist' in row[1]) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    "text", ["pattern: cdc", "pattern: events", "pattern: cqrs", "pattern: views", "checks: [{table: t}]"]
+)
+def test_what_is_not_there_yet_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
+    with pytest.raises(SpecProblem) as raised:
+        spec_of(tmp_path, text + "\n")
+    assert "yet" in str(raised.value)
+    assert "spec.yaml:4:" in str(raised.value)

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +12,7 @@ import pytest
 
 from data_platform.cli import main
 from data_platform.postgres.server import Database, Server
+from disks import ROOT_ONLY, database_on, leave, make_room, mounted
 
 DOCUMENTS, WIDTH = 7000, 64
 SCOPE = """
@@ -42,28 +38,7 @@ SELECT count(*), count(*) FILTER (WHERE chunks = 1 AND vectors = 1) FROM (
     LEFT JOIN help.embeddings_m e ON e.chunk_id = c.id GROUP BY d.id) AS each
 """
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may mount a disk"
-)
-
-
-@contextmanager
-def mounted(megabytes: int) -> Iterator[Path]:
-    """A small disk of its own, where the server's account gets at it."""
-    path = Path(tempfile.mkdtemp(prefix="dpe-disk-"))
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(path)],
-        capture_output=True,
-        check=False,
-    )
-    try:
-        if done.returncode:
-            pytest.skip("this account may not mount a disk")
-        yield path
-    finally:
-        if not done.returncode:
-            subprocess.run(["umount", "--lazy", str(path)], check=True)
-        path.rmdir()
+pytestmark = ROOT_ONLY
 
 
 @pytest.fixture
@@ -75,21 +50,8 @@ def disk() -> Iterator[Path]:
 @pytest.fixture
 def small(server: Server, disk: Path) -> Iterator[Database]:
     """A database on that disk."""
-    with psycopg.connect(server.conninfo, autocommit=True) as admin:
-        row = admin.execute("SHOW data_directory").fetchone()
-        assert row
-        owner = Path(row[0]).stat()
-        place = disk / "space"
-        place.mkdir()
-        os.chown(disk, owner.st_uid, owner.st_gid)
-        os.chown(place, owner.st_uid, owner.st_gid)
-        admin.execute(f"CREATE TABLESPACE small LOCATION '{place}'".encode())
-        try:
-            with server.scratch_database(extensions=["vector"]) as database:
-                admin.execute(f"ALTER DATABASE {database.name} SET TABLESPACE small".encode())
-                yield database
-        finally:
-            admin.execute("DROP TABLESPACE small")
+    with database_on(disk, server, ("vector",)) as database:
+        yield database
 
 
 @pytest.fixture
@@ -104,12 +66,6 @@ def project(tmp_path: Path, small: Database, tokenizer_file: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SHOP", small.conninfo)
     return tmp_path
-
-
-def leave(disk: Path, megabytes: float) -> None:
-    """So much room on it."""
-    free = shutil.disk_usage(disk).free
-    (disk / "ballast").write_bytes(b"\0" * (free - round(megabytes * 1024 * 1024)))
 
 
 def whole(database: Database) -> tuple[int, int]:
@@ -144,7 +100,7 @@ def test_in_the_middle_of_the_rows(
     documents, complete = whole(small)
     assert 0 < documents < DOCUMENTS
     assert documents == complete
-    (disk / "ballast").unlink()
+    make_room(disk)
     assert main([*LOAD, "--json"]) == 0
     done = json.loads(capsys.readouterr().out)["result"]
     assert (done["new"], done["unchanged"]) == (DOCUMENTS - documents, documents)
@@ -159,7 +115,7 @@ def test_while_the_indexes_are_built(
     assert main(list(LOAD)) == 6
     assert "the server's disk is full: could not extend file" in capsys.readouterr().err
     assert whole(small) == (DOCUMENTS, DOCUMENTS)
-    (disk / "ballast").unlink()
+    make_room(disk)
     assert main([*LOAD, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["result"]["unchanged"] == DOCUMENTS
     assert searched(small) == [True, True]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.history import COUNTS, Dimension, dimension_tables, extensions, merge, rules
 from data_platform.pipeline.plan import Chain
@@ -36,10 +38,12 @@ def dimension_of(spec: Pipeline, chain: Chain, batch: Relation) -> Dimension:
     )
 
 
-def write(spec: Pipeline, state: State, chain: Chain, unit: str) -> Counts:
-    """The batch under the target's source name. Rows that say that a key is gone count as unchanged."""
+def write(spec: Pipeline, state: State, chain: Chain, unit: str, batch: Relation, *, whole: bool) -> Counts:
+    """A batch into its dimension. Rows that say that a key is gone count as unchanged.
+
+    `whole` is whether every row of the source is in the batch: else a key that it does not have may be there.
+    """
     connection = state.connection
-    batch = relations.temporary(connection, chain.target.source)
     dimension = dimension_of(spec, chain, batch)
     if relations.read_relation(connection, table_name(chain.target.table)) is None:
         relations.create_schema(connection, chain.target.table.schema)
@@ -47,6 +51,8 @@ def write(spec: Pipeline, state: State, chain: Chain, unit: str) -> Counts:
         relations.run(connection, dimension_tables(dimension))
     wanted = [Rule(name, condition) for name, condition in rules(dimension)]
     bad = merging.set_aside(state, chain.target.source, unit, batch.name, wanted)
+    if bad or not whole:
+        dimension = replace(dimension, missing=False)
     row = relations.run(connection, merge(dimension, batch.name, order=ROW))
     found = dict(zip(COUNTS, row or (), strict=True))
     inserted, updated, said_gone = found["inserted"], found["updated"], found["deleted"]

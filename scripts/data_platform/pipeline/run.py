@@ -6,7 +6,7 @@ Killed at any point, the transaction that was open is gone as a whole, and the n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,12 +15,23 @@ from data_platform.errors import Problem, UsageProblem
 from data_platform.pipeline import streams
 from data_platform.pipeline.plan import Chain, chains
 from data_platform.pipeline.streams import Place, Unit
-from data_platform.pipeline.writing import derive_target, stage_unit, write_target
-from data_platform.postgres.pipelines.relations import create_temporary, drop_temporary
-from data_platform.postgres.pipelines.sessions import Passing, writing
+from data_platform.pipeline.writing import (
+    Work,
+    derive_target,
+    stage_unit,
+    transform,
+    view_landings,
+    write_target,
+)
+from data_platform.postgres.pipelines.relations import drop_temporary
+from data_platform.postgres.pipelines.sessions import Passing, telling, writing
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.spec.pipeline import Pipeline
 
+BY_CURSOR = ("incremental", "scd", "elt")
+ALL, DERIVED = "_dpe_all", "_dpe_derived"
+"""Steps that are of no one source; no source is called so."""
+TRANSFORMED = "transformed"
 _FIRST_PAUSE_SECONDS = 0.5
 Tell = Callable[[str, float], None]
 
@@ -71,6 +82,12 @@ def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lam
     found = chains(spec)
     if not found:
         raise UsageProblem("this pipeline has no targets, so there is nothing to run", where=spec.file)
+    if place.is_backfill and not (spec.pattern in BY_CURSOR and any(one.cursor for one in spec.sources)):
+        raise UsageProblem(
+            "--since and --until are parts of a cursor, and no source has one",
+            where=spec.file,
+            expected="the pattern incremental, with `cursor:` in a source",
+        )
     started = time.monotonic()
     progress = _Progress()
     while True:
@@ -96,11 +113,15 @@ def _attempt(
         stack.enter_context(state.run(spec.sha256))
         before = len(progress.steps)
         try:
-            for done in _work(spec, place, found, state):
-                progress.steps.append(done)
-                tell(f"{done.source} {done.unit}", 0.5)
+            # Told within the run, so that what the server says is written down as its error.
+            with telling(place.conninfo):
+                for done in _steps(Work(spec, place, state), found):
+                    progress.steps.append(done)
+                    tell(f"{done.source} {done.unit}", 0.5)
         except Problem as problem:
-            if not connection.broken and not dry_run:
+            if dry_run:  # taken back as a whole, so the next attempt does it all again
+                del progress.steps[before:]
+            elif not connection.broken:
                 state.finish(_total(progress.steps[before:]), problem.what)
             raise
         state.finish(_total(progress.steps[before:]))
@@ -113,81 +134,82 @@ def _total(steps: Sequence[Step]) -> Counts:
     return total
 
 
-def _work(spec: Pipeline, place: Place, found: Sequence[Chain], state: State) -> Iterator[Step]:
-    if spec.pattern in ("incremental", "scd"):
-        yield from _batches(spec, place, found, state)
-    elif spec.pattern in ("etl", "snapshot"):
-        yield from _all_at_once(spec, place, found, state)
-    elif spec.pattern == "elt":
-        landings, derived = _landings(spec, found)
-        yield from _batches(spec, place, landings, state)
-        yield from _derive(spec, derived, landings, state)
+def _steps(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
+    if work.spec.pattern in ("etl", "snapshot"):
+        yield from _all_at_once(work, found)
+    elif work.spec.pattern == "elt":
+        landings, derived = _landings(work.spec, found)
+        yield from _batches(work, landings)
+        yield from _derive(work, derived, landings)
     else:
-        raise UsageProblem(f"runs of the pattern {spec.pattern} are not there yet", where=spec.file)
+        yield from _batches(work, found)
 
 
 # --- batch by batch ---
 
 
-def _batches(spec: Pipeline, place: Place, found: Sequence[Chain], state: State) -> Iterator[Step]:
+def _batches(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
     """Each new unit of each source, with all targets that come from it."""
-    for source in spec.sources:
+    for source in work.spec.sources:
         own = [chain for chain in found if source in chain.sources]
-        if not own:
+        if not own or (work.place.is_backfill and source.cursor is None):
             continue
         repeats = all(chain.target.key for chain in own)
         if source.cursor is not None and source.cursor.kind == "value" and not repeats:
             raise UsageProblem(
                 f"the cursor of `{source.name}` reads its last value again, so rows need a key",
-                where=spec.file,
+                where=work.spec.file,
                 try_="key: in the target, or a cursor of kind xid8",
             )
-        known = state.positions(source.name)
-        for unit in streams.new_units(source, place, known, repeats=repeats):
-            yield from _one_unit(spec, place, own, state, source.name, [unit])
+        known = work.state.positions(source.name)
+        for unit in streams.new_units(source, work.place, known, repeats=repeats):
+            yield from _together(work, own, [unit], source.name, unit.name, unit.position)
 
 
-def _all_at_once(spec: Pipeline, place: Place, found: Sequence[Chain], state: State) -> Iterator[Step]:
+def _all_at_once(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
     """All sources and all targets in one transaction, unless every source is files that were read before."""
-    units = [unit for source in spec.sources for unit in streams.whole(source, place)]
+    needed = {source.name for chain in found for source in chain.sources}
+    sources = [source for source in work.spec.sources if source.name in needed]
+    units = [unit for source in sources for unit in streams.whole(source, work.place)]
     files = {unit.name: unit.position["sha256"] for unit in units if unit.path is not None}
-    position = {"files": files, "spec": spec.sha256}
-    known = state.positions("all").get("all")
-    if known == position and all(unit.path is not None for unit in units):
+    position = {"files": files, "spec": work.spec.sha256}
+    if work.state.positions(ALL).get("all") == position and all(unit.path is not None for unit in units):
         return
-    yield from _one_unit(spec, place, found, state, "all", units, position)
+    yield from _together(work, found, units, ALL, "all", position)
 
 
-def _one_unit(
-    spec: Pipeline,
-    place: Place,
+def _together(
+    work: Work,
     found: Sequence[Chain],
-    state: State,
-    step: str,
     units: Sequence[Unit],
-    position: dict[str, Any] | None = None,
+    step: str,
+    name: str,
+    position: Mapping[str, Any],
 ) -> Iterator[Step]:
     """These units, all that comes from them, and the checkpoint: one transaction."""
-    name = units[0].name if position is None else "all"
     started = time.monotonic()
-    done: list[Step] = []
-    with state.connection.transaction():
+    with work.state.connection.transaction():
         temporary: list[str] = []
-        staged = stage_unit(spec, place, state, found, units, temporary)
-        for chain in found:
-            for transform in chain.transforms:
-                if transform.name not in temporary:
-                    create_temporary(state.connection, transform.name, transform.sql)
-                    temporary.append(transform.name)
-            counts = write_target(spec, place, state, chain, name, staged)
-            way = staged.ways.get(chain.target.source, "transformed")
-            took = time.monotonic() - started
-            sources = ", ".join(one.name for one in chain.sources)
-            done.append(Step(sources, name, str(chain.target.table), counts, way, took))
-        drop_temporary(state.connection, [*reversed(temporary), "_dpe_latest"])
-        if not (place.is_backfill and units[0].source.cursor):
-            state.checkpoint(step, name, units[0].position if position is None else position)
+        batch = stage_unit(work, found, units, temporary)
+        transform(work.state, found, temporary)
+        done = [
+            _step(
+                chain,
+                name,
+                write_target(work, found, chain, name, batch),
+                batch.ways.get(chain.target.source, TRANSFORMED),
+                started,
+            )
+            for chain in found
+        ]
+        drop_temporary(work.state.connection, [*reversed(temporary)])
+        work.state.checkpoint(step, name, position)
     yield from done
+
+
+def _step(chain: Chain, unit: str, counts: Counts, way: str, started: float) -> Step:
+    sources = ", ".join(one.name for one in chain.sources)
+    return Step(sources, unit, str(chain.target.table), counts, way, time.monotonic() - started)
 
 
 # --- sources as they are, then SQL over them ---
@@ -213,22 +235,22 @@ def _landings(spec: Pipeline, found: Sequence[Chain]) -> tuple[list[Chain], list
     return landings, derived
 
 
-def _derive(
-    spec: Pipeline, derived: Sequence[Chain], landings: Sequence[Chain], state: State
-) -> Iterator[Step]:
-    """Transforms over all that was ever loaded; nothing where neither that nor the spec has changed."""
-    position = {"spec": spec.sha256, "loaded": {s.name: state.positions(s.name) for s in spec.sources}}
-    if not derived or state.positions("derived").get("all") == position:
+def _derive(work: Work, derived: Sequence[Chain], landings: Sequence[Chain]) -> Iterator[Step]:
+    """Transforms over all that was ever loaded; nothing where nothing was loaded since, by the same spec."""
+    state = work.state
+    loads = {source.name: state.loads(source.name) for source in work.spec.sources}
+    position = {"spec": work.spec.sha256, "loads": loads}
+    if not derived or state.positions(DERIVED).get("all") == position:
         return
     started = time.monotonic()
-    done: list[Step] = []
     with state.connection.transaction():
         temporary: list[str] = []
-        for chain in derived:
-            counts = derive_target(spec, state, chain, landings, temporary)
-            sources = ", ".join(one.name for one in chain.sources)
-            took = time.monotonic() - started
-            done.append(Step(sources, "all", str(chain.target.table), counts, "transformed", took))
-        drop_temporary(state.connection, [*reversed(temporary), "_dpe_latest"])
-        state.checkpoint("derived", "all", position)
+        view_landings(state, derived, landings, temporary)
+        transform(state, derived, temporary)
+        done = [
+            _step(chain, "all", derive_target(work.spec, state, derived, chain), TRANSFORMED, started)
+            for chain in derived
+        ]
+        drop_temporary(state.connection, [*reversed(temporary)])
+        state.checkpoint(DERIVED, "all", position)
     yield from done

@@ -70,18 +70,28 @@ def new_units(source: Source, place: Place, known: Mapping[str, Any], *, repeats
         yield from _new_files(source, place, known, repeats=repeats)
     elif source.cursor is not None and source.table is not None:
         yield from _window(source, place, known.get(CURSOR))
-    else:
+    elif repeats:
         yield Unit(source, "all", {})
+    else:
+        raise UsageProblem(
+            f"`{source.name}` gives all of its rows each time; without a key they would be there twice",
+            expected="a `key:` in the target, or a cursor",
+            try_="pattern: snapshot, where the table becomes what the source has",
+        )
 
 
 def whole(source: Source, place: Place) -> tuple[Unit, ...]:
-    """Everything that the source has, now."""
+    """Everything that the source has, now. UsageProblem where it is files and there are none."""
     if source.path is None:
         return (Unit(source, "all", {}),)
-    return tuple(
-        Unit(source, one.name, {"sha256": files.digest(one.path)}, one.path)
-        for one in files.files_of(source, place.base)
-    )
+    found = files.files_of(source, place.base)
+    if not found:
+        raise UsageProblem(
+            f"there is no file for `{source.name}`",
+            where=str(place.base / source.path),
+            expected="at least one: a whole that is empty would empty the target",
+        )
+    return tuple(Unit(source, one.name, {"sha256": files.digest(one.path)}, one.path) for one in found)
 
 
 def _new_files(source: Source, place: Place, known: Mapping[str, Any], *, repeats: bool) -> Iterator[Unit]:
@@ -103,6 +113,7 @@ def _new_files(source: Source, place: Place, known: Mapping[str, Any], *, repeat
 def _window(source: Source, place: Place, known: Mapping[str, Any] | None) -> Iterator[Unit]:
     assert source.cursor is not None
     assert source.table is not None
+    _of_postgres(source, place, "a cursor is")
     if place.is_backfill:
         condition = reading.between(source.cursor.column, place.since, place.until)
         yield Unit(source, f"{place.since or ''}..{place.until or ''}", {}, condition=condition)
@@ -133,7 +144,7 @@ def opened(unit: Unit, place: Place) -> Iterator[tuple[Stream, dict[str, Sql]]]:
     elif source.name not in place.addresses and _is_mysql(source):
         from data_platform.pipeline.reading import mysql  # noqa: PLC0415  an extra
 
-        yield mysql.stream(source, unit.condition), mysql.columns_of(source)
+        yield mysql.stream(source), mysql.columns_of(source)
     else:
         found = reading.columns_of(place.address(source), source.table, source.query)
         columns = {name: source.columns.get(name, type_) for name, type_ in found.items()}
@@ -148,8 +159,16 @@ def _is_mysql(source: Source) -> bool:
     return dsn.startswith("env:") and os.environ.get(dsn[4:], "").startswith(("mysql://", "mariadb://"))
 
 
+def _of_postgres(source: Source, place: Place, what: str) -> None:
+    if source.name not in place.addresses and _is_mysql(source):
+        raise UsageProblem(
+            f"{what} read from PostgreSQL only", where=f"source `{source.name}`", try_="pattern: snapshot"
+        )
+
+
 def keys(source: Source, place: Place, key: tuple[str, ...]) -> Stream:
     """The keys that a database source has now."""
+    _of_postgres(source, place, "keys are")
     found = reading.columns_of(place.address(source), source.table, source.query)
     columns = {name: source.columns.get(name, type_) for name, type_ in found.items()}
     return reading.key_stream(

@@ -58,6 +58,17 @@ def _against(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
             object=spec.name,
             fix="dpe pipeline status says why",
         )
+    whole = spec.pattern == "snapshot" or any(one.deletes and one.deletes.missing for one in spec.sources)
+    if counts.quarantined and whole:
+        yield Finding(
+            rule="deletions-put-off",
+            severity="warning",
+            message="with rows in quarantine nothing was deleted for being missing: theirs are the keys that would be",
+            evidence="documented",
+            file=spec.file,
+            object=spec.name,
+            fix="mend the rows at the source; the next run deletes",
+        )
     if levels.duration is not None and ran.seconds > levels.duration:
         yield Finding(
             rule="too-slow",

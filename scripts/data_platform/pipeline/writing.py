@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from data_platform.errors import UsageProblem
@@ -14,37 +15,43 @@ from data_platform.postgres.pipelines.merging import Merge
 from data_platform.postgres.pipelines.relations import Relation, table_name
 from data_platform.postgres.pipelines.staging import Staged, Stream
 from data_platform.postgres.pipelines.state import Counts, State
-from data_platform.spec.pipeline import Deletes, Drift, Pipeline, Target
-from data_platform.sql.text import Sql, identifiers
+from data_platform.spec.pipeline import Drift, Pipeline, Target
+from data_platform.sql.text import Sql, identifier, identifiers, phrase
 
+OWN = "_dpe_own"
+"""The rows of the target that is being written."""
 DRIFTED = Sql("text")
 """The type of a column that nobody declared."""
 
 
 @dataclass
 class Batch:
-    """What is staged: by source how many rows came and how. `direct` rows are in their target already."""
+    """What is staged: by source how many rows are in quarantine, and how the others came.
 
-    read: dict[str, int] = field(default_factory=dict)
+    `direct` rows are in their target already.
+    """
+
     quarantined: dict[str, int] = field(default_factory=dict)
     ways: dict[str, str] = field(default_factory=dict)
     direct: dict[str, int] = field(default_factory=dict)
 
     def add(self, source: str, staged: Staged) -> None:
-        self.read[source] = self.read.get(source, 0) + staged.read
         self.quarantined[source] = self.quarantined.get(source, 0) + staged.quarantined
         self.ways[source] = staged.way
 
 
-def stage_unit(
-    spec: Pipeline,
-    place: Place,
-    state: State,
-    found: Sequence[Chain],
-    units: Sequence[Unit],
-    temporary: list[str],
-) -> Batch:
+@dataclass(frozen=True)
+class Work:
+    """What a run works on: the spec, where, and the session with what it remembers."""
+
+    spec: Pipeline
+    place: Place
+    state: State
+
+
+def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], temporary: list[str]) -> Batch:
     """Each unit's stream as a temporary table named as its source, or straight into its target where it can go."""
+    spec, place, state = work.spec, work.place, work.state
     batch = Batch()
     for unit in units:
         name = unit.source.name
@@ -102,7 +109,9 @@ def _straight(
     if stream.is_json:
         return None
     found = target_table(state, spec, target, {name: str(type_) for name, type_ in columns.items()}, ())
-    if (target.key or target.replace) and not relations.is_empty(state.connection, found.name):
+    if not (target.key or spec.pattern == "etl"):
+        return staging.copy_if_good(state.connection, found.name, stream)
+    if not relations.is_empty(state.connection, found.name):
         return None
     return staging.copy_if_good(state.connection, found.name, stream)
 
@@ -144,36 +153,57 @@ def target_table(
     return there
 
 
-def write_target(spec: Pipeline, place: Place, state: State, chain: Chain, unit: str, batch: Batch) -> Counts:
+def transform(state: State, found: Sequence[Chain], temporary: list[str]) -> None:
+    """The transforms of these targets as temporary tables, all of them before any target is written."""
+    for chain in found:
+        for one in chain.transforms:
+            if one.name not in temporary:
+                relations.create_temporary(state.connection, one.name, one.sql)
+                temporary.append(one.name)
+
+
+def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, batch: Batch) -> Counts:
     """What is staged into its target; counts add up to the rows that the sources gave."""
+    spec, state = work.spec, work.state
     target = chain.target
     if target.source in batch.direct:
         rows = batch.direct[target.source]
         return Counts(read=rows, inserted=rows)
     bad = sum(batch.quarantined.get(one.name, 0) for one in chain.sources)
     refused = Counts(read=bad, quarantined=bad)
-    if spec.pattern == "scd":
-        return dimensions.write(spec, state, chain, unit).plus(refused)
-    wanted = _wanted(spec, state, chain)
-    deletes = chain.deletes
-    whole = spec.pattern in ("etl", "snapshot")
-    if deletes.missing and whole:
-        wanted = replace(wanted, missing=True, at_most=deletes.at_most)
-    if spec.pattern == "snapshot" and not deletes.missing:
-        wanted = replace(wanted, missing=True)
-    if not target.key and (target.replace or whole):
-        counts = merging.replace(state, wanted)
-    else:
+    with _own_rows(state, target, found) as own:
+        if spec.pattern == "scd":
+            return dimensions.write(spec, state, chain, unit, own, whole=not bad).plus(refused)
+        wanted, deletes = _wanted(spec, state, chain, own), chain.deletes
+        whole = spec.pattern in ("etl", "snapshot")
+        if whole and not target.key:
+            return merging.replace(state, wanted).plus(refused)
+        # A row in quarantine is of some key, which then looks as if the source had it no more.
+        if whole and not bad and (deletes.missing or spec.pattern == "snapshot"):
+            wanted = replace(wanted, missing=True, at_most=deletes.at_most if deletes.missing else 1.0)
         counts = merging.merge(state, target.source, unit, wanted)
-    if deletes.missing and not whole:
-        counts = counts.plus(Counts(deleted=_compare_keys(place, state, chain, wanted, deletes)))
-    return counts.plus(refused)
+        if deletes.missing and not whole:
+            counts = counts.plus(Counts(deleted=_compare_keys(work, chain, wanted)))
+        return counts.plus(refused)
 
 
-def _wanted(spec: Pipeline, state: State, chain: Chain) -> Merge:
-    """The merge of what is staged under the target's source name."""
+@contextmanager
+def _own_rows(state: State, target: Target, found: Sequence[Chain]) -> Iterator[Relation]:
+    """The temporary table that a target is made of, which loses the rows that the target refuses.
+
+    Where another target is made of the same one it is a copy: what one refuses is not refused for the other.
+    """
+    if sum(chain.target.source == target.source for chain in found) == 1:
+        yield relations.temporary(state.connection, target.source)
+        return
+    source = phrase("SELECT * FROM pg_temp.{name}", name=identifier(target.source))
+    yield relations.create_temporary(state.connection, OWN, source)
+    relations.drop_temporary(state.connection, [OWN])
+
+
+def _wanted(spec: Pipeline, state: State, chain: Chain, relation: Relation) -> Merge:
+    """The merge of a temporary table into the target."""
     target = chain.target
-    relation = relations.temporary(state.connection, target.source)
     column = chain.deletes.column
     gone = column if column in relation.columns else None
     table = target_table(state, spec, target, relation.columns, [gone] if gone else [])
@@ -187,37 +217,39 @@ def _wanted(spec: Pipeline, state: State, chain: Chain) -> Merge:
     )
 
 
-def _compare_keys(place: Place, state: State, chain: Chain, wanted: Merge, deletes: Deletes) -> int:
+def _compare_keys(work: Work, chain: Chain, wanted: Merge) -> int:
     """Delete what the source has no more; its keys are read for that after the batch."""
     source = chain.sources[0]
     if source.dsn is None:
         return 0
     name = "_dpe_keys"
-    stream = streams.keys(source, place, chain.target.key)
+    state = work.state
+    stream = streams.keys(source, work.place, chain.target.key)
     columns = {column: Sql(wanted.target.columns[column]) for column in stream.columns}
     staging.make_room(state.connection, name, columns)
-    staging.stage(state, name, "keys", stream, columns)
+    if staging.stage(state, name, "keys", stream, columns).quarantined:
+        raise UsageProblem(f"keys of `{source.name}` are none of the types that {chain.target.table} has")
     deleted = merging.delete_missing(
-        state.connection, replace(wanted, relation=Sql(f"pg_temp.{name}"), at_most=deletes.at_most)
+        state.connection, replace(wanted, relation=Sql(f"pg_temp.{name}"), at_most=chain.deletes.at_most)
     )
     relations.drop_temporary(state.connection, [name])
     return deleted
 
 
-def derive_target(
-    spec: Pipeline, state: State, chain: Chain, landings: Sequence[Chain], temporary: list[str]
-) -> Counts:
-    """A target of elt: its transforms over the tables that keep the sources, which it equals afterwards."""
+def view_landings(
+    state: State, derived: Sequence[Chain], landings: Sequence[Chain], temporary: list[str]
+) -> None:
+    """The tables that keep the sources of elt, under the names that SQL knows them by."""
     kept = {landing.target.source: landing.target.table for landing in landings}
-    for source in chain.sources:
-        if source.name not in temporary:
-            relations.create_temporary_view(state.connection, source.name, table_name(kept[source.name]))
-            temporary.append(source.name)
-    for transform in chain.transforms:
-        if transform.name not in temporary:
-            relations.create_temporary(state.connection, transform.name, transform.sql)
-            temporary.append(transform.name)
-    wanted = _wanted(spec, state, chain)
-    if chain.target.key:
-        return merging.merge(state, chain.target.source, "all", replace(wanted, missing=True))
-    return merging.replace(state, wanted)
+    for name in {source.name: None for chain in derived for source in chain.sources}:
+        relations.create_temporary_view(state.connection, name, table_name(kept[name]))
+        temporary.append(name)
+
+
+def derive_target(spec: Pipeline, state: State, derived: Sequence[Chain], chain: Chain) -> Counts:
+    """A target of elt, which equals its transforms over all that was ever loaded."""
+    with _own_rows(state, chain.target, derived) as own:
+        wanted = _wanted(spec, state, chain, own)
+        if chain.target.key:
+            return merging.merge(state, chain.target.source, "all", replace(wanted, missing=True))
+        return merging.replace(state, wanted)

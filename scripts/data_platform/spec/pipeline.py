@@ -21,6 +21,8 @@ Drift = Literal["evolve", "freeze", "ignore"]
 
 TARGET = "target"
 """As a source's dsn: the server that is written to."""
+NOT_YET = ("cdc", "events", "cqrs", "views")
+"""Patterns that the form has and a run does not."""
 OWN_PREFIX = "_dpe"
 """Of names that a run makes beside the user's."""
 _FORMATS: Mapping[str, Format] = {
@@ -112,7 +114,7 @@ class Transform:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A table and what it is told by. `source` is the name of a source or of a transform."""
+    """A table and what its rows are told by. `source` is the name of a source or of a transform."""
 
     table: Name
     source: str
@@ -120,8 +122,6 @@ class Target:
     version: str | None = None
     type: Literal[1, 2, 6] = 2
     tracked: tuple[str, ...] = ()
-    replace: bool = False
-    concurrently: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,8 +273,6 @@ class _Reader:
             version=data.get("version"),
             type=data.get("type", 2),
             tracked=tuple(data.get("tracked", ())),
-            replace=data.get("replace", pattern == "elt" and not key and source not in names[:1]),
-            concurrently=data.get("concurrently", True),
         )
 
     def levels(self, data: Mapping[str, Any]) -> Levels:
@@ -346,6 +344,12 @@ def _pages(data: Mapping[str, Any]) -> Pages:
 
 
 def _disagreements(document: Document, spec: Pipeline) -> Iterator[Finding]:
+    if spec.pattern in NOT_YET:
+        message = f"the pattern {spec.pattern} cannot be run yet"
+        yield document.error(("pattern",), "spec-not-yet", message, "etl, elt, incremental, snapshot or scd")
+    if document.data.get("checks"):
+        message = "checks are not looked at yet, and nobody should believe that they were"
+        yield document.error(("checks",), "spec-not-yet", message, "a CHECK constraint on the target's table")
     yield from _twice(document, spec)
     for number, target in enumerate(spec.targets):
         yield from _target_mistakes(document, spec, ("targets", str(number)), target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from data_platform.pipeline.plan import chains
 from data_platform.pipeline.prove.faults import Fault, NotTried, Tell, Trials, Truth
 from data_platform.pipeline.prove.trial import Made
 from data_platform.postgres.server import Server
-from data_platform.spec.pipeline import TARGET, Pipeline
+from data_platform.spec.pipeline import Pipeline
 
 _SERVER_KILLS = 3
 _CUTS = 3
@@ -48,6 +49,7 @@ def prove(server: Server, spec: Pipeline, *, kills: int, rows: int, seed: int, t
         faults=tuple(one for one in found if isinstance(one, Fault)),
         not_tried=(
             *(one for one in found if isinstance(one, NotTried)),
+            *_stand_ins(spec),
             NotTried(
                 "disk full", "this machine's own disk is not filled; the package's tests do it on a small one"
             ),
@@ -71,6 +73,14 @@ def _all(trials: Trials, truth: Truth, kills: int, tell: Tell) -> list[Fault | N
     return found
 
 
+def _stand_ins(spec: Pipeline) -> Iterator[NotTried]:
+    for source in spec.sources:
+        if source.dsn is not None:
+            yield NotTried(
+                f"the server of {source.name}", "a table on the embedded PostgreSQL stood in for it"
+            )
+
+
 def refuse_unprovable(spec: Pipeline) -> None:
     """UsageProblem for sources that no data can be made for."""
     for source in spec.sources:
@@ -81,7 +91,7 @@ def refuse_unprovable(spec: Pipeline) -> None:
                 where=spec.file,
                 expected="a path below it: a proof makes files of its own in a copy of that folder",
             )
-        if source.dsn is not None and source.table is None and source.dsn != TARGET:
+        if source.dsn is not None and source.table is None:
             raise UsageProblem(
                 f"the tables behind the query of `{source.name}` are not known",
                 where=spec.file,

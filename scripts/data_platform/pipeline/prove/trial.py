@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -223,12 +222,3 @@ def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         old = found.get(key)
         found[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return found
-
-
-def kill_at(child: subprocess.Popen[str], seconds: float) -> None:
-    """SIGKILL after so long, unless it is over by then."""
-    time.sleep(seconds)
-    child.kill()
-    child.wait()
-    assert child.stdout is not None
-    child.stdout.close()

@@ -72,12 +72,8 @@ def _type(data: str, column: str, precision: int | None, scale: int | None) -> S
     return Sql(_TYPES.get(data, "text"))
 
 
-def stream(source: Source, condition: Sql) -> Stream:
-    """The rows of the table or query. UsageProblem for a cursor, which this engine's snapshots do not allow for."""
-    if condition != "true":
-        raise UsageProblem(
-            "a cursor is read from PostgreSQL only", where=f"source `{source.name}`", try_="pattern: etl"
-        )
+def stream(source: Source) -> Stream:
+    """The rows of the table or query, in one snapshot."""
     columns = tuple(columns_of(source))
     return Stream(columns=columns, options=Sql("(FORMAT text)"), blocks=lambda: _blocks(source, columns))
 

@@ -5,19 +5,21 @@ Rows that the target's constraints refuse go into quarantine, and only then is i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from typing import Any
 
 import psycopg
 
 from data_platform.errors import UsageProblem
-from data_platform.postgres.pipelines.relations import ROW, Relation, Rule, constraint_rules
+from data_platform.postgres.pipelines.relations import ROW, Relation, Rule, constraint_rules, drop_temporary
 from data_platform.postgres.pipelines.staging import quarantine
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.sql.text import Sql, columns_of, identifier, identifiers, joined, literal, phrase
 
-_LATEST = Sql("pg_temp._dpe_latest")
+_INCOMPARABLE = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
+_LATEST = Sql("_dpe_latest")
 
 
 @dataclass(frozen=True)
@@ -43,17 +45,18 @@ class Merge:
 def merge(state: State, source: str, unit: str, wanted: Merge, rules: Sequence[Rule] = ()) -> Counts:
     """Bring the target to what the relation says; rows that break one of `rules`, or a constraint, into quarantine.
 
-    UsageProblem where more than `at_most` of the target would be deleted.
+    With rows in quarantine nothing is deleted for missing: their keys would look so. UsageProblem where more than
+    `at_most` of the target would be deleted.
     """
     connection = state.connection
     bad = set_aside(state, source, unit, wanted.relation, rules) if rules else 0
     try:
         with connection.transaction():
-            done = _merged(state, wanted)
+            done = _merged(state, replaced(wanted, missing=wanted.missing and not bad))
     except psycopg.IntegrityError:
         own = constraint_rules(connection, wanted.target, wanted.columns, wanted.key)
         bad += set_aside(state, source, unit, wanted.relation, own)
-        done = _merged(state, wanted)
+        done = _merged(state, replaced(wanted, missing=wanted.missing and not bad))
     return done.plus(Counts(read=bad, quarantined=bad))
 
 
@@ -83,6 +86,8 @@ def _merged(state: State, wanted: Merge) -> Counts:
         return Counts(read=read, inserted=_insert(state.connection, wanted))
     deleted = _delete_gone(state, wanted) if wanted.gone else 0
     inserted, updated = _upsert(state, wanted)
+    if wanted.gone:
+        drop_temporary(state.connection, [_LATEST])
     if wanted.missing:
         deleted += delete_missing(state.connection, wanted)
     unchanged = read - inserted - updated
@@ -155,9 +160,23 @@ def _on_conflict(wanted: Merge) -> Sql:
     return phrase(
         "DO UPDATE SET {sets} WHERE ({mine}) IS DISTINCT FROM ({theirs}){newer}",
         sets=joined(", ", sets),
-        mine=columns_of("t", others),
-        theirs=columns_of("excluded", others),
+        mine=_comparable("t", others, wanted.target.columns),
+        theirs=_comparable("excluded", others, wanted.target.columns),
         newer=_newer(wanted, "excluded"),
+    )
+
+
+def _comparable(alias: str, columns: Sequence[str], types: Mapping[str, str]) -> Sql:
+    """The columns, those as text whose types have no equality."""
+    return joined(
+        ", ",
+        [
+            Sql(
+                f"{alias}.{identifier(name)}"
+                + ("::text" if types[name].rstrip("[]") in _INCOMPARABLE else "")
+            )
+            for name in columns
+        ],
     )
 
 

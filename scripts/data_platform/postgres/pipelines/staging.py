@@ -16,10 +16,13 @@ from typing import Any
 
 import psycopg
 
+from data_platform.errors import UsageProblem
 from data_platform.postgres.pipelines.relations import ROW, add_columns, read_relation
 from data_platform.postgres.pipelines.state import State
 from data_platform.sql.text import Sql, identifier, identifiers, joined, literal, phrase, qualified
 
+_MOST_TORN = 100_000
+"""Records that are kept in memory until they are in quarantine."""
 TEXT = Sql("_dpe_text")
 """The temporary table of rows that are not typed yet."""
 _JSON_COPY = Sql("(FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01', NULL E'\\x03')")
@@ -128,8 +131,7 @@ def stage(state: State, name: str, unit: str, stream: Stream, columns: Mapping[s
                 copy = _copy(identifier(name), identifiers(stream.columns), stream.options)
                 return Staged(copy_in(connection, copy, stream.blocks()), 0, "typed")
         except psycopg.DataError:
-            if stream.split is None:
-                raise
+            pass
     return _checked(state, name, unit, stream, columns)
 
 
@@ -264,6 +266,12 @@ def _torn(
         for found in records:
             if isinstance(found, Torn):
                 torn.append(found)
+                if len(torn) > _MOST_TORN:
+                    raise UsageProblem(
+                        f"more than {_MOST_TORN:,} records of `{name}` are torn, the first one: {torn[0].reason}",
+                        where=unit,
+                        expected="a file of these columns, in this format and encoding",
+                    )
             else:
                 yield b"%d%s%s" % (found[0], stream.delimiter, found[1])
 

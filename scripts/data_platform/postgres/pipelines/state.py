@@ -184,6 +184,11 @@ class State:
         query = "SELECT unit, position FROM {schema}.checkpoints WHERE pipeline = %s AND step = %s"
         return dict(self.connection.execute(self._sql(query), [self.pipeline, step]).fetchall())
 
+    def loads(self, step: str) -> dict[str, int]:
+        """Units of a step with the run that did each last."""
+        query = "SELECT unit, run_id FROM {schema}.checkpoints WHERE pipeline = %s AND step = %s"
+        return dict(self.connection.execute(self._sql(query), [self.pipeline, step]).fetchall())
+
     def checkpoint(self, step: str, unit: str, position: Mapping[str, Any]) -> None:
         """Within the transaction of the rows: this unit is done up to here."""
         self.connection.execute(

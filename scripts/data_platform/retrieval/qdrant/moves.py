@@ -85,10 +85,12 @@ def to_postgres(
     server, collection = there.server, there.collection
     required(server, collection)
     target = target_of(spec, fingerprint(embedder(spec.model, folder)))
+    expected = counted(server, collection)
+    if not expected:
+        raise UsageProblem(f"the collection `{collection}` is empty", try_="dpe qdrant audit")
     chosen = design(spec)
     if create and missing(conninfo, spec.name):
         make(conninfo, files(spec, chosen)[:1])
-    expected = counted(server, collection)
     with writing(conninfo) as connection, alone(connection):
         register(connection, target)
         refuse_hidden(connection, target.schema)
@@ -96,8 +98,6 @@ def to_postgres(
     if create and not finished(conninfo, names_of(spec).search, secured_table(spec)):
         tell("building indexes", 0.9)
         finish(conninfo, spec.name, lambda there: files(spec, chosen, there)[1:])
-    if not sent:
-        raise UsageProblem(f"the collection `{collection}` is empty", try_="dpe qdrant audit")
     tell("comparing", 0.95)
     with session(conninfo, store_of(spec)) as one:
         recall = sampled_recall(server, collection, one, spec, sample) if sample else None
