@@ -217,6 +217,9 @@ def test_a_key_in_quarantine_is_not_closed_in_a_dimension(database: Database, fo
     do(database, folder, text)
     (folder / "p.csv").write_text("id,city\n1,Bonn\ntwo,Ulm\n")
     assert do(database, folder, text).counts.deleted == 0
+    (folder / "p.csv").write_text("id,city\n3,Ulm\n")
+    with pytest.raises(UsageProblem, match=r"2 of 2 rows of dw\.p"):
+        do(database, folder, text)
     (folder / "p.csv").write_text("id,city\n1,Bonn\n")
     assert do(database, folder, text).counts.deleted == 1
 

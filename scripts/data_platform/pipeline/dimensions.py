@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from data_platform.errors import UsageProblem
-from data_platform.pipeline.history import COUNTS, Dimension, dimension_tables, extensions, merge, rules
+from data_platform.pipeline.history import (
+    COUNTS,
+    Dimension,
+    absent,
+    dimension_tables,
+    extensions,
+    merge,
+    rules,
+)
 from data_platform.pipeline.plan import Chain
 from data_platform.postgres.pipelines import merging, relations
 from data_platform.postgres.pipelines.relations import ROW, Relation, Rule, table_name
@@ -38,6 +46,13 @@ def dimension_of(spec: Pipeline, chain: Chain, batch: Relation) -> Dimension:
     )
 
 
+def _refuse_too_many(state: State, chain: Chain, dimension: Dimension, batch: Sql) -> None:
+    """UsageProblem where a batch that is the whole would close more keys than the spec allows."""
+    row = relations.run(state.connection, (absent(dimension, batch),))
+    assert row is not None
+    merging.refuse_too_many(row[0], row[1], chain.deletes.at_most, table_name(chain.target.table))
+
+
 def write(spec: Pipeline, state: State, chain: Chain, unit: str, batch: Relation, *, whole: bool) -> Counts:
     """A batch into its dimension. Rows that say that a key is gone count as unchanged.
 
@@ -53,6 +68,8 @@ def write(spec: Pipeline, state: State, chain: Chain, unit: str, batch: Relation
     bad = merging.set_aside(state, chain.target.source, unit, batch.name, wanted)
     if bad or not whole:
         dimension = replace(dimension, missing=False)
+    if dimension.missing:
+        _refuse_too_many(state, chain, dimension, batch.name)
     row = relations.run(connection, merge(dimension, batch.name, order=ROW))
     found = dict(zip(COUNTS, row or (), strict=True))
     inserted, updated, said_gone = found["inserted"], found["updated"], found["deleted"]

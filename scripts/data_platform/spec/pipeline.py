@@ -262,7 +262,7 @@ class _Reader:
 
     def target(self, path: Path_, data: Mapping[str, Any], names: list[str], pattern: Pattern) -> Target:
         source = data.get("from") or (names[-1] if names else "")
-        if source not in names and pattern not in ("events", "cqrs", "views"):
+        if source not in names and pattern not in NOT_YET:
             listed = ", ".join(names) or "none"
             self.mistake((*path, "from"), f"there is no source or transform `{source}`", f"one of: {listed}")
         key = tuple(data.get("key", ()))

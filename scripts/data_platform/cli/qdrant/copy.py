@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from data_platform.cli.contract import Command, Invocation, Outcome
@@ -144,14 +145,7 @@ def _told(
             "store": done.store,
             "collisions": done.collisions,
             "pruned": done.pruned,
-            "recall": {
-                "value": recall.value,
-                "low": recall.low,
-                "high": recall.high,
-                "queries": recall.queries,
-            }
-            if recall
-            else None,
+            "recall": asdict(recall) if recall else None,
         },
         failed=bool(faults),
         decision=allowed.decision,

@@ -255,14 +255,19 @@ def delete_missing(connection: psycopg.Connection[Any], wanted: Merge) -> int:
     )
     going = _count(connection, "SELECT count(*) FROM {target} t WHERE {absent}", target=target, absent=absent)
     there = _count(connection, "SELECT count(*) FROM {target}", target=target)
-    if going > wanted.at_most * there:
-        raise UsageProblem(
-            f"{going:,} of {there:,} rows of {target} are not in the source, more than may be deleted at once",
-            expected=f"at most {wanted.at_most:.0%}",
-            try_="look whether the source is whole; else `deletes: {missing: true, at_most: 1}`",
-        )
+    refuse_too_many(going, there, wanted.at_most, target)
     delete = phrase("DELETE FROM {target} t WHERE {absent}", target=target, absent=absent)
     return connection.execute(delete.encode()).rowcount
+
+
+def refuse_too_many(going: int, there: int, at_most: float, target: Sql) -> None:
+    """UsageProblem where more than this share of the target's rows would go."""
+    if going > at_most * there:
+        raise UsageProblem(
+            f"{going:,} of {there:,} rows of {target} are not in the source, more than may be deleted at once",
+            expected=f"at most {at_most:.0%}",
+            try_="look whether the source is whole; else `deletes: {missing: true, at_most: 1}`",
+        )
 
 
 # --- the whole at once ---
