@@ -73,6 +73,9 @@ def test_more_loss_than_is_allowed_is_an_error(project: Path, capsys: pytest.Cap
     code, said = run(capsys)
     assert (code, said["status"], said["findings"][0]["severity"]) == (1, "findings", "error")
     assert run(capsys, "--fail-on", "never")[0] == 0
+    (project / "in" / "2.csv").write_text("id,email,total\n9,a,x\n")
+    assert main(["pipeline", "run", "orders.yaml", "--dsn", "env:SHOP"]) == 1
+    assert "**Verdict: done, but not as promised.**" in capsys.readouterr().out
 
 
 def test_what_is_sensitive_is_not_shown(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,12 +97,14 @@ def report(spec: Pipeline, ran: Ran, repeat: str, *, dry_run: bool) -> Report:
     )
     header = ("target", "from", "read", "written", "unchanged", "quarantined", "deleted")
     table: tuple[Piece, ...] = (Table(header, rows, frozenset({2, 3, 4, 5, 6})),) if rows else ()
+    broken = any(finding.severity == "error" for finding in findings_of(spec, ran))
     again = f" It took {ran.attempts} attempts." if ran.attempts > 1 else ""
     nothing = "The targets have all that the sources have."
     return Report(
         title=("Pipeline ", Code(spec.name), " into ", Code(spec.store)),
-        verdict="tried and taken back." if dry_run else "done.",
-        good=True,
+        verdict=("tried and taken back" if dry_run else "done")
+        + (", but not as promised." if broken else "."),
+        good=not broken,
         summary=(
             (
                 f"{counts.read:,} rows read = {counts.written:,} written + {counts.unchanged:,} unchanged"
