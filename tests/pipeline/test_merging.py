@@ -73,6 +73,21 @@ def test_whatever_comes_in_whatever_order(server: Server, tmp_path: Path, batche
         assert content(database) == reference([*batches, *batches])
 
 
+def test_a_partitioned_target_counts_as_any_other(database: Database, tmp_path: Path) -> None:
+    ask(
+        database,
+        "CREATE SCHEMA t; CREATE TABLE t.rows (a int, b text, version int, value text, UNIQUE (a, b))"
+        " PARTITION BY LIST (a); CREATE TABLE t.one PARTITION OF t.rows FOR VALUES IN (1);"
+        " CREATE TABLE t.rest PARTITION OF t.rows DEFAULT;"
+        " INSERT INTO t.rows VALUES (1, 'x', 1, 'p'), (2, 'x', 1, 'p')",
+    )
+    rows = [(1, "x", 2, "q", False), (1, "y", 2, "q", False), (2, "x", 1, "p", False), (3, "", 1, "", False)]
+    write(tmp_path, [[*rows, (2, "x", 3, "p", True)]])
+    counts = do(database, tmp_path, SPEC).counts
+    assert (counts.inserted, counts.updated, counts.deleted, counts.unchanged) == (2, 1, 1, 2)
+    assert content(database) == [(1, "x", 2, "q"), (1, "y", 2, "q"), (3, "", 1, "")]
+
+
 def test_an_older_row_that_comes_after_its_deletion_stays_away(database: Database, tmp_path: Path) -> None:
     write(tmp_path, [[(1, "x", 5, "p", True)], [(1, "x", 4, "p", False)]])
     do(database, tmp_path, SPEC)

@@ -11,6 +11,7 @@ from data_platform.pipeline.history import (
     absent,
     dimension_tables,
     extensions,
+    guard,
     merge,
     rules,
 )
@@ -60,10 +61,11 @@ def write(spec: Pipeline, state: State, chain: Chain, unit: str, batch: Relation
     """
     connection = state.connection
     dimension = dimension_of(spec, chain, batch)
-    if relations.read_relation(connection, table_name(chain.target.table)) is None:
+    is_new = relations.read_relation(connection, table_name(chain.target.table)) is None
+    if is_new:
         relations.create_schema(connection, chain.target.table.schema)
         relations.create_extensions(connection, extensions(dimension))
-        relations.run(connection, dimension_tables(dimension))
+        relations.run(connection, dimension_tables(dimension, guarded=False))
     wanted = [Rule(name, condition) for name, condition in rules(dimension)]
     bad = merging.set_aside(state, chain.target.source, unit, batch.name, wanted)
     if bad or not whole:
@@ -71,6 +73,8 @@ def write(spec: Pipeline, state: State, chain: Chain, unit: str, batch: Relation
     if dimension.missing:
         _refuse_too_many(state, chain, dimension, batch.name)
     row = relations.run(connection, merge(dimension, batch.name, order=ROW))
+    if is_new:
+        relations.run(connection, guard(dimension))
     found = dict(zip(COUNTS, row or (), strict=True))
     inserted, updated, said_gone = found["inserted"], found["updated"], found["deleted"]
     unchanged = found["unchanged"] + found["superseded"] + said_gone

@@ -17,7 +17,17 @@ five add up to the rows of the stage; `missing` are keys closed because a whole 
 from data_platform.pipeline.history.changing import absent
 from data_platform.pipeline.history.dimension import Dimension
 from data_platform.pipeline.history.merge import COUNTS, merge
-from data_platform.pipeline.history.tables import drop_tables, extensions, rules
+from data_platform.pipeline.history.tables import drop_tables, extensions, guard, rules
 from data_platform.pipeline.history.tables import tables as dimension_tables
 
-__all__ = ["COUNTS", "Dimension", "absent", "dimension_tables", "drop_tables", "extensions", "merge", "rules"]
+__all__ = [
+    "COUNTS",
+    "Dimension",
+    "absent",
+    "dimension_tables",
+    "drop_tables",
+    "extensions",
+    "guard",
+    "merge",
+    "rules",
+]

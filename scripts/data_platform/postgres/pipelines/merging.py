@@ -139,17 +139,33 @@ def _upsert(state: State, wanted: Merge) -> tuple[int, int]:
         )
     statement = phrase(
         "WITH done AS (INSERT INTO {target} AS t ({columns}) {source} ON CONFLICT ({key}) {action}"
-        " RETURNING t.xmax = 0 AS is_new)"
-        " SELECT count(*) FILTER (WHERE is_new), count(*) FILTER (WHERE NOT is_new) FROM done",
+        " RETURNING {told})"
+        " SELECT count(*) FILTER (WHERE {is_new}), count(*) FILTER (WHERE NOT {is_new}) FROM done r",
         target=wanted.target.name,
         columns=identifiers(wanted.columns),
         source=source,
         key=identifiers(wanted.key),
         action=_on_conflict(wanted),
+        **_newness(wanted),
     )
     row = state.connection.execute(statement.encode()).fetchone()
     assert row is not None
     return int(row[0]), int(row[1])
+
+
+def _newness(wanted: Merge) -> dict[str, Sql]:
+    """What a written row is told by, and whether it was inserted.
+
+    A partitioned table has no xmax to tell. There the statement's own snapshot does, which is from before it.
+    """
+    if not wanted.target.partitioned:
+        return {"told": Sql("t.xmax = 0 AS is_new"), "is_new": Sql("is_new")}
+    before = phrase(
+        "(NOT EXISTS (SELECT FROM {target} t WHERE {same}))",
+        target=wanted.target.name,
+        same=_same_key(wanted),
+    )
+    return {"told": columns_of("t", wanted.key), "is_new": before}
 
 
 def _on_conflict(wanted: Merge) -> Sql:

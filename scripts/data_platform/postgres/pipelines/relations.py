@@ -17,8 +17,9 @@ ROW = Sql("_dpe_row")
 
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull AND NOT a.atthasdef AND a.attidentity = '',
-       a.attgenerated <> '' OR a.attidentity = 'a'
-  FROM pg_attribute a WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
+       a.attgenerated <> '' OR a.attidentity = 'a', c.relkind = 'p'
+  FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+ WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum
 """
 _UNIQUE = """
 SELECT array_agg(a.attname::text) FROM pg_index i
@@ -56,6 +57,7 @@ class Relation:
     columns: Mapping[str, str]
     required: frozenset[str] = frozenset()
     derived: frozenset[str] = frozenset()
+    partitioned: bool = False
 
     @property
     def writable(self) -> tuple[str, ...]:
@@ -80,10 +82,10 @@ def read_relation(connection: psycopg.Connection[Any], name: Sql) -> Relation | 
     rows = connection.execute(_COLUMNS, [name]).fetchall()
     if not rows:
         return None
-    columns = {column: type_ for column, type_, _, _ in rows if column != ROW}
-    required = frozenset(column for column, _, needed, made in rows if needed and not made)
-    derived = frozenset(column for column, _, _, made in rows if made)
-    return Relation(name, columns, required, derived)
+    columns = {column: type_ for column, type_, *_ in rows if column != ROW}
+    required = frozenset(column for column, _, needed, made, _ in rows if needed and not made)
+    derived = frozenset(column for column, _, _, made, _ in rows if made)
+    return Relation(name, columns, required, derived, rows[0][-1])
 
 
 def has_key(connection: psycopg.Connection[Any], name: Sql, key: Sequence[str]) -> bool:
