@@ -229,6 +229,46 @@ def test_a_source_that_drifts(database: Database, tmp_path: Path, drift: str, to
         assert ask(database, "SELECT * FROM shop.rows") == told
 
 
+def test_a_file_that_drifts_is_set_aside_whole_and_the_others_are_loaded(
+    database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text("id,note\n1,a\n")
+    (tmp_path / "in" / "2.csv").write_text('id,note,more\n2,b,x\ny,"",\n1\n')
+    (tmp_path / "in" / "3.csv").write_text("id\n3\n")
+    (tmp_path / "in" / "4.csv").write_text("id,note\n4,d\n")
+    counts = do(database, tmp_path, ADDED + "drift: quarantine\n").counts
+    assert (counts.read, counts.inserted, counts.quarantined) == (6, 2, 4)
+    assert ask(database, "SELECT * FROM shop.rows ORDER BY id") == [(1, "a"), (4, "d")]
+    assert ask(
+        database, "SELECT unit, content, reasons FROM dpe_pipeline.quarantine ORDER BY unit, number"
+    ) == [
+        ("in/2.csv", {"id": "2", "note": "b", "more": "x"}, ["the source has more that nobody declared"]),
+        (
+            "in/2.csv",
+            {"id": "y", "note": "", "more": None},
+            ["id: not bigint", "the source has more that nobody declared"],
+        ),
+        ("in/2.csv", "1\n", ["1 fields where 3 are expected"]),
+        ("in/3.csv", {"id": "3"}, ["the source does not have note"]),
+    ]
+
+
+@pytest.mark.parametrize("pattern", ["etl", "snapshot"])
+def test_of_a_whole_too_only_the_files_that_drift(database: Database, tmp_path: Path, pattern: str) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text("id,note,more\n1,a,b\n")
+    (tmp_path / "in" / "2.csv").write_text("id,note\n2,c\n")
+    text = ADDED.replace("incremental", pattern) + "drift: quarantine\n"
+    assert do(database, tmp_path, text).counts.quarantined == 1
+    assert ask(database, "SELECT * FROM shop.rows") == [(2, "c")]
+    (tmp_path / "in" / "2.csv").unlink()
+    (tmp_path / "in" / "1.csv").write_text("id,note,more\n1,a,c\n")
+    with pytest.raises(UsageProblem, match="not one row is left for"):
+        do(database, tmp_path, text)
+    assert ask(database, "SELECT * FROM shop.rows") == [(2, "c")]
+
+
 @pytest.mark.parametrize(
     ("first", "told"),
     [("id,id", "names `id` twice"), ("id,", "does not name the columns"), ("", "does not name the columns")],

@@ -26,6 +26,18 @@ pattern: incremental
 sources: [{{name: rows, url: 'http://example.org/rows', pages: {{records: data.items, next: links.next}}, {COLUMNS}}}]
 targets: [{{table: t.rows, key: [id], version: at}}]
 """,
+    "set aside": f"""
+pattern: incremental
+sources: [{{name: rows, path: 'in/*.csv', {COLUMNS}}}]
+targets: [{{table: t.rows, key: [id], version: at}}]
+drift: quarantine
+""",
+    "whole": f"""
+pattern: etl
+sources: [{{name: rows, path: rows.csv, {COLUMNS}}}]
+targets: [{{table: t.rows}}]
+drift: quarantine
+""",
 }
 
 

@@ -57,16 +57,19 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
         name = unit.source.name
         with streams.opened(unit, place) as (stream, declared):
             columns, extra = drifted(spec.drift, unit, stream, declared)
-            if _goes_straight(spec, found, unit, units, extra):
+            refused = _refused(spec.drift, stream, columns, extra)
+            if refused:
+                columns, extra = {c: type_ for c, type_ in columns.items() if c in stream.columns}, {}
+            elif _goes_straight(spec, found, unit, units, extra):
                 rows = _straight(state, spec, found[0].target, stream, columns)
                 if rows is not None:
                     batch.direct[name] = rows
                     batch.ways[name] = "straight"
                     continue
-            staging.make_room(state.connection, name, {**columns, **extra})
+            staging.make_room(state.connection, name, {**declared, **columns, **extra})
             if name not in temporary:
                 temporary.append(name)
-            batch.add(name, staging.stage(state, name, unit.name, stream, columns))
+            batch.add(name, staging.stage(state, name, unit.name, stream, columns, refused=refused))
             staging.leave_out(state.connection, name, extra)
     for name in temporary:
         relations.analyze(state.connection, name)
@@ -78,19 +81,33 @@ def drifted(
 ) -> tuple[dict[str, Sql], dict[str, Sql]]:
     """Columns that are wanted, and those of the stream that are not. UsageProblem where they differ and must not."""
     extra = {name: DRIFTED for name in stream.columns if name not in declared}
-    missing = [name for name in declared if name not in stream.columns]
-    if drift == "freeze" and (extra or missing):
-        told = [f"has {', '.join(extra)} that nobody declared"] if extra else []
-        told += [f"does not have {', '.join(missing)}"] if missing else []
+    told = _differences(stream, declared, extra)
+    if drift == "freeze" and told:
         raise UsageProblem(
-            f"the source `{unit.source.name}` has drifted: it {' and '.join(told)}",
+            f"the source `{unit.source.name}` has drifted: it {told}",
             where=str(unit.path or unit.source.table or unit.source.url or unit.source.name),
             expected=f"these columns: {', '.join(declared)}",
-            try_="declare them, or `drift: evolve` or `drift: ignore`",
+            try_="declare them, or `drift: evolve`, `drift: ignore` or `drift: quarantine`",
         )
     if drift == "evolve":
         return {**declared, **extra}, {}
     return dict(declared), extra
+
+
+def _refused(
+    drift: Drift, stream: Stream, declared: Mapping[str, Sql], extra: Mapping[str, Sql]
+) -> str | None:
+    """Why every row of a stream goes into quarantine: who wrote it may mean something else by the other columns."""
+    told = _differences(stream, declared, extra) if drift == "quarantine" else ""
+    return f"the source {told}" if told else None
+
+
+def _differences(stream: Stream, declared: Mapping[str, Sql], extra: Mapping[str, Sql]) -> str:
+    """What a stream has and has not, as a part of a sentence; empty where nothing differs."""
+    told = [f"has {', '.join(extra)} that nobody declared"] if extra else []
+    missing = [name for name in declared if name not in stream.columns]
+    told += [f"does not have {', '.join(missing)}"] if missing else []
+    return " and ".join(told)
 
 
 def _goes_straight(
@@ -177,6 +194,8 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
         wanted, deletes = _wanted(spec, state, chain, own), chain.deletes
         whole = spec.pattern in ("etl", "snapshot")
         if whole and not target.key:
+            if bad and relations.is_empty(state.connection, wanted.relation):
+                raise _emptied(target, bad)
             return merging.replace(state, wanted).plus(refused)
         # A row in quarantine is of some key, which then looks as if the source had it no more.
         if whole and not bad and (deletes.missing or spec.pattern == "snapshot"):
@@ -185,6 +204,14 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
         if deletes.missing and not whole:
             counts = counts.plus(Counts(deleted=_compare_keys(work, chain, wanted)))
         return counts.plus(refused)
+
+
+def _emptied(target: Target, bad: int) -> UsageProblem:
+    return UsageProblem(
+        f"not one row is left for {target.table}: {bad:,} are refused, and the table would be empty",
+        expected="at least one row that is good",
+        try_="--dry-run with drift: freeze and `columns:` of type text shows what the source has",
+    )
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from data_platform.sql.text import NotSql, Sql, check_identifier, type_name
 
 Pattern = Literal["etl", "elt", "incremental", "snapshot", "scd", "cdc", "events", "cqrs", "views"]
 Format = Literal["csv", "parquet", "jsonl"]
-Drift = Literal["evolve", "freeze", "ignore"]
+Drift = Literal["evolve", "freeze", "ignore", "quarantine"]
 
 TARGET = "target"
 """As a source's dsn: the server that is written to."""

@@ -88,7 +88,7 @@ def test_with_rows(origin: Database, database: Database, rows: tuple[str, ...]) 
             {*ALWAYS_NOTED, "CREATE DATABASE postgres WITH TEMPLATE = template0 ENCODING = 'UTF8'"},
         ),
     ],
-    ids=str,
+    ids=["plain", "statistics", "schema-only", "create"],
 )
 def test_without_rows(
     origin: Database, database: Database, options: tuple[str, ...], noted: set[str]

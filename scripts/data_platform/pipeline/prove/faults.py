@@ -211,14 +211,21 @@ class Trials:
                 )
                 continue
             with trial(self.server, self.made, self.fresh()) as one:
-                _drift(source, one.files[source.name], self.made.batches_of(source))
+                rows = _drift(source, one.files[source.name], self.made.batches_of(source))
                 said = one.run()
                 name = f"drift of {source.name}"
                 if self.made.spec.drift == "freeze":
                     stopped = "drifted" in str(said.get("problem"))
-                    rows = sum(c.total() for table, c in one.content().items() if table != "quarantine")
-                    why = "" if stopped and not rows else f"it went on: {rows:,} rows were loaded"
+                    loaded = sum(c.total() for table, c in one.content().items() if table != "quarantine")
+                    why = "" if stopped and not loaded else f"it went on: {loaded:,} rows were loaded"
                     yield Fault(name, "freeze", 0, 0, not why, why)
+                elif self.made.spec.drift == "quarantine":
+                    held, before = (c.get("quarantine", Counter()) for c in (one.content(), truth.content))
+                    found = (held - before).total()
+                    # A whole of which nothing is left would empty the table, and is refused instead.
+                    good = found == rows or ("problem" in said and not any(one.content().values()))
+                    why = f"{found:,} of {rows:,} drifted rows are in quarantine"
+                    yield Fault(name, "quarantine", 0, 0, good, "" if good else str(said.get("problem", why)))
                 elif self.made.spec.drift == "ignore":
                     yield compared(name, "ignore", truth.content, one.content())
                 else:
@@ -326,8 +333,9 @@ def _bad_records(source: Source) -> list[bytes]:
     ]
 
 
-def _drift(source: Source, paths: Sequence[Path], batches: Sequence[Sequence[Row]]) -> None:
-    """The first file, or the only one, with one column more."""
+def _drift(source: Source, paths: Sequence[Path], batches: Sequence[Sequence[Row]]) -> int:
+    """The first file, or the only one, with one column more; how many rows it has."""
     rows = batches[0] if len(paths) > 1 else [row for batch in batches for row in batch]
     names = [*source.columns, "nobody_declared_this"]
     paths[0].write_bytes(content(source, [{**row, names[-1]: "x"} for row in rows], names))
+    return len(rows)

@@ -122,17 +122,27 @@ def copy_if_good(connection: psycopg.Connection[Any], table: Sql, stream: Stream
         return None
 
 
-def stage(state: State, name: str, unit: str, stream: Stream, columns: Mapping[str, Sql]) -> Staged:
-    """The stream into the temporary table `name`, within the transaction that is open."""
+def stage(
+    state: State,
+    name: str,
+    unit: str,
+    stream: Stream,
+    columns: Mapping[str, Sql],
+    refused: str | None = None,
+) -> Staged:
+    """The stream into the temporary table `name`, within the transaction that is open.
+
+    `refused` is a reason for which all of its rows go into quarantine.
+    """
     connection = state.connection
-    if not stream.is_json:
+    if not stream.is_json and not refused:
         try:
             with connection.transaction():
                 copy = _copy(identifier(name), identifiers(stream.columns), stream.options)
                 return Staged(copy_in(connection, copy, stream.blocks()), 0, "typed")
         except psycopg.DataError:
             pass
-    return _checked(state, name, unit, stream, columns)
+    return _checked(state, name, unit, stream, columns, refused)
 
 
 def _temporary(connection: psycopg.Connection[Any], name: Sql, columns: Sequence[Sql]) -> None:
@@ -146,7 +156,9 @@ def _copy(table: Sql, columns: Sql, options: Sql) -> Sql:
     )
 
 
-def _checked(state: State, name: str, unit: str, stream: Stream, columns: Mapping[str, Sql]) -> Staged:
+def _checked(
+    state: State, name: str, unit: str, stream: Stream, columns: Mapping[str, Sql], refused: str | None
+) -> Staged:
     connection = state.connection
     texts = ["line"] if stream.is_json else list(stream.columns)
     listed = [Sql(f"{identifier(column)} text") for column in texts]
@@ -162,7 +174,7 @@ def _checked(state: State, name: str, unit: str, stream: Stream, columns: Mappin
             raise
         read, torn = _torn(state, name, unit, stream, texts, options)
         way = "torn"
-    bad = _sort_out(state, name, unit, columns, is_json=stream.is_json)
+    bad = _sort_out(state, name, unit, columns, refused, is_json=stream.is_json)
     connection.execute(phrase("DROP TABLE pg_temp.{text}", text=TEXT).encode())
     return Staged(read + torn, bad + torn, way)
 
@@ -193,13 +205,16 @@ def _lines(valid: Sql) -> Sql:
     )
 
 
-def _sort_out(state: State, name: str, unit: str, columns: Mapping[str, Sql], *, is_json: bool) -> int:
+def _sort_out(
+    state: State, name: str, unit: str, columns: Mapping[str, Sql], refused: str | None, *, is_json: bool
+) -> int:
     """Rows of which every value is one of its type go on, the others into quarantine; how many these are."""
     valid = _validity(state.connection)
     source = _lines(valid) if is_json else Sql(f"pg_temp.{TEXT}")
     values = {c: _json_value(c, t) if is_json else Sql(f"r.{identifier(c)}") for c, t in columns.items()}
     reasons = [_reason(valid, values[column], column, type_) for column, type_ in columns.items()]
     reasons += [Sql("CASE WHEN r.o IS NULL THEN 'no object of JSON' END")] if is_json else []
+    reasons += [literal(refused)] if refused else []
     judged = phrase(
         "SELECT r.*, array_remove(ARRAY[{reasons}]::text[], NULL) AS _dpe_reasons FROM {source} r OFFSET 0",
         reasons=joined(", ", reasons),
