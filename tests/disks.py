@@ -42,21 +42,27 @@ def mounted(megabytes: int) -> Iterator[Path]:
 @contextmanager
 def database_on(disk: Path, server: Server, extensions: tuple[str, ...] = ()) -> Iterator[Database]:
     """A database whose tables are on that disk."""
+    place = disk / "space"
     with psycopg.connect(server.conninfo, autocommit=True) as admin:
         row = admin.execute("SHOW data_directory").fetchone()
         assert row
         owner = Path(row[0]).stat()
-        place = disk / "space"
         place.mkdir()
         os.chown(disk, owner.st_uid, owner.st_gid)
         os.chown(place, owner.st_uid, owner.st_gid)
         admin.execute(f"CREATE TABLESPACE small LOCATION '{place}'".encode())
-        try:
-            with server.scratch_database(extensions=extensions) as database:
-                admin.execute(f"ALTER DATABASE {database.name} SET TABLESPACE small".encode())
-                yield database
-        finally:
-            admin.execute("DROP TABLESPACE small")
+    try:
+        with server.scratch_database(extensions=extensions) as database:
+            _as_admin(server, f"ALTER DATABASE {database.name} SET TABLESPACE small")
+            yield database
+    finally:
+        _as_admin(server, "DROP TABLESPACE small")
+
+
+def _as_admin(server: Server, statement: str) -> None:
+    """In a session of its own: the server may have been started again in between."""
+    with psycopg.connect(server.conninfo, autocommit=True) as admin:
+        admin.execute(statement.encode())
 
 
 def leave(disk: Path, megabytes: float) -> None:

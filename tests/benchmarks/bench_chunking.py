@@ -1,4 +1,4 @@
-"""Cutting 5 MB of text: megabytes a second of processor time, beside LangChain's recursive splitter.
+"""Cutting 5 MB of text, and source code: megabytes a second of processor time, beside LangChain's splitters.
 
 pip install langchain-text-splitters   (into another environment: python --peer its-python)
 python tests/benchmarks/bench_chunking.py [--peer PYTHON] [--tokenizer FILE]
@@ -64,12 +64,42 @@ def ours(text: str, file: str) -> tuple[float, int]:
     return time.process_time() - started, len(found)
 
 
+CODE_PEER = """
+import json, sys, time
+from langchain_text_splitters import Language, RecursiveCharacterTextSplitter
+texts = json.load(open(sys.argv[1], encoding="utf-8"))
+splitter = RecursiveCharacterTextSplitter.from_language(Language.PYTHON, chunk_size=1000, chunk_overlap=0)
+started = time.process_time()
+found = [one for text in texts for one in splitter.split_text(text)]
+print(json.dumps({"seconds": time.process_time() - started, "chunks": len(found)}))
+"""
+
+
+def code(peer: str | None) -> None:
+    """Our own files: by their grammar here; LangChain looks for words such as `def` at the beginnings of lines."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(ROOT.rglob("*.py"))]
+    size, how = sum(map(len, texts)) / 1e6, Chunking(strategy="code", size=1000)
+    chunked(Document(uri="a.py", text="pass"), how)
+    started = time.process_time()
+    found = sum(len(chunked(Document(uri="a.py", text=text), how)) for text in texts)
+    seconds = time.process_time() - started
+    print(f"code: {size / seconds:.1f} MB/s, {found} chunks of {len(texts)} files, {size:.1f} MB")
+    if peer:
+        path = Path("/tmp/bench_chunking.json")
+        path.write_text(json.dumps(texts), encoding="utf-8")
+        asked = [peer, "-c", CODE_PEER, str(path)]
+        told = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
+        print(f"  langchain: {size / told['seconds']:.1f} MB/s, {told['chunks']} chunks;", end=" ")
+        print(f"ratio {told['seconds'] / seconds:.2f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer")
     parser.add_argument("--tokenizer", default="")
     parser.add_argument("--megabytes", type=float, default=5.0)
     arguments = parser.parse_args()
+    code(arguments.peer)
     text = words(arguments.megabytes)
     path = Path("/tmp/bench_chunking.txt")
     path.write_text(text, encoding="utf-8")

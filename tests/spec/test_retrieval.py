@@ -8,7 +8,7 @@ import pytest
 
 from data_platform.spec import document, validate
 from data_platform.spec.document import SpecProblem
-from data_platform.spec.retrieval import GIB, Retrieval, read_retrieval, size_of
+from data_platform.spec.retrieval import GIB, Hybrid, Retrieval, read_retrieval, size_of
 
 MINIMAL = (
     "kind: retrieval\nstore: Shop\nname: help\nmodel: {name: m, provider: onnx, path: m, dimensions: 3}\n"
@@ -68,3 +68,21 @@ def test_sizes() -> None:
     assert size_of("512MB") == 512 * 1024**2
     assert size_of("1.5 gb") == round(1.5 * GIB)
     assert size_of("8") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "hybrid"),
+    [
+        ("hybrid: {language: german, weight: 0.3}", Hybrid(language="german", weight=0.3)),
+        (
+            "hybrid: {language: german, weight: 0.3}\nsettings: {weight: 0.0}",
+            Hybrid(language="german", weight=0.0),
+        ),
+        ("hybrid: true\nsettings: {weight: 0.75}", Hybrid(weight=0.75)),
+        ("settings: {weight: 0.75}", None),
+    ],
+)
+def test_a_measured_weight_goes_before_that_of_hybrid(
+    tmp_path: Path, text: str, hybrid: Hybrid | None
+) -> None:
+    assert read(tmp_path, MINIMAL + text).hybrid == hybrid

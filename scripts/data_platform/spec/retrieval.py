@@ -153,7 +153,7 @@ def read_retrieval(document: Document) -> Retrieval:
     findings = tuple(_mistakes(document))
     if findings:
         raise SpecProblem(findings)
-    tenants, hybrid = data.get("tenants"), data.get("hybrid")
+    tenants, hybrid, settings = data.get("tenants"), data.get("hybrid"), data.get("settings", {})
     return Retrieval(
         store=data["store"],
         name=data["name"],
@@ -165,9 +165,9 @@ def read_retrieval(document: Document) -> Retrieval:
         needs=_needs(data),
         filters=tuple(Filter(**one) for one in data.get("filters", ())),
         tenants=Tenants(**tenants) if tenants else None,
-        hybrid=Hybrid(**(hybrid if isinstance(hybrid, dict) else {})) if hybrid else None,
+        hybrid=_hybrid(hybrid, settings) if hybrid else None,
         judgements=MappingProxyType(dict(data.get("judgements", {}))),
-        settings=MappingProxyType(dict(data.get("settings", {}))),
+        settings=MappingProxyType(dict(settings)),
         file=document.file,
         sha256=document.sha256,
     )
@@ -263,3 +263,9 @@ def _names(document: Document, data: Mapping[str, Any]) -> Iterator[Finding]:
             type_name(text)
         except NotSql as problem:
             yield document.error(path, "spec-type", f"`{text}`: {problem}", "text, integer, date, uuid …")
+
+
+def _hybrid(given: Any, settings: Mapping[str, Any]) -> Hybrid:
+    """A weight that was measured goes before the one that was thought of."""
+    measured = {"weight": settings["weight"]} if "weight" in settings else {}
+    return Hybrid(**{**(given if isinstance(given, dict) else {}), **measured})

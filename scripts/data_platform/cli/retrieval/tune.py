@@ -75,7 +75,7 @@ def _tune(invocation: Invocation) -> Outcome:
     tuned, measured_on = _tuned(vectors, goal)
     tuned = _with_notes(tuned, notes)
     fused = _fused(arguments, spec) if spec and spec.hybrid and spec.judgements else None
-    written = _write(invocation, tuned) if arguments.write and spec else ()
+    written = _write(invocation, tuned, fused) if arguments.write and spec else ()
     return Outcome(
         text=report(tuned, measured_on, again(TUNE, invocation, *_words(arguments)), fused),
         result=result(tuned, fused),
@@ -155,7 +155,7 @@ def _fused(arguments: Any, spec: Retrieval) -> Fused | None:
         return fused(lambda way: ndcg_of(one, way[0], way[1], queries, list(vectors), spec.needs.k))
 
 
-def _write(invocation: Invocation, tuned: Tuned) -> tuple[str, ...]:
+def _write(invocation: Invocation, tuned: Tuned, fused: Fused | None) -> tuple[str, ...]:
     from pathlib import Path  # noqa: PLC0415
 
     from data_platform.cli.files import write_files  # noqa: PLC0415
@@ -166,6 +166,8 @@ def _write(invocation: Invocation, tuned: Tuned) -> tuple[str, ...]:
     settings = chosen(tuned.index, tuned.search)
     if tuned.filtering is not None:
         settings["prefilter_rows"] = tuned.filtering.prefilter_rows
+    if fused is not None:
+        settings["weight"] = fused.weight
     text = with_settings(path.read_text(encoding="utf-8"), settings)
     return write_files({path: text}, force=True)
 

@@ -76,6 +76,13 @@ def problem_of(error: psycopg.Error, where: str) -> Problem:
             try_="make room on the server's disk, then the same command again: what was committed is kept",
         )
     again = "the same command again: what was committed is kept"
+    if isinstance(error, psycopg.OperationalError) and error.sqlstate in (None, "57P01", "57P02"):
+        return EnvironmentProblem(
+            f"the server broke off: {said.splitlines()[0]}",
+            where=where,
+            expected="a server that runs: a full disk of its own log, pg_wal, is one thing that stops it",
+            try_=f"do what the server's log says is missing; then {again}",
+        )
     return EnvironmentProblem(f"the server refuses: {said}", where=where, try_=again)
 
 

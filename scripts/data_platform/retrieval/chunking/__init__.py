@@ -4,6 +4,7 @@
 - `borders`: where a text may be cut
 - `measure`: characters or tokens
 - `split`: the strategies
+- `code`, `grammars`: that for source code
 - `reading`: documents from files
 """
 
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from data_platform.retrieval.chunking import split
+from data_platform.retrieval.chunking.code import code
 from data_platform.retrieval.chunking.document import Chunk, Document, Span, chunks_of
 from data_platform.retrieval.chunking.measure import Characters, Ruler, Tokenizer
 from data_platform.spec.retrieval import Chunking
@@ -50,7 +52,7 @@ def _spans(
                 raise ValueError("semantic chunks need distances")
             return split.semantic(text, ruler, size, overlap, distances)
         case "code":
-            return split.code(document, ruler, size, overlap)
+            return code(document, ruler, size, overlap)
         case "markdown" if document.headings:
             return split.by_headings(document, ruler, size, overlap)
         case "markdown":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
@@ -196,60 +195,3 @@ def _section(
 ) -> Iterator[Span]:
     for span in recursive(text, ruler, size, overlap, start, end):
         yield Span(start=span.start, end=span.end, headings=_words(path))
-
-
-def code(document: Document, ruler: Ruler, size: int, overlap: int) -> Iterator[Span]:
-    """Functions and classes whole where they fit: Python's by its own parser, others by where a line is not indented
-    after a blank one."""
-    text = document.text
-    named = _python(text) if document.uri.endswith(".py") else None
-    pieces = (
-        [(a, b, name) for a, b, name in named] if named else [(a, b, "") for a, b in _by_indentation(text)]
-    )
-    group: list[tuple[int, int]] = []
-    for start, end, name in pieces:
-        if name and ruler.length(start, end) > size // 4:
-            yield from packed(text, ruler, size, overlap, group)
-            yield from packed(text, ruler, size, overlap, _members(text, start, end), (name,))
-            group = []
-        else:
-            group.append((start, end))
-    yield from packed(text, ruler, size, overlap, group)
-
-
-def _python(text: str) -> list[tuple[int, int, str]] | None:
-    """Top-level definitions with what stands before each; None for what is no Python."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    lines, places = _line_starts(text), list[tuple[int, str]]()
-    for node in tree.body:
-        first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
-        places.append((lines[first - 1], getattr(node, "name", "")))
-    if not places:
-        return None
-    places[0] = (0, places[0][1])
-    ends = [*(start for start, _ in places[1:]), len(text)]
-    return [(start, end, name) for (start, name), end in zip(places, ends, strict=True) if start < end]
-
-
-def _members(text: str, start: int, end: int) -> list[tuple[int, int]]:
-    """Methods of a class, lines of a function that follow a blank one."""
-    marks = [start]
-    found = text.find("\n\n", start, end)
-    while found >= 0:
-        marks.append(found + 2)
-        found = text.find("\n\n", found + 2, end)
-    return [(a, b) for a, b in pairwise([*marks, end]) if a < b]
-
-
-def _by_indentation(text: str) -> list[tuple[int, int]]:
-    marks, lines = [0], text.split("\n")
-    at, blank = 0, False
-    for line in lines:
-        if blank and line[:1].strip() and line[:1] not in ")}]":
-            marks.append(at)
-        blank = not line.strip()
-        at += len(line) + 1
-    return [(a, b) for a, b in pairwise([*marks, len(text)]) if a < b]

@@ -99,7 +99,9 @@ def sentence_transformers_embedder(model: Model, folder: Path) -> Embedder:
         raise UsageProblem(
             "there is no such model", where=str(path), expected="a folder of sentence-transformers"
         )
-    return _SentenceTransformers(library.SentenceTransformer(str(path), local_files_only=True), model)
+    inner = library.SentenceTransformer(str(path), local_files_only=True)
+    inner.max_seq_length = min(inner.max_seq_length or model.max_tokens, model.max_tokens)
+    return _SentenceTransformers(inner, model)
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,7 @@ def indexes(
     lines.append(f"SET max_parallel_maintenance_workers = {made.workers};")
     lines += _vector_index(spec, made, names) if names.index.name not in there else []
     for one in _filters(spec):
-        array = one.type.rstrip().endswith("[]")
-        using = "USING gin " if array else ""
+        using = "USING gin " if _is_array(one) else ""
         name = f"{names.embeddings.name[:40]}_{one.name[:18]}"
         if name not in there:
             lines.append(
@@ -187,6 +186,7 @@ def _estimate(spec: Retrieval, names: Names) -> Sql:
 def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
     given = _filters(spec)
     own, index, width = identifier(names.search.name), made.index, spec.model.dimensions
+    values = [Sql(f"{own}.{identifier(f.name)}") for f in given]
     query, k = Sql(f"{own}.query"), Sql(f"{own}.k")
     operator, centre = OPERATORS[spec.model.distance], _centre(made, names)
     secured = spec.tenants is not None and spec.tenants.row_security
@@ -201,13 +201,13 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
         probes=made.search.probes,
         prefilter_rows=made.prefilter_rows,
         counted=bool(given),
+        counted_rows=made.prefilter_rows // 10,
+        alone=[] if secured or index.method == "none" else _alone(names.search, given),
         # Where row security leaves a tenant's rows only, these may be few without any filter.
-        asked=Sql("true")
-        if secured
-        else joined(" OR ", [Sql(f"{own}.{identifier(f.name)} IS NOT NULL") for f in given]),
-        alone=_alone([Sql(f"{own}.{identifier(f.name)}") for f in given], secured),
+        asked=Sql("true") if secured else _several(values, given),
+        single=Sql(f"num_nonnulls({joined(', ', values)}) = {0 if secured else 1}"),
         estimate=names.estimate,
-        estimated=[Sql(f"{own}.{identifier(f.name)}") for f in given],
+        estimated=values,
         condition=_condition(names.search, given),
         operator=Sql(operator),
         query=query,
@@ -219,9 +219,37 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
     )
 
 
-def _alone(given: Sequence[Sql], secured: bool) -> Sql:
-    """Whether one column alone decides; row security is one more."""
-    return Sql(f"num_nonnulls({joined(', ', given)}) {'= 0' if secured else '= 1'}")
+def _alone(function: Name, given: Sequence[Filter]) -> list[dict[str, Sql]]:
+    """Each filter that may be the only one, with what rows must meet then. Not arrays: how many rows hold one depends
+    on the array, and so does the plan.
+    """
+    own = identifier(function.name)
+    values = joined(", ", [Sql(f"{own}.{identifier(f.name)}") for f in given])
+    return [
+        {
+            "given": Sql(f"num_nonnulls({values}) = 1 AND {own}.{identifier(f.name)} IS NOT NULL"),
+            "passing": _meets(own, f),
+        }
+        for f in given
+        if not _is_array(f)
+    ]
+
+
+def _several(values: Sequence[Sql], given: Sequence[Filter]) -> Sql:
+    """Whether more is asked than what `_alone` has answered."""
+    arrays = [Sql(f"{v} IS NOT NULL") for v, f in zip(values, given, strict=True) if _is_array(f)]
+    return (
+        joined(" OR ", [Sql(f"num_nonnulls({joined(', ', values)}) > 1"), *arrays]) if given else Sql("false")
+    )
+
+
+def _is_array(one: Filter) -> bool:
+    return one.type.rstrip().endswith("[]")
+
+
+def _meets(own: Sql, one: Filter) -> Sql:
+    column = identifier(one.name)
+    return Sql(f"e.{column} {'&&' if _is_array(one) else '='} {own}.{column}")
 
 
 def _function(template: str, **values: Any) -> Sql:
@@ -233,13 +261,7 @@ def _function(template: str, **values: Any) -> Sql:
 def _condition(function: Name, given: Sequence[Filter]) -> Sql:
     """What rows must meet. A parameter that is NULL says nothing: it is folded away when the statement is planned."""
     own = identifier(function.name)
-    parts = [
-        Sql(
-            f"({own}.{identifier(f.name)} IS NULL OR e.{identifier(f.name)}"
-            f" {'&&' if f.type.rstrip().endswith('[]') else '='} {own}.{identifier(f.name)})"
-        )
-        for f in given
-    ]
+    parts = [Sql(f"({own}.{identifier(f.name)} IS NULL OR {_meets(own, f)})") for f in given]
     return joined(" AND ", parts) if parts else Sql("true")
 
 
