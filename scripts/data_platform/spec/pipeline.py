@@ -413,7 +413,7 @@ def _stream_mistakes(document: Document, spec: Pipeline) -> Iterator[Finding]:
         yield wrong(
             ("transforms",), message, "a second pipeline, or a view, over the tables that this one keeps"
         )
-    if spec.drift == "quarantine":
+    if spec.drift not in ("freeze", "evolve", "ignore"):
         message = "a change in quarantine is missing in every later state of its row"
         yield wrong(("drift",), message, "drift: freeze, evolve or ignore")
     for name in ("dsn", "slot", "publication"):
@@ -427,14 +427,14 @@ def _stream_mistakes(document: Document, spec: Pipeline) -> Iterator[Finding]:
         yield wrong(("name",), f"`{slot}` is no name of a slot", "slot: of a-z, 0-9 and _ in the source")
     for number, source in enumerate(spec.sources):
         if source.cursor or source.deletes:
-            path = ("sources", str(number))
             yield wrong(
-                path, "the change stream has its own order and its deletes", "no cursor:, no deletes:"
+                ("sources", str(number)),
+                "the change stream has its own order and its deletes",
+                "no cursor:, no deletes:",
             )
     for number, target in enumerate(spec.targets):
         if target.version:
-            path = ("targets", str(number), "version")
-            yield wrong(path, "the change stream is in order", "no version:")
+            yield wrong(("targets", str(number), "version"), "the change stream is in order", "no version:")
 
 
 def _source_mistakes(document: Document, spec: Pipeline, path: Path_, source: Source) -> Iterator[Finding]:

@@ -254,7 +254,7 @@ def drop_slot(source: psycopg.Connection[Any], name: str) -> None:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a new slot begins with: everything before `lsn` is in the snapshot `name`, everything behind in the stream."""
+    """What a new slot begins with: all before `lsn` is in the snapshot `name`, all behind it in the stream."""
 
     name: str
     lsn: int
@@ -262,7 +262,7 @@ class Snapshot:
 
 @contextmanager
 def new_slot(conninfo: str, name: str) -> Iterator[Snapshot]:
-    """A new slot and its snapshot, which holds while the block runs. What goes wrong in it takes the slot away again."""
+    """A new slot and its snapshot, which holds while the block runs. If the block fails, the slot goes again."""
     where = redacted(conninfo)
     with closing(source_session(conninfo, replication=True)) as session:
         statement = phrase(
