@@ -28,7 +28,9 @@ def spec_of(folder: Path, text: str) -> Pipeline:
 def do(database: Database, folder: Path, text: str, **how: Any) -> Ran:
     """One run of it."""
     place = Place(
-        database.conninfo, folder, **{k: v for k, v in how.items() if k in ("since", "until", "addresses")}
+        database.conninfo,
+        folder,
+        **{k: v for k, v in how.items() if k in ("since", "until", "addresses", "resnapshot")},
     )
     return run(spec_of(folder, text), place, dry_run=how.get("dry_run", False))
 

@@ -20,7 +20,11 @@ def test_it_survives_what_the_page_says(path: Path) -> None:
     read = document.read(path)
     validate.check(read, "pipeline")
     with embedded_server() as server:
-        proof = prove(server, read_pipeline(read), kills=13, rows=200, seed=3, tell=lambda what, share: None)
+        # Where a source is followed there are more faults of other kinds.
+        kills = 8 if path.stem == "cdc" else 13
+        proof = prove(
+            server, read_pipeline(read), kills=kills, rows=200, seed=3, tell=lambda what, share: None
+        )
     assert [(one.name, one.at, one.why) for one in proof.faults if not one.equal] == []
     assert len(proof.faults) >= 20
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from data_platform.errors import Problem, UsageProblem
 from data_platform.pipeline import streams
+from data_platform.pipeline.capturing import capture
 from data_platform.pipeline.plan import Chain, chains
 from data_platform.pipeline.streams import Place, Unit
 from data_platform.pipeline.writing import (
@@ -88,6 +89,8 @@ def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lam
             where=spec.file,
             expected="the pattern incremental, with `cursor:` in a source",
         )
+    if place.resnapshot and spec.pattern != "cdc":
+        raise UsageProblem("--resnapshot is for the pattern cdc", where=spec.file)
     started = time.monotonic()
     progress = _Progress()
     while True:
@@ -115,7 +118,7 @@ def _attempt(
         try:
             # Told within the run, so that what the server says is written down as its error.
             with telling(place.conninfo):
-                for done in _steps(Work(spec, place, state), found):
+                for done in _steps(Work(spec, place, state, dry_run), found):
                     progress.steps.append(done)
                     tell(f"{done.source} {done.unit}", 0.5)
         except Problem as problem:
@@ -141,6 +144,16 @@ def _steps(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
         landings, derived = _landings(work.spec, found)
         yield from _batches(work, landings)
         yield from _derive(work, derived, landings)
+    elif work.spec.pattern == "cdc":
+        for one in capture(work, found):
+            yield Step(
+                one.chain.target.source,
+                one.unit,
+                str(one.chain.target.table),
+                one.counts,
+                one.way,
+                one.seconds,
+            )
     else:
         yield from _batches(work, found)
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
 
+from data_platform.pipeline.capturing import slot_of
+from data_platform.pipeline.streams import Place
 from data_platform.postgres.pipelines.looking import Seen, look
+from data_platform.postgres.replication.slots import Slot, look_at
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import Pipeline
+
+HELD_AT_MOST = 1 << 30
+"""Bytes of WAL that a slot may hold back before it is a finding: a gigabyte, 64 files."""
 
 
 @dataclass(frozen=True)
@@ -16,12 +24,19 @@ class Status:
 
     seen: Seen
     findings: tuple[Finding, ...]
+    slot: Slot | None = None
+    """cdc: what the source keeps for this pipeline."""
 
 
-def status(spec: Pipeline, conninfo: str) -> Status:
-    """The last runs against the spec's service levels."""
+def status(spec: Pipeline, conninfo: str, addresses: Mapping[str, str] = MappingProxyType({})) -> Status:
+    """The last runs against the spec's service levels; for cdc the source's slot too. `addresses` as of a Place."""
     seen = look(conninfo, spec.state_schema, spec.name)
-    return Status(seen, tuple(_findings(spec, seen)))
+    found = tuple(_findings(spec, seen))
+    if spec.pattern != "cdc":
+        return Status(seen, found)
+    source = Place(conninfo, Path(), addresses=addresses).address(spec.sources[0])
+    slot = look_at(source, slot_of(spec))
+    return Status(seen, (*found, *_of_slot(spec, slot, copied=bool(seen.runs))), slot)
 
 
 def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
@@ -50,6 +65,31 @@ def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
         yield _finding(
             spec, "warning", "in-quarantine", message, "mend them at the source, which then gives them again"
         )
+
+
+def _of_slot(spec: Pipeline, slot: Slot | None, *, copied: bool) -> Iterator[Finding]:
+    """A slot that is lost, about to be, or without a bound on what it makes the source keep."""
+    name = slot_of(spec)
+    if slot is None:
+        if copied:
+            message = f"the source has no slot {name}"
+            yield _finding(spec, "error", "slot-lost", message, "dpe pipeline run --resnapshot")
+        return
+    if slot.wal_status == "lost":
+        message = f"the slot {name} is lost: the source has thrown away WAL that was not read yet"
+        yield _finding(spec, "error", "slot-lost", message, "dpe pipeline run --resnapshot")
+        return
+    if slot.keep_size == "-1":
+        message = f"nothing bounds what the slot {name} makes the source keep: if runs stop, its disk fills"
+        fix = (
+            "ALTER SYSTEM SET max_slot_wal_keep_size = '10GB';  -- by the disk's room; then pg_reload_conf()"
+        )
+        yield _finding(spec, "warning", "slot-unbounded", message, fix)
+    if slot.held_bytes > HELD_AT_MOST or slot.wal_status == "unreserved":
+        safe = f"; {slot.safe_bytes:,} bytes more and it is lost" if slot.safe_bytes is not None else ""
+        message = f"the slot {name} holds back {slot.held_bytes:,} bytes of WAL{safe}"
+        fix = "dpe pipeline run more often; look for a long transaction on the source"
+        yield _finding(spec, "error", "slot-behind", message, fix)
 
 
 def _finding(spec: Pipeline, severity: str, rule: str, message: str, fix: str | None) -> Finding:

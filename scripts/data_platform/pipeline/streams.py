@@ -34,6 +34,8 @@ class Place:
     since: str | None = None
     until: str | None = None
     addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    resnapshot: bool = False
+    """cdc: whether its tables are to be copied anew."""
 
     @property
     def is_backfill(self) -> bool:

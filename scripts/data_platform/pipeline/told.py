@@ -9,6 +9,7 @@ from typing import Any
 
 from data_platform.pipeline.run import Ran
 from data_platform.pipeline.status import Status
+from data_platform.postgres.replication.slots import Slot
 from data_platform.report.document import Bullets, Code, Heading, Paragraph, Piece, Report, Table, words
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import Pipeline
@@ -144,6 +145,18 @@ def status_result(found: Status) -> dict[str, Any]:
             {"source": one.source, "reason": one.reason, "rows": one.rows, "since": one.since.isoformat()}
             for one in found.seen.held
         ],
+        **({"slot": _slot_result(found.slot)} if found.slot is not None else {}),
+    }
+
+
+def _slot_result(slot: Slot) -> dict[str, Any]:
+    return {
+        "lag_bytes": slot.lag_bytes,
+        "held_bytes": slot.held_bytes,
+        "wal_status": slot.wal_status,
+        "safe_wal_bytes": slot.safe_bytes,
+        "max_slot_wal_keep_size": slot.keep_size,
+        "active": slot.active,
     }
 
 
@@ -158,10 +171,23 @@ def status_report(spec: Pipeline, found: Status) -> Report:
         summary="No good run yet." if age is None else f"The last good run ended {age:,.0f} s ago.",
         pieces=(
             *((Bullets(tuple(words(one.message) for one in found.findings)),) if found.findings else ()),
+            *_slot(found),
             *_runs(found),
             *_held(spec, found),
         ),
     )
+
+
+def _slot(found: Status) -> Iterator[Piece]:
+    slot = found.slot
+    if slot is not None:
+        safe = "any amount" if slot.safe_bytes is None else f"{slot.safe_bytes:,} bytes"
+        yield Paragraph(
+            words(
+                f"The slot is {slot.lag_bytes:,} bytes behind and holds back {slot.held_bytes:,} bytes of the source's"
+                f" WAL ({slot.wal_status}); {safe} may be written before it is lost."
+            )
+        )
 
 
 def _runs(found: Status) -> Iterator[Piece]:

@@ -47,6 +47,8 @@ class Work:
     spec: Pipeline
     place: Place
     state: State
+    dry_run: bool = False
+    """Whether all of it will be taken back: then nothing may be done elsewhere."""
 
 
 def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], temporary: list[str]) -> Batch:

@@ -21,7 +21,7 @@ Drift = Literal["evolve", "freeze", "ignore", "quarantine"]
 
 TARGET = "target"
 """As a source's dsn: the server that is written to."""
-NOT_YET = ("cdc", "events", "cqrs", "views")
+NOT_YET = ("events", "cqrs", "views")
 """Patterns that the form has and a run does not."""
 OWN_PREFIX = "_dpe"
 """Of names that a run makes beside the user's."""
@@ -34,6 +34,7 @@ _FORMATS: Mapping[str, Format] = {
 }
 _NEED_COLUMNS = ("csv", "jsonl")
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week)s?\s*")
+_SLOT = re.compile(r"[a-z0-9_]{1,63}")
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 
 
@@ -346,11 +347,15 @@ def _pages(data: Mapping[str, Any]) -> Pages:
 def _disagreements(document: Document, spec: Pipeline) -> Iterator[Finding]:
     if spec.pattern in NOT_YET:
         message = f"the pattern {spec.pattern} cannot be run yet"
-        yield document.error(("pattern",), "spec-not-yet", message, "etl, elt, incremental, snapshot or scd")
+        yield document.error(
+            ("pattern",), "spec-not-yet", message, "etl, elt, incremental, snapshot, scd or cdc"
+        )
     if document.data.get("checks"):
         message = "checks are not looked at yet, and nobody should believe that they were"
         yield document.error(("checks",), "spec-not-yet", message, "a CHECK constraint on the target's table")
     yield from _twice(document, spec)
+    if spec.pattern == "cdc":
+        yield from _stream_mistakes(document, spec)
     for number, target in enumerate(spec.targets):
         yield from _target_mistakes(document, spec, ("targets", str(number)), target)
     for number, source in enumerate(spec.sources):
@@ -395,6 +400,41 @@ def _target_mistakes(document: Document, spec: Pipeline, path: Path_, target: Ta
                 listed = ", ".join(source.columns)
                 message = f"`{source.name}` has no column `{name}`"
                 yield document.error((*path, key), "spec-pipeline", message, f"one of: {listed}")
+
+
+def _stream_mistakes(document: Document, spec: Pipeline) -> Iterator[Finding]:
+    """What a change stream has no use for, or can be only one of."""
+
+    def wrong(path: Path_, message: str, fix: str) -> Finding:
+        return document.error(path, "spec-pipeline", message, fix)
+
+    if spec.transforms:
+        message = "cdc keeps the source's tables as they are; SQL would see the changes of a batch only"
+        yield wrong(
+            ("transforms",), message, "a second pipeline, or a view, over the tables that this one keeps"
+        )
+    if spec.drift not in ("freeze", "evolve", "ignore"):
+        message = "a change in quarantine is missing in every later state of its row"
+        yield wrong(("drift",), message, "drift: freeze, evolve or ignore")
+    for name in ("dsn", "slot", "publication"):
+        if len({getattr(source, name) for source in spec.sources}) > 1:
+            message = (
+                f"the sources of a change stream are in one database and have one slot; their `{name}` differ"
+            )
+            yield wrong(("sources",), message, "a pipeline for each")
+    slot = next((source.slot for source in spec.sources if source.slot), spec.name)
+    if not _SLOT.fullmatch(slot):
+        yield wrong(("name",), f"`{slot}` is no name of a slot", "slot: of a-z, 0-9 and _ in the source")
+    for number, source in enumerate(spec.sources):
+        if source.cursor or source.deletes:
+            yield wrong(
+                ("sources", str(number)),
+                "the change stream has its own order and its deletes",
+                "no cursor:, no deletes:",
+            )
+    for number, target in enumerate(spec.targets):
+        if target.version:
+            yield wrong(("targets", str(number), "version"), "the change stream is in order", "no version:")
 
 
 def _source_mistakes(document: Document, spec: Pipeline, path: Path_, source: Source) -> Iterator[Finding]:

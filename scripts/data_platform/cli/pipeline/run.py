@@ -35,6 +35,9 @@ def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("--since", metavar="VALUE", help="backfill: the cursor's part from VALUE on")
     parser.add_argument("--until", metavar="VALUE", help="backfill: the cursor's part before VALUE")
     parser.add_argument(
+        "--resnapshot", action="store_true", help="cdc: copy the tables anew, where the slot is lost"
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="do it all, say what was done, and take it back"
     )
     with_fail_on(parser)
@@ -50,7 +53,13 @@ def _run(invocation: Invocation) -> Outcome:
     arguments = invocation.arguments
     spec, allowed = read_spec(invocation, arguments.spec)
     base = Path(arguments.spec).resolve().parent
-    place = Place(resolve_dsn(arguments.dsn), base, arguments.since, arguments.until)
+    place = Place(
+        resolve_dsn(arguments.dsn),
+        base,
+        arguments.since,
+        arguments.until,
+        resnapshot=arguments.resnapshot,
+    )
     with progress("connecting") as tell:
         ran = run(spec, place, dry_run=arguments.dry_run, tell=tell)
     repeat = again(RUN, invocation, *_words(arguments))

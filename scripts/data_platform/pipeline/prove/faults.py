@@ -23,6 +23,7 @@ from data_platform.spec.pipeline import Source
 Content = Mapping[str, Counter[str]]
 _BEGUN_SECONDS = 10.0
 _TRIES, _SOONER = 6, 0.6
+_SOURCE_HITS = 2
 _SESSIONS = """
 FROM pg_stat_activity WHERE application_name = 'dpe' AND datname = current_database() AND pid <> pg_backend_pid()
 """
@@ -77,7 +78,7 @@ class Trials:
 
     def truth(self) -> tuple[Truth, Fault]:
         """An uninterrupted run; and again, which must change nothing."""
-        with trial(self.server, self.made, self.fresh()) as one:
+        with trial(self.server, self.made, self.fresh(), copied=True) as one:
             child = one.start()
             begun = time.monotonic()
             said = ended(child)
@@ -85,6 +86,10 @@ class Trials:
             if "problem" in said:
                 return Truth({}, seconds), Fault("run", "the first time", 0, 0, False, str(said["problem"]))
             found = one.content()
+            if one.source is not None:
+                against = compared("run", "the source", one.source.content(), _without_quarantine(found))
+                if not against.equal:
+                    return Truth({}, seconds), against
             again = one.run()
             after = one.content()
             written = again.get("inserted", 0) + again.get("updated", 0) + again.get("deleted", 0)
@@ -106,11 +111,29 @@ class Trials:
         for _ in range(count):
             yield self._hit("server killed", truth, crash)
 
-    def _hit(self, name: str, truth: Truth, hit: Callable[[Trial, subprocess.Popen[str]], bool]) -> Fault:
-        """Hit a run at a random moment and let it be run again; sooner, where that one was over by then."""
+    def source_hit(self, truth: Truth) -> Iterator[Fault]:
+        """A source that is followed loses its sessions, or crashes."""
+        if self.made.followed is not None:
+            for _ in range(_SOURCE_HITS):
+                yield self._hit("source's connections cut", truth, cut_source, copied=True)
+                yield self._hit("source killed", truth, crash_source, copied=True)
+
+    def _hit(
+        self,
+        name: str,
+        truth: Truth,
+        hit: Callable[[Trial, subprocess.Popen[str]], bool],
+        *,
+        copied: bool | None = None,
+    ) -> Fault:
+        """Hit a run at a random moment and let it be run again; sooner, where that one was over by then.
+
+        A source that is followed is hit while it is copied as often as while its stream is read.
+        """
         after = self.draw.uniform(0, truth.seconds)
+        copied = self.draw.random() < 0.5 if copied is None else copied
         for _ in range(_TRIES):
-            with trial(self.server, self.made, self.fresh()) as one:
+            with trial(self.server, self.made, self.fresh(), copied=copied) as one:
                 child = one.start()
                 time.sleep(after)
                 was_hit = hit(one, child)
@@ -134,6 +157,8 @@ class Trials:
                 said = ended(child)
                 if "problem" in said:
                     yield Fault("connection cut", f"{after:.3f} s", 0, 0, False, str(said["problem"]))
+                elif one.source is not None:  # it went on changing
+                    yield self._again("connection cut", f"{after:.3f} s", one, truth)
                 else:
                     yield compared("connection cut", f"{after:.3f} s", truth.content, one.content())
 
@@ -274,6 +299,25 @@ def crash(one: Trial, child: subprocess.Popen[str]) -> bool:
             return False
         os.kill(row[0], signal.SIGKILL)
         return True
+
+
+def crash_source(one: Trial, child: subprocess.Popen[str]) -> bool:
+    """As `crash`, of the server that is read."""
+    assert one.source is not None
+    found = crash(replace(one, database=one.source.database), child)
+    _wait_for(one.source.database.conninfo)
+    return found
+
+
+def cut_source(one: Trial, child: subprocess.Popen[str]) -> bool:
+    """End the run's sessions on the source; whether there were any."""
+    assert one.source is not None
+    with connect(one.source.database.admin_conninfo, read_only=False) as admin:
+        return admin.execute(_CUT).fetchone() is not None
+
+
+def _without_quarantine(found: Content) -> Content:
+    return {table: rows for table, rows in found.items() if table != "quarantine"}
 
 
 def _wait_for(conninfo: str) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.plan import chains
 from data_platform.pipeline.prove.faults import Fault, NotTried, Tell, Trials, Truth
+from data_platform.pipeline.prove.following import LOGICAL
 from data_platform.pipeline.prove.trial import Made
-from data_platform.postgres.server import Server
+from data_platform.postgres.server import Server, embedded_server
 from data_platform.spec.pipeline import Pipeline
 
 _SERVER_KILLS = 3
@@ -37,8 +39,10 @@ class Proof:
 def prove(server: Server, spec: Pipeline, *, kills: int, rows: int, seed: int, tell: Tell) -> Proof:
     """Try the pipeline on an embedded server. UsageProblem where its sources cannot be stood in for."""
     refuse_unprovable(spec)
-    made = Made(spec, chains(spec), rows=rows, seed=seed)
-    with tempfile.TemporaryDirectory(prefix="dpe-prove-") as folder:
+    with ExitStack() as stack:
+        followed = stack.enter_context(embedded_server(settings=LOGICAL)) if spec.pattern == "cdc" else None
+        made = Made(spec, chains(spec), rows=rows, seed=seed, followed=followed)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dpe-prove-"))
         trials = Trials(server, made, Path(folder), seed)
         tell("an uninterrupted run", 0.0)
         truth, twice = trials.truth()
@@ -68,6 +72,7 @@ def _all(trials: Trials, truth: Truth, kills: int, tell: Tell) -> list[Fault | N
     found += trials.cut_off(truth, min(_CUTS, kills))
     tell("two at once", 0.87)
     found += [trials.two_at_once(truth), trials.out_of_order(truth), trials.doubled(truth)]
+    found += trials.source_hit(truth)
     tell("torn rows and drift", 0.93)
     found += [*trials.torn(truth), *trials.drifted(truth), trials.source_down(truth)]
     return found

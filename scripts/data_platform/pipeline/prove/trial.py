@@ -21,6 +21,9 @@ import psycopg
 import data_platform
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.prove.data import Row, as_json, rows_of, shape_of, write_files
+from data_platform.pipeline.prove.following import Followed, followed
+from data_platform.pipeline.run import run
+from data_platform.pipeline.streams import Place
 from data_platform.postgres.connect import connect
 from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.relations import table_name
@@ -43,6 +46,8 @@ class Made:
     rows: int = 2_000
     batches: int = 5
     seed: int = 1
+    followed: Server | None = None
+    """cdc: the cluster of the sources, whose change stream can be read."""
 
     def batches_of(self, source: Source) -> list[list[Row]]:
         """The source's rows, split."""
@@ -61,9 +66,12 @@ class Trial:
     file: Path
     addresses: Mapping[str, str]
     files: Mapping[str, list[Path]] = field(default_factory=dict)
+    source: Followed | None = None
 
     def start(self) -> subprocess.Popen[str]:
-        """A run as a process, once it has begun."""
+        """A run as a process, once it has begun. A source that is followed changes beside it."""
+        if self.source is not None:
+            self.source.begin()
         root = Path(data_platform.__file__).parents[1]
         environment = {
             **os.environ,
@@ -91,7 +99,9 @@ class Trial:
         return child
 
     def run(self) -> dict[str, Any]:
-        """A run to its end: what it counted, or its problem."""
+        """A run to its end, over all that the sources ever have: what it counted, or its problem."""
+        if self.source is not None:
+            self.source.settle()
         return ended(self.start())
 
     def content(self) -> dict[str, Counter[str]]:
@@ -127,13 +137,24 @@ def _rows(connection: psycopg.Connection[Any], relation: Sql, columns: Sql) -> C
 
 
 @contextmanager
-def trial(server: Server, made: Made, folder: Path, *, pages_fail: bool = False) -> Iterator[Trial]:
-    """A new target, and sources with all their rows. `pages_fail`: pages are refused with 503 every other time."""
+def trial(
+    server: Server, made: Made, folder: Path, *, pages_fail: bool = False, copied: bool = False
+) -> Iterator[Trial]:
+    """A new target, and sources with all their rows. `pages_fail`: pages are refused with 503 every other time.
+
+    A source that is followed has a part of its rows, and changes once a run begins; with `copied` a run was done
+    before, and all changes wait in the stream.
+    """
     with ExitStack() as stack:
         database = stack.enter_context(server.scratch_database(extensions=_extensions(made.spec)))
         addresses: dict[str, str] = {}
         files: dict[str, list[Path]] = {}
-        for source in made.spec.sources:
+        stream = None
+        if made.followed is not None:
+            entered = followed(made.followed, made.spec, made.chains, made.rows, made.seed)
+            stream = stack.enter_context(entered)
+            addresses = {source.name: stream.database.conninfo for source in made.spec.sources}
+        for source in made.spec.sources if stream is None else ():
             batches = made.batches_of(source)
             if source.path is not None:
                 files[source.name] = write_files(source, folder, batches)
@@ -146,7 +167,11 @@ def trial(server: Server, made: Made, folder: Path, *, pages_fail: bool = False)
                 _fill(here.conninfo, source, [row for batch in batches for row in batch])
         file = folder / "spec.yaml"
         file.write_text(Path(made.spec.file).read_text(encoding="utf-8"), encoding="utf-8")
-        yield Trial(made, database, folder, file, addresses, files)
+        one = Trial(made, database, folder, file, addresses, files, stream)
+        if stream is not None and copied:
+            run(made.spec, Place(database.conninfo, folder, addresses=addresses))
+            stream.settle()
+        yield one
 
 
 def _extensions(spec: Pipeline) -> list[str]:
