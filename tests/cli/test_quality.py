@@ -93,7 +93,7 @@ def test_what_fails_is_an_exit_code_and_a_page(
     assert set(failed) == {"people set state", "people range age", "people reference state"}
     assert failed["people range age"]["samples"] == [{"id": "1", "age": "-1"}]
     assert {one["rule"]: one["severity"] for one in said["findings"] if one["line"]}["check-set"] == "warning"
-    assert "people range age" in (project / "page.html").read_text()
+    assert "people range age" in (project / "page.html").read_text().replace("<wbr>", "")
     assert main(["quality", *words, "--fail-on", "never"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("# 3 of 10 checks fail in `Shop DB`")
