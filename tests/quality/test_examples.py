@@ -32,10 +32,11 @@ def test_every_check_runs_on_the_storefront(server: Server) -> None:
                 found = run_checks(session, spec.checks, Asked(), lambda text, share: None)
             states = {one.check.name: one.state for one in found}
             assert "not run" not in states.values()
-            # No order is there, so none is fresh and there are too few.
+            # No order is there: none is fresh, there are too few, and there is no mean.
             assert [name for name, state in states.items() if state == "failed"] == [
                 "orders freshness placed_at",
                 "orders rows",
+                "mean order",
             ]
 
 
