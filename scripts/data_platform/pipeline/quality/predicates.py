@@ -14,7 +14,10 @@ from data_platform.sql.text import Sql, identifier, joined, literal, literals, p
 
 TEXT_FORMATS: Mapping[str, Sql] = {
     "email": Sql(r"{v} ~ '^[^@ \t\n\r\f\v]+@[^@ \t\n\r\f\v]+\.[^@ \t\n\r\f\v]+$'"),
-    "url": Sql(r"({v} ~ '^[Hh][Tt][Tt][Pp][Ss]?://[^/?# \t\n\r\f\v][^ \t\n\r\f\v]*$')"),
+    "url": Sql(
+        r"(({v} LIKE 'http://_%' OR {v} LIKE 'https://_%' OR {v} ~ '^[Hh][Tt][Tt][Pp][Ss]?://.')"
+        r" AND {v} !~ '[ \t\n\r\f\v]' AND substr({v}, strpos({v}, '://') + 3, 1) NOT IN ('/', '?', '#'))"
+    ),
     "uuid": Sql("({v} LIKE '________-____-____-____-____________' AND pg_input_is_valid({v}, 'uuid'))"),
     "date": Sql(
         "({v} LIKE '____-__-__' AND translate({v}, '0123456789', '') = '--' AND pg_input_is_valid({v}, 'date'))"
