@@ -42,6 +42,7 @@ NOUNS = {
     "pipeline": Noun(
         "rows from files, databases and HTTP into tables, exactly once", ("prove", "run", "status")
     ),
+    "quality": Noun("whether rows are what they should be", ("check", "profile", "export")),
     "retrieval": Noun(
         "vectors and documents that are found again, by measurement",
         ("render", "chunk", "load", "evaluate", "tune", "diagnose", "migrate-model", "search", "prove"),

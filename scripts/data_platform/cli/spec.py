@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from data_platform.model.design import Design
     from data_platform.spec.document import Document
 
-KINDS = ("model", "storage", "change", "retrieval", "pipeline")
+KINDS = ("model", "storage", "change", "retrieval", "pipeline", "quality")
 
 
 def read_document(invocation: Invocation, path: str) -> tuple[Document, Invocation]:
@@ -78,6 +78,8 @@ def _check(invocation: Invocation) -> Outcome:
         return _checked_retrieval(document, allowed)
     if kind == "pipeline":
         return _checked_pipeline(document, allowed)
+    if kind == "quality":
+        return _checked_quality(document, allowed)
     design = read_model(document)
     counts = _counts(design)
     listed = ", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items())
@@ -160,6 +162,22 @@ def _checked_pipeline(document: Document, allowed: Invocation) -> Outcome:
             "sha256": document.sha256,
             "pattern": spec.pattern,
             **counts,
+        },
+        decision=allowed.decision,
+    )
+
+
+def _checked_quality(document: Document, allowed: Invocation) -> Outcome:
+    from data_platform.spec.quality import read_quality  # noqa: PLC0415
+
+    spec = read_quality(document)
+    return Outcome(
+        text=f"{document.file} is a valid quality spec for {spec.store}: {len(spec.checks)} checks.",
+        result={
+            "kind": "quality",
+            "store": spec.store,
+            "sha256": document.sha256,
+            "checks": len(spec.checks),
         },
         decision=allowed.decision,
     )

@@ -8,17 +8,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data_platform.errors import Problem, UsageProblem
 from data_platform.pipeline import streams
 from data_platform.pipeline.capturing import capture
 from data_platform.pipeline.plan import Chain, chains
+from data_platform.pipeline.quality.verdicts import Verdict
 from data_platform.pipeline.streams import Place, Unit
 from data_platform.pipeline.writing import (
+    Batch,
     Work,
     derive_target,
+    look_at_written,
     stage_unit,
     transform,
     view_landings,
@@ -39,7 +42,7 @@ Tell = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Step:
-    """One transaction: what of the source went where."""
+    """One transaction: what of the source went where. `told` are checks that do not hold and may."""
 
     source: str
     unit: str
@@ -47,6 +50,7 @@ class Step:
     counts: Counts
     way: str
     seconds: float
+    told: tuple[Verdict, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -204,7 +208,7 @@ def _together(
     with work.state.connection.transaction():
         temporary: list[str] = []
         batch = stage_unit(work, found, units, temporary)
-        transform(work.state, found, temporary)
+        transform(work, found, name, temporary, batch)
         done = [
             _step(
                 chain,
@@ -215,14 +219,22 @@ def _together(
             )
             for chain in found
         ]
+        for chain in found:
+            look_at_written(work, chain, batch)
         drop_temporary(work.state.connection, [*reversed(temporary)])
         work.state.checkpoint(step, name, position)
-    yield from done
+    yield from _with_told(done, batch)
 
 
 def _step(chain: Chain, unit: str, counts: Counts, way: str, started: float) -> Step:
     sources = ", ".join(one.name for one in chain.sources)
     return Step(sources, unit, str(chain.target.table), counts, way, time.monotonic() - started)
+
+
+def _with_told(done: Sequence[Step], batch: Batch) -> Iterator[Step]:
+    """What checks tell stands with the first step of its transaction."""
+    for number, step in enumerate(done):
+        yield replace(step, told=tuple(batch.told)) if number == 0 and batch.told else step
 
 
 # --- sources as they are, then SQL over them ---
@@ -259,11 +271,14 @@ def _derive(work: Work, derived: Sequence[Chain], landings: Sequence[Chain]) -> 
     with state.connection.transaction():
         temporary: list[str] = []
         view_landings(state, derived, landings, temporary)
-        transform(state, derived, temporary)
+        batch = Batch()
+        transform(work, derived, "all", temporary, batch)
         done = [
-            _step(chain, "all", derive_target(work.spec, state, derived, chain), TRANSFORMED, started)
+            _step(chain, "all", derive_target(work, derived, chain, batch), TRANSFORMED, started)
             for chain in derived
         ]
+        for chain in derived:
+            look_at_written(work, chain, batch)
         drop_temporary(state.connection, [*reversed(temporary)])
         state.checkpoint(DERIVED, "all", position)
-    yield from done
+    yield from _with_told(done, batch)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from data_platform.pipeline.quality import verdicts
 from data_platform.pipeline.run import Ran
 from data_platform.pipeline.status import Status
 from data_platform.postgres.replication.slots import Slot
@@ -41,7 +42,8 @@ def result(ran: Ran) -> dict[str, Any]:
 
 def findings_of(spec: Pipeline, ran: Ran) -> tuple[Finding, ...]:
     """What is against a run that was done: more rows lost than the spec allows, or longer than it allows."""
-    return tuple(_against(spec, ran))
+    told = {one.check.name: one for step in ran.steps for one in step.told}
+    return (*_against(spec, ran), *verdicts.findings_of([*told.values()], spec.file))
 
 
 def _against(spec: Pipeline, ran: Ran) -> Iterator[Finding]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from data_platform.errors import UsageProblem
 from data_platform.pipeline import dimensions, streams
 from data_platform.pipeline.plan import Chain
+from data_platform.pipeline.quality.gating import has_staged, look_at_staged, look_at_target
+from data_platform.pipeline.quality.verdicts import Verdict
 from data_platform.pipeline.streams import Place, Unit
 from data_platform.postgres.pipelines import merging, relations, staging
 from data_platform.postgres.pipelines.merging import Merge
@@ -26,18 +28,31 @@ DRIFTED = Sql("text")
 
 @dataclass
 class Batch:
-    """What is staged: by source how many rows are in quarantine, and how the others came.
+    """What is staged: by source or transform how many rows are in quarantine, and how the others came.
 
-    `direct` rows are in their target already.
+    `direct` rows are in their target already; `told` are checks that do not hold and may.
     """
 
     quarantined: dict[str, int] = field(default_factory=dict)
     ways: dict[str, str] = field(default_factory=dict)
     direct: dict[str, int] = field(default_factory=dict)
+    told: list[Verdict] = field(default_factory=list)
 
     def add(self, source: str, staged: Staged) -> None:
         self.quarantined[source] = self.quarantined.get(source, 0) + staged.quarantined
         self.ways[source] = staged.way
+
+    def look_at(self, work: Work, name: str, unit: str) -> None:
+        """What the checks of a staged source or transform set aside and tell."""
+        if has_staged(work.spec, name):
+            aside, told = look_at_staged(work.spec, work.state, name, unit)
+            self.quarantined[name] = self.quarantined.get(name, 0) + aside
+            self.told += told
+
+    def refused(self, chain: Chain) -> int:
+        """Rows in quarantine of all that leads to a target."""
+        names = [*(one.name for one in chain.sources), *(one.name for one in chain.transforms)]
+        return sum(self.quarantined.get(name, 0) for name in names)
 
 
 @dataclass(frozen=True)
@@ -75,6 +90,7 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             staging.leave_out(state.connection, name, extra)
     for name in temporary:
         relations.analyze(state.connection, name)
+        batch.look_at(work, name, units[0].name if len(units) == 1 else "all")
     return batch
 
 
@@ -116,7 +132,13 @@ def _goes_straight(
     spec: Pipeline, found: Sequence[Chain], unit: Unit, units: Sequence[Unit], extra: Mapping[str, Sql]
 ) -> bool:
     """Whether COPY may write the target itself: one target, nothing in between, and nothing to compare with."""
-    if len(found) != 1 or len(units) != 1 or extra or found[0].transforms:
+    if (
+        len(found) != 1
+        or len(units) != 1
+        or extra
+        or found[0].transforms
+        or has_staged(spec, unit.source.name)
+    ):
         return False
     return spec.pattern in ("incremental", "elt", "etl") and unit.source.deletes is None
 
@@ -172,13 +194,19 @@ def target_table(
     return there
 
 
-def transform(state: State, found: Sequence[Chain], temporary: list[str]) -> None:
+def transform(work: Work, found: Sequence[Chain], unit: str, temporary: list[str], batch: Batch) -> None:
     """The transforms of these targets as temporary tables, all of them before any target is written."""
     for chain in found:
         for one in chain.transforms:
             if one.name not in temporary:
-                relations.create_temporary(state.connection, one.name, one.sql)
+                relations.create_temporary(work.state.connection, one.name, one.sql)
                 temporary.append(one.name)
+                batch.look_at(work, one.name, unit)
+
+
+def look_at_written(work: Work, chain: Chain, batch: Batch) -> None:
+    """The checks of a target, in the transaction that wrote it."""
+    batch.told += look_at_target(work.spec, work.state, chain.target.table)
 
 
 def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, batch: Batch) -> Counts:
@@ -188,7 +216,7 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
     if target.source in batch.direct:
         rows = batch.direct[target.source]
         return Counts(read=rows, inserted=rows)
-    bad = sum(batch.quarantined.get(one.name, 0) for one in chain.sources)
+    bad = batch.refused(chain)
     refused = Counts(read=bad, quarantined=bad)
     with _own_rows(state, target, found) as own:
         if spec.pattern == "scd":
@@ -275,10 +303,14 @@ def view_landings(
         temporary.append(name)
 
 
-def derive_target(spec: Pipeline, state: State, derived: Sequence[Chain], chain: Chain) -> Counts:
+def derive_target(work: Work, derived: Sequence[Chain], chain: Chain, batch: Batch) -> Counts:
     """A target of elt, which equals its transforms over all that was ever loaded."""
+    state, bad = work.state, batch.refused(chain)
+    refused = Counts(read=bad, quarantined=bad)
     with _own_rows(state, chain.target, derived) as own:
-        wanted = _wanted(spec, state, chain, own)
+        wanted = _wanted(work.spec, state, chain, own)
         if chain.target.key:
-            return merging.merge(state, chain.target.source, "all", replace(wanted, missing=True))
-        return merging.replace(state, wanted)
+            # As everywhere: with a row in quarantine its key only looks as if it were there no more.
+            missing = replace(wanted, missing=not bad)
+            return merging.merge(state, chain.target.source, "all", missing).plus(refused)
+        return merging.replace(state, wanted).plus(refused)

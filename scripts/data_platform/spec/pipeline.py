@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from data_platform.model.database import Name
 from data_platform.report.finding import Finding
+from data_platform.spec.checks import Check, read_checks
 from data_platform.spec.document import Document, Path_, SpecProblem
+from data_platform.spec.durations import seconds_of
 from data_platform.spec.naming import parse_name
 from data_platform.sql.phrases import query
 from data_platform.sql.text import NotSql, Sql, check_identifier, type_name
@@ -33,9 +35,7 @@ _FORMATS: Mapping[str, Format] = {
     ".ndjson": "jsonl",
 }
 _NEED_COLUMNS = ("csv", "jsonl")
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(second|minute|hour|day|week)s?\s*")
 _SLOT = re.compile(r"[a-z0-9_]{1,63}")
-_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,18 +150,13 @@ class Pipeline:
     retries: int = 3
     schedule: str | None = None
     levels: Levels = field(default_factory=Levels)
+    checks: tuple[Check, ...] = ()
     file: str = ""
     sha256: str = ""
 
     def source(self, name: str) -> Source | None:
         """The source of that name; None for a transform's."""
         return next((one for one in self.sources if one.name == name), None)
-
-
-def seconds_of(text: str) -> float | None:
-    """Seconds of `10 minutes`; None for what is no duration."""
-    found = _DURATION.fullmatch(text)
-    return float(found[1]) * _SECONDS[found[2]] if found else None
 
 
 def read_pipeline(document: Document) -> Pipeline:
@@ -202,6 +197,7 @@ class _Reader:
             retries=data.get("retries", 3),
             schedule=data.get("schedule"),
             levels=self.levels(data.get("service_levels", {})),
+            checks=read_checks(self.document, self.findings.append, dict.fromkeys(names)),
             file=self.document.file,
             sha256=self.document.sha256,
         )
@@ -350,12 +346,13 @@ def _disagreements(document: Document, spec: Pipeline) -> Iterator[Finding]:
         yield document.error(
             ("pattern",), "spec-not-yet", message, "etl, elt, incremental, snapshot, scd or cdc"
         )
-    if document.data.get("checks"):
-        message = "checks are not looked at yet, and nobody should believe that they were"
-        yield document.error(("checks",), "spec-not-yet", message, "a CHECK constraint on the target's table")
     yield from _twice(document, spec)
+    yield from _check_mistakes(document, spec)
     if spec.pattern == "cdc":
         yield from _stream_mistakes(document, spec)
+        if spec.checks:
+            message = "a change stream is not held against checks, and nobody should believe that it was"
+            yield document.error(("checks",), "spec-not-yet", message, "dpe quality check of the target")
     for number, target in enumerate(spec.targets):
         yield from _target_mistakes(document, spec, ("targets", str(number)), target)
     for number, source in enumerate(spec.sources):
@@ -378,6 +375,16 @@ def _twice(document: Document, spec: Pipeline) -> Iterator[Finding]:
                 path, "spec-duplicate", f"`{target.table}` is written twice", "one target a table"
             )
         tables.add(target.table)
+
+
+def _check_mistakes(document: Document, spec: Pipeline) -> Iterator[Finding]:
+    tables = {target.table for target in spec.targets}
+    for number, check in enumerate(spec.checks):
+        if check.staged is None and check.table not in tables:
+            staged = [*(one.name for one in spec.sources), *(one.name for one in spec.transforms)]
+            names = ", ".join([*staged, *map(str, sorted(tables))])
+            message = f"`{check.table}` is no target, source or transform of this pipeline"
+            yield document.error(("checks", str(number), "on"), "spec-check", message, f"one of: {names}")
 
 
 def _target_mistakes(document: Document, spec: Pipeline, path: Path_, target: Target) -> Iterator[Finding]:

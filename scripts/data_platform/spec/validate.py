@@ -18,7 +18,7 @@ from data_platform.report.finding import Finding
 from data_platform.spec import agrees
 from data_platform.spec.document import MAX_FINDINGS, Document, Path_, SpecProblem
 
-KINDS = ("model", "storage", "change", "retrieval", "pipeline")
+KINDS = ("model", "storage", "change", "retrieval", "pipeline", "quality")
 _MAX_SHOWN = 60
 
 _Error: TypeAlias = Any

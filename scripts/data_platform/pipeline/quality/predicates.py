@@ -1,0 +1,160 @@
+"""Checks of one row as SQL conditions over `r`: false for a bad row, true or NULL for a good one.
+
+They are cheap first: LIKE and a look at characters decide before a regular expression or a cast is asked, since the
+same condition is asked of every row of large tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from data_platform.errors import UsageProblem
+from data_platform.spec.checks import Check, Other
+from data_platform.sql.text import Sql, identifier, joined, literal, literals, phrase, qualified
+
+TEXT_FORMATS: Mapping[str, Sql] = {
+    "email": Sql(r"{v} ~ '^[^@ \t\n\r\f\v]+@[^@ \t\n\r\f\v]+\.[^@ \t\n\r\f\v]+$'"),
+    "url": Sql(
+        r"(({v} LIKE 'http://_%' OR {v} LIKE 'https://_%' OR {v} ~ '^[Hh][Tt][Tt][Pp][Ss]?://.')"
+        r" AND {v} !~ '[ \t\n\r\f\v]' AND substr({v}, strpos({v}, '://') + 3, 1) NOT IN ('/', '?', '#'))"
+    ),
+    "uuid": Sql("({v} LIKE '________-____-____-____-____________' AND pg_input_is_valid({v}, 'uuid'))"),
+    "date": Sql(
+        "({v} LIKE '____-__-__' AND translate({v}, '0123456789', '') = '--' AND pg_input_is_valid({v}, 'date'))"
+    ),
+    "timestamp": Sql("({v} LIKE '____-__-__%' AND pg_input_is_valid({v}, 'timestamptz'))"),
+}
+_BEFORE_16: Mapping[str, Sql] = {
+    "uuid": Sql("{v} ~ '^[0-9a-fA-F]{{8}}(-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}$'"),
+}
+_ALREADY = {"uuid": {"uuid"}, "date": {"date"}, "timestamp": {"timestamp", "timestamptz"}}
+"""Formats that every value of a type has."""
+_TEXTS = frozenset({"text", "character varying", "character", "citext", "name"})
+_NAN = frozenset({"numeric", "double precision", "real"})
+_ASKS_TYPES = 16
+"""The first version that says whether a text is of a type without an error."""
+
+
+def base(type_: str) -> str:
+    """`numeric` of `numeric(10,2)`; with time zones as their short names."""
+    name = type_.split("(", 1)[0].strip()
+    if name.startswith("timestamp"):
+        return "timestamptz" if "with time zone" in type_ else "timestamp"
+    return name
+
+
+def good(check: Check, columns: Mapping[str, str], server: int, alias: str = "r.") -> Sql:
+    """The condition of a row-wise check over a row whose columns have these types, before its `where:`.
+
+    UsageProblem for a column that is not there, and for what the server (its major version) cannot ask.
+    """
+    if check.kind == "condition":
+        assert check.condition is not None
+        return Sql(f"({check.condition})")
+    for name in check.columns:
+        if name not in columns:
+            raise UsageProblem(f"there is no column `{name}`", expected=f"one of: {', '.join(columns)}")
+    parts = [
+        _of_column(check, Sql(f"{alias}{identifier(name)}"), columns[name], server) for name in check.columns
+    ]
+    return Sql(f"({joined(' AND ', parts)})")
+
+
+def rule(check: Check, columns: Mapping[str, str], server: int) -> Sql:
+    """The condition with its `where:`, as quarantine asks it: a row that is not looked at is good."""
+    asked = exists(check) if check.kind == "reference" else good(check, columns, server)
+    if check.where is None:
+        return asked
+    return phrase("(CASE WHEN ({where}) THEN {good} ELSE true END)", where=check.where, good=asked)
+
+
+def bad(check: Check, asked: Sql) -> Sql:
+    """Whether a row is looked at and bad."""
+    return Sql(f"({check.where}) AND NOT {asked}") if check.where else Sql(f"NOT {asked}")
+
+
+def _of_column(check: Check, value: Sql, type_: str, server: int) -> Sql:
+    match check.kind:
+        case "not_null":
+            return Sql(f"{value} IS NOT NULL")
+        case "format":
+            return _format(check, value, type_, server)
+        case "type":
+            assert check.type is not None
+            if server < _ASKS_TYPES:
+                raise _needs_16(server, "asks whether a text is of a type")
+            return phrase("pg_input_is_valid({v}, {type})", v=_text(value, type_), type=literal(check.type))
+        case "range":
+            return _range(check, value, type_)
+        case _:
+            return phrase("{v} IN ({values})", v=value, values=literals(check.values))
+
+
+def _format(check: Check, value: Sql, type_: str, server: int) -> Sql:
+    text = _text(value, type_)
+    parts = [phrase("{v} ~ {pattern}", v=text, pattern=literal(check.pattern))] if check.pattern else []
+    found = check.format
+    if found and base(type_) not in _ALREADY.get(found, ()):
+        template = text_format(found, server)
+        if template is None:
+            raise _needs_16(server, f"asks whether a text is a {found}")
+        parts.append(phrase(template, v=text))
+    return Sql(f"({joined(' AND ', parts)})") if parts else Sql("true")
+
+
+def text_format(name: str, server: int) -> Sql | None:
+    """The condition over `{v}`, a text; None where a server of this version cannot ask it."""
+    if server < _ASKS_TYPES and name in ("uuid", "date", "timestamp"):
+        return _BEFORE_16.get(name)
+    return TEXT_FORMATS[name]
+
+
+def _range(check: Check, value: Sql, type_: str) -> Sql:
+    bounds = check.bounds
+    pairs = ((">=", bounds.min), ("<=", bounds.max), (">", bounds.above), ("<", bounds.below))
+    parts = [Sql(f"{value} {operator} {literal(bound)}") for operator, bound in pairs if bound is not None]
+    # To the server NaN is greater than any number, to a person it is none: an upper bound excludes it already.
+    if base(type_) in _NAN and bounds.max is None and bounds.below is None:
+        parts.append(Sql(f"{value} <> 'NaN'"))
+    return Sql(f"({joined(' AND ', parts)})")
+
+
+def _text(value: Sql, type_: str) -> Sql:
+    return value if base(type_) in _TEXTS else Sql(f"{value}::text")
+
+
+def _needs_16(server: int, what: str) -> UsageProblem:
+    return UsageProblem(f"PostgreSQL 16 or later {what}", expected=f"`pattern:`; this is {server}")
+
+
+# --- keys that another table must have ---
+
+
+def exists(check: Check) -> Sql:
+    """Whether the other table, on the same server, has the key of `r`. A key with a NULL in it refers to nothing."""
+    other = check.to
+    assert other is not None
+    pairs = zip(check.columns, other.columns, strict=True)
+    return phrase(
+        "({nulls} OR EXISTS (SELECT FROM {other} o WHERE {same}{where}))",
+        nulls=joined(" OR ", [Sql(f"r.{identifier(name)} IS NULL") for name in check.columns]),
+        other=qualified(other.table.schema, other.table.name),
+        same=joined(" AND ", [Sql(f"o.{identifier(b)} = r.{identifier(a)}") for a, b in pairs]),
+        where=_of_other(other),
+    )
+
+
+def _of_other(other: Other) -> Sql:
+    """Its `where:`, in which bare names are of the other table and never of `r`."""
+    if other.where is None:
+        return Sql("")
+    table = qualified(other.table.schema, other.table.name)
+    keys = joined(", ", [Sql(identifier(name)) for name in other.columns])
+    same = joined(", ", [Sql(f"o.{identifier(name)}") for name in other.columns])
+    return phrase(
+        " AND ({same}) IN (SELECT {keys} FROM {table} WHERE ({where}))",
+        same=same,
+        keys=keys,
+        table=table,
+        where=other.where,
+    )
