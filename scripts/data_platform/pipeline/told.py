@@ -132,6 +132,7 @@ def status_result(found: Status) -> dict[str, Any]:
         "runs": [
             {
                 "id": run.id,
+                "kind": run.kind,
                 "started_at": run.started_at.isoformat(),
                 "finished_at": run.finished_at.isoformat() if run.finished_at else None,
                 "status": run.status,
@@ -168,7 +169,7 @@ def _runs(found: Status) -> Iterator[Piece]:
     if found.seen.runs:
         rows = tuple(
             (
-                str(run.id),
+                str(run.id) if run.kind == "run" else f"{run.id} ({run.kind})",
                 f"{run.started_at:%Y-%m-%d %H:%M:%S}",
                 run.status,
                 f"{run.counts.read:,}",
@@ -192,6 +193,9 @@ def _held(spec: Pipeline, found: Status) -> Iterator[Piece]:
         )
         yield Heading("In quarantine")
         yield Table(("source", "reason", "rows", "one of them"), rows, frozenset({2}))
+        yield Paragraph(
+            ("Once the reasons are gone: ", Code(f"dpe pipeline replay {spec.file} --dsn …"), ".")
+        )
 
 
 def _sample(content: Any, sensitive: set[str]) -> str:

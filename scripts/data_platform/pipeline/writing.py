@@ -171,10 +171,10 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
         return Counts(read=rows, inserted=rows)
     bad = sum(batch.quarantined.get(one.name, 0) for one in chain.sources)
     refused = Counts(read=bad, quarantined=bad)
-    with _own_rows(state, target, found) as own:
+    with own_rows(state, target, found) as own:
         if spec.pattern == "scd":
             return dimensions.write(spec, state, chain, unit, own, whole=not bad).plus(refused)
-        wanted, deletes = _wanted(spec, state, chain, own), chain.deletes
+        wanted, deletes = merge_of(spec, state, chain, own), chain.deletes
         whole = spec.pattern in ("etl", "snapshot")
         if whole and not target.key:
             return merging.replace(state, wanted).plus(refused)
@@ -188,7 +188,7 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
 
 
 @contextmanager
-def _own_rows(state: State, target: Target, found: Sequence[Chain]) -> Iterator[Relation]:
+def own_rows(state: State, target: Target, found: Sequence[Chain]) -> Iterator[Relation]:
     """The temporary table that a target is made of, which loses the rows that the target refuses.
 
     Where another target is made of the same one it is a copy: what one refuses is not refused for the other.
@@ -201,7 +201,7 @@ def _own_rows(state: State, target: Target, found: Sequence[Chain]) -> Iterator[
     relations.drop_temporary(state.connection, [OWN])
 
 
-def _wanted(spec: Pipeline, state: State, chain: Chain, relation: Relation) -> Merge:
+def merge_of(spec: Pipeline, state: State, chain: Chain, relation: Relation) -> Merge:
     """The merge of a temporary table into the target."""
     target = chain.target
     column = chain.deletes.column
@@ -248,8 +248,8 @@ def view_landings(
 
 def derive_target(spec: Pipeline, state: State, derived: Sequence[Chain], chain: Chain) -> Counts:
     """A target of elt, which equals its transforms over all that was ever loaded."""
-    with _own_rows(state, chain.target, derived) as own:
-        wanted = _wanted(spec, state, chain, own)
+    with own_rows(state, chain.target, derived) as own:
+        wanted = merge_of(spec, state, chain, own)
         if chain.target.key:
             return merging.merge(state, chain.target.source, "all", replace(wanted, missing=True))
         return merging.replace(state, wanted)

@@ -162,7 +162,9 @@ def _checked(state: State, name: str, unit: str, stream: Stream, columns: Mappin
             raise
         read, torn = _torn(state, name, unit, stream, texts, options)
         way = "torn"
-    bad = _sort_out(state, name, unit, columns, is_json=stream.is_json)
+    bad = sort_out(
+        connection, name, columns, lambda query: quarantine(state, name, unit, query), stream.is_json
+    )
     connection.execute(phrase("DROP TABLE pg_temp.{text}", text=TEXT).encode())
     return Staged(read + torn, bad + torn, way)
 
@@ -193,9 +195,18 @@ def _lines(valid: Sql) -> Sql:
     )
 
 
-def _sort_out(state: State, name: str, unit: str, columns: Mapping[str, Sql], *, is_json: bool) -> int:
-    """Rows of which every value is one of its type go on, the others into quarantine; how many these are."""
-    valid = _validity(state.connection)
+def sort_out(
+    connection: psycopg.Connection[Any],
+    name: str,
+    columns: Mapping[str, Sql],
+    refuse: Callable[[Sql], int],
+    is_json: bool,
+) -> int:
+    """Rows of the table of texts of which every value is one of its type go on into the table `name`.
+
+    `refuse` is given a query for the others (number, content, reasons), and gives how many they are.
+    """
+    valid = _validity(connection)
     source = _lines(valid) if is_json else Sql(f"pg_temp.{TEXT}")
     values = {c: _json_value(c, t) if is_json else Sql(f"r.{identifier(c)}") for c, t in columns.items()}
     reasons = [_reason(valid, values[column], column, type_) for column, type_ in columns.items()]
@@ -214,10 +225,10 @@ def _sort_out(state: State, name: str, unit: str, columns: Mapping[str, Sql], *,
         casts=joined(", ", [Sql(f"({values[column]})::{type_}") for column, type_ in columns.items()]),
         judged=judged,
     )
-    state.connection.execute(insert.encode())
+    connection.execute(insert.encode())
     content = "coalesce(r.o, to_jsonb(r.line))" if is_json else f"to_jsonb(r) - '{ROW}' - '_dpe_reasons'"
     bad = "SELECT r.{row}, {content}, r._dpe_reasons FROM ({judged}) r WHERE r._dpe_reasons <> '{{}}'"
-    return quarantine(state, name, unit, phrase(bad, row=ROW, content=Sql(content), judged=judged))
+    return refuse(phrase(bad, row=ROW, content=Sql(content), judged=judged))
 
 
 def _reason(valid: Sql, value: Sql, column: str, type_: Sql) -> Sql:
@@ -230,15 +241,19 @@ def _reason(valid: Sql, value: Sql, column: str, type_: Sql) -> Sql:
     )
 
 
-def quarantine(state: State, source: str, unit: str, query: Sql) -> int:
-    """What a query gives as (number, content as jsonb, reasons as text[]) into quarantine; how many rows."""
+def quarantine(state: State, source: str, unit: str, query: Sql, target: Sql | None = None) -> int:
+    """What a query gives as (number, content as jsonb, reasons as text[]) into quarantine; how many rows.
+
+    `target` is the table that refuses them, where it is not their source that no row can be made of.
+    """
     statement = phrase(
-        "INSERT INTO {table} (pipeline, source, unit, run_id, number, content, reasons)"
-        " SELECT {pipeline}, {source}, {unit}, {run}, q.* FROM ({query}) q",
+        "INSERT INTO {table} (pipeline, source, unit, target, run_id, number, content, reasons)"
+        " SELECT {pipeline}, {source}, {unit}, {target}, {run}, q.* FROM ({query}) q",
         table=state.table("quarantine"),
         pipeline=literal(state.pipeline),
         source=literal(source),
         unit=literal(unit),
+        target=literal(target) if target else Sql("NULL"),
         run=state.run_id,
         query=query,
     )
