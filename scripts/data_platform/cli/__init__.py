@@ -52,7 +52,7 @@ NOUNS = {
         ("plan", "apply", "load", "copy", "alias", "audit", "snapshot", "restore"),
     ),
     "storage": Noun("which system should hold the data, and why", ("select",)),
-    "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),
+    "demo": Noun("the whole way, from a scope to a proven schema and pipeline, on the example project"),
     "doctor": Noun("what is there, what is missing, and the command that mends it"),
     "setup": Noun("build the environment ahead of its first use"),
     "test": Noun("run the package's own tests"),
