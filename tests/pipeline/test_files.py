@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.reading.csv import records
+from data_platform.pipeline.told import findings_of
 from data_platform.postgres.pipelines import staging
 from data_platform.postgres.pipelines.staging import Torn
 from data_platform.postgres.server import Database
 from data_platform.spec.pipeline import Csv
-from pipeline.running import ask, do, held
+from pipeline.running import ask, do, held, spec_of
 
 VALUES: list[dict[str, Any]] = [
     {
@@ -227,6 +228,48 @@ def test_a_source_that_drifts(database: Database, tmp_path: Path, drift: str, to
     else:
         do(database, tmp_path, text)
         assert ask(database, "SELECT * FROM shop.rows") == told
+
+
+JSON = """
+pattern: incremental
+sources: [{name: rows, path: 'in/*.jsonl', columns: {id: bigint, note: text}}]
+targets: [{table: shop.rows}]
+"""
+
+
+@pytest.mark.parametrize("drift", ["freeze", "ignore", "evolve"])
+def test_keys_of_json_that_nobody_declared(database: Database, tmp_path: Path, drift: str) -> None:
+    (tmp_path / "in").mkdir()
+    long = "x" * 64
+    lines = [
+        {"id": 1},
+        {"id": 2, "more": {"a": 1}, "Other": 3},
+        {"id": "x", "more": 1},
+        {long: 1, "_dpe_row": 7},
+        [1],
+    ]
+    (tmp_path / "in" / "1.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    text = JSON + f"drift: {drift}\n"
+    if drift == "freeze":
+        with pytest.raises(UsageProblem, match=r"it has Other, _dpe_row, more, x+ that nobody declared"):
+            do(database, tmp_path, text)
+        assert ask(database, "SELECT to_regclass('shop.rows')") == [(None,)]
+        return
+    ran = do(database, tmp_path, text)
+    (finding,) = (
+        one for one in findings_of(spec_of(tmp_path, text), ran) if one.rule == "undeclared-left-out"
+    )
+    assert finding.message.endswith(
+        f"_dpe_row, {long}" if drift == "evolve" else f"Other, _dpe_row, more, {long}"
+    )
+    more = (("3", '{"a": 1}'),) if drift == "evolve" else ((),)
+    none = ((None, None),) if drift == "evolve" else ((),)
+    assert ask(database, "SELECT * FROM shop.rows ORDER BY id") == [
+        (1, None, *none[0]),
+        (2, None, *more[0]),
+        (None, None, *none[0]),
+    ]
+    assert [number for number, _ in held(database)] == [3, 5]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data_platform.errors import Problem, UsageProblem
@@ -46,6 +46,8 @@ class Step:
     counts: Counts
     way: str
     seconds: float
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Source and name of columns that nobody declared and that were left out."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +224,8 @@ def _together(
         ]
         drop_temporary(work.state.connection, [*reversed(temporary)])
         work.state.checkpoint(step, name, position)
-    yield from done
+    left_out = tuple((source, one) for source, names in batch.left_out.items() for one in sorted(names))
+    yield from (replace(one, left_out=left_out) for one in done)
 
 
 def _supersede(state: State, found: Sequence[Chain], units: Sequence[Unit], step: str) -> None:

@@ -16,6 +16,7 @@ from data_platform.spec.pipeline import Pipeline
 _COUNTED = ("read", "inserted", "updated", "unchanged", "quarantined", "deleted")
 _MASK = "•••"
 _SHOWN = 300
+_NAMED = 20
 
 
 def result(ran: Ran) -> dict[str, Any]:
@@ -58,6 +59,7 @@ def _against(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
             object=spec.name,
             fix="dpe pipeline status says why",
         )
+    yield from _left_out(spec, ran)
     whole = spec.pattern == "snapshot" or any(one.deletes and one.deletes.missing for one in spec.sources)
     if counts.quarantined and whole:
         yield Finding(
@@ -77,6 +79,24 @@ def _against(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
             evidence="measured",
             file=spec.file,
             object=spec.name,
+        )
+
+
+def _left_out(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
+    names: dict[str, dict[str, None]] = {}
+    for step in ran.steps:
+        for source, name in step.left_out:
+            names.setdefault(source, {})[name] = None
+    for source, found in names.items():
+        shown = ", ".join(list(found)[:_NAMED]) + (" …" if len(found) > _NAMED else "")
+        yield Finding(
+            rule="undeclared-left-out",
+            severity="warning",
+            message=f"`{source}` has {len(found)} columns that nobody declared; they were left out: {shown}",
+            evidence="measured",
+            file=spec.file,
+            object=source,
+            fix="declare them, or `drift: evolve`",
         )
 
 

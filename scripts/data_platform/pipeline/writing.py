@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from urllib.parse import urlsplit
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline import dimensions, streams
@@ -15,8 +17,8 @@ from data_platform.postgres.pipelines.merging import Merge
 from data_platform.postgres.pipelines.relations import Relation, table_name
 from data_platform.postgres.pipelines.staging import Staged, Stream
 from data_platform.postgres.pipelines.state import Counts, State
-from data_platform.spec.pipeline import Drift, Pipeline, Target
-from data_platform.sql.text import Sql, identifier, identifiers, phrase
+from data_platform.spec.pipeline import OWN_PREFIX, Drift, Pipeline, Target
+from data_platform.sql.text import NotSql, Sql, identifier, identifiers, phrase
 
 OWN = "_dpe_own"
 """The rows of the target that is being written."""
@@ -34,6 +36,8 @@ class Batch:
     quarantined: dict[str, int] = field(default_factory=dict)
     ways: dict[str, str] = field(default_factory=dict)
     direct: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, set[str]] = field(default_factory=dict)
+    """By source the columns that it has and nobody declared."""
 
     def add(self, source: str, staged: Staged) -> None:
         self.quarantined[source] = self.quarantined.get(source, 0) + staged.quarantined
@@ -57,6 +61,7 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
         name = unit.source.name
         with streams.opened(unit, place) as (stream, declared):
             columns, extra = drifted(spec.drift, unit, stream, declared)
+            batch.left_out.setdefault(name, set()).update(extra)
             if _goes_straight(spec, found, unit, units, extra):
                 rows = _straight(state, spec, found[0].target, stream, columns)
                 if rows is not None:
@@ -66,7 +71,8 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             staging.make_room(state.connection, name, {**columns, **extra})
             if name not in temporary:
                 temporary.append(name)
-            batch.add(name, staging.stage(state, name, unit.name, stream, columns))
+            undeclared = partial(_undeclared, spec.drift, unit, batch.left_out[name])
+            batch.add(name, staging.stage(state, name, unit.name, stream, columns, undeclared))
             staging.leave_out(state.connection, name, extra)
     for name in temporary:
         relations.analyze(state.connection, name)
@@ -80,17 +86,41 @@ def drifted(
     extra = {name: DRIFTED for name in stream.columns if name not in declared}
     missing = [name for name in declared if name not in stream.columns]
     if drift == "freeze" and (extra or missing):
-        told = [f"has {', '.join(extra)} that nobody declared"] if extra else []
-        told += [f"does not have {', '.join(missing)}"] if missing else []
-        raise UsageProblem(
-            f"the source `{unit.source.name}` has drifted: it {' and '.join(told)}",
-            where=str(unit.path or unit.source.table or unit.source.url or unit.source.name),
-            expected=f"these columns: {', '.join(declared)}",
-            try_="declare them, or `drift: evolve` or `drift: ignore`",
-        )
+        raise _drift(unit, list(extra), missing, list(declared))
     if drift == "evolve":
         return {**declared, **extra}, {}
     return dict(declared), extra
+
+
+def _drift(unit: Unit, extra: Sequence[str], missing: Sequence[str], declared: Sequence[str]) -> UsageProblem:
+    told = [f"has {', '.join(extra)} that nobody declared"] if extra else []
+    told += [f"does not have {', '.join(missing)}"] if missing else []
+    source = unit.source
+    address = urlsplit(source.url)._replace(query="", fragment="") if source.url else None
+    where = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl() if address else None
+    return UsageProblem(
+        f"the source `{source.name}` has drifted: it {' and '.join(told)}",
+        where=str(unit.path or source.table or where or source.name),
+        expected=f"these columns: {', '.join(declared)}",
+        try_="declare them, or `drift: evolve` or `drift: ignore`",
+    )
+
+
+def _undeclared(drift: Drift, unit: Unit, left_out: set[str], keys: Sequence[str]) -> dict[str, Sql]:
+    """Keys of JSON that nobody declared, by the same policy; one that cannot be a name is left out in any case."""
+    if drift == "freeze":
+        raise _drift(unit, keys, (), list(unit.source.columns))
+    names = [key for key in keys if drift == "evolve" and _can_be_a_name(key)]
+    left_out.update(key for key in keys if key not in names)
+    return dict.fromkeys(names, DRIFTED)
+
+
+def _can_be_a_name(key: str) -> bool:
+    try:
+        identifier(key)
+    except NotSql:
+        return False
+    return not key.startswith(OWN_PREFIX)
 
 
 def _goes_straight(

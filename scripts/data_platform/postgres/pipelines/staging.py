@@ -122,7 +122,18 @@ def copy_if_good(connection: psycopg.Connection[Any], table: Sql, stream: Stream
         return None
 
 
-def stage(state: State, name: str, unit: str, stream: Stream, columns: Mapping[str, Sql]) -> Staged:
+Undeclared = Callable[[Sequence[str]], Mapping[str, Sql]]
+"""Given keys of JSON that are no columns: the columns that they become. It may raise."""
+
+
+def stage(
+    state: State,
+    name: str,
+    unit: str,
+    stream: Stream,
+    columns: Mapping[str, Sql],
+    undeclared: Undeclared = lambda keys: {},
+) -> Staged:
     """The stream into the temporary table `name`, within the transaction that is open."""
     connection = state.connection
     if not stream.is_json:
@@ -132,7 +143,7 @@ def stage(state: State, name: str, unit: str, stream: Stream, columns: Mapping[s
                 return Staged(copy_in(connection, copy, stream.blocks()), 0, "typed")
         except psycopg.DataError:
             pass
-    return _checked(state, name, unit, stream, columns)
+    return _checked(state, name, unit, stream, columns, undeclared)
 
 
 def _temporary(connection: psycopg.Connection[Any], name: Sql, columns: Sequence[Sql]) -> None:
@@ -146,7 +157,14 @@ def _copy(table: Sql, columns: Sql, options: Sql) -> Sql:
     )
 
 
-def _checked(state: State, name: str, unit: str, stream: Stream, columns: Mapping[str, Sql]) -> Staged:
+def _checked(
+    state: State,
+    name: str,
+    unit: str,
+    stream: Stream,
+    columns: Mapping[str, Sql],
+    undeclared: Undeclared,
+) -> Staged:
     connection = state.connection
     texts = ["line"] if stream.is_json else list(stream.columns)
     listed = [Sql(f"{identifier(column)} text") for column in texts]
@@ -162,6 +180,10 @@ def _checked(state: State, name: str, unit: str, stream: Stream, columns: Mappin
             raise
         read, torn = _torn(state, name, unit, stream, texts, options)
         way = "torn"
+    keys = _other_keys(connection, columns) if stream.is_json else []
+    if keys and (more := undeclared(keys)):
+        make_room(connection, name, more)
+        columns = {**columns, **more}
     bad = sort_out(
         connection, name, columns, lambda query: quarantine(state, name, unit, query), stream.is_json
     )
@@ -193,6 +215,17 @@ def _lines(valid: Sql) -> Sql:
         valid=valid,
         text=TEXT,
     )
+
+
+def _other_keys(connection: psycopg.Connection[Any], columns: Mapping[str, Sql]) -> list[str]:
+    """Keys of the lines' objects that are no columns. Most lines have none, and are done with after one look."""
+    known = phrase("ARRAY[{names}]::text[]", names=joined(", ", [literal(name) for name in columns]))
+    query = phrase(
+        "SELECT DISTINCT jsonb_object_keys(r.o - {known}) FROM {lines} r WHERE r.o - {known} <> '{{}}'",
+        known=known,
+        lines=_lines(_validity(connection)),
+    )
+    return sorted(key for (key,) in connection.execute(query.encode()))
 
 
 def sort_out(
