@@ -30,4 +30,9 @@ def test_the_demo_proves_the_example(
     states = {check["item"]: check["state"] for check in result["checklist"]}
     assert states["Indexes on frequently queried columns"] == "proven"
     assert states["Foreign keys with appropriate ON DELETE"] == "proven"
+    pipeline = result["pipeline"]
+    assert pipeline["verdict"] == "proven"
+    assert {"client killed", "server killed", "run twice"} <= {run["fault"] for run in pipeline["runs"]}
+    assert not any(run["lost"] or run["doubled"] for run in pipeline["runs"])
+    assert "partner_events" in (tmp_path / "demo.html").read_text()
     HTMLParser().feed((tmp_path / "demo.html").read_text())

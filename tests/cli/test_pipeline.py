@@ -68,6 +68,23 @@ def test_run_twice_and_looked_at(project: Path, capsys: pytest.CaptureFixture[st
     assert [one["reason"] for one in said["result"]["quarantine"]] == ["total: not numeric(10,2)"]
 
 
+def test_quarantine_is_tried_again(
+    project: Path, capsys: pytest.CaptureFixture[str], database: Database
+) -> None:
+    run(capsys)
+    assert main(["pipeline", "status", "orders.yaml", "--dsn", "env:SHOP"]) == 0
+    assert "dpe pipeline replay" in capsys.readouterr().out
+    with psycopg.connect(database.conninfo, autocommit=True) as connection:
+        connection.execute("ALTER TABLE shop.orders ALTER total TYPE text")
+    (project / "orders.yaml").write_text(SPEC.replace("'numeric(10,2)'", "text"))
+    code, said = answer(capsys, "replay", "--dsn", "env:SHOP")
+    rows = said["result"]["rows"]
+    assert (code, rows["replayed"], rows["written"], rows["still_quarantined"]) == (0, 1, 1, 0)
+    assert said["result"]["quarantine"] == {"before": 1, "after": 0, "orphans": 0}
+    code, said = answer(capsys, "status", "--dsn", "env:SHOP")
+    assert [one["kind"] for one in said["result"]["runs"]] == ["replay", "run"]
+
+
 def test_more_loss_than_is_allowed_is_an_error(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "orders.yaml").write_text(SPEC.replace("loss: 0.4", "loss: 0.1"))
     code, said = run(capsys)
@@ -147,6 +164,7 @@ def test_a_proof(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (("prove", "--kills", "-1"), "--kills -1"),
         (("prove", "--rows", "1"), "--rows 1"),
+        (("replay", "--dsn", "env:SHOP", "--limit", "0"), "--limit 0"),
         (("run", "--dsn", "env:NOWHERE"), "NOWHERE is not set"),
     ],
 )
@@ -159,12 +177,22 @@ def test_what_cannot_be_is_told(
 
 def test_a_store_that_is_not_ours_is_refused(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "orders.yaml").write_text(SPEC.replace("Shop DB", "Billing DB"))
-    for verb, words in (("run", ["--dsn", "env:SHOP"]), ("status", ["--dsn", "env:SHOP"]), ("prove", [])):
+    for verb, words in (
+        ("run", ["--dsn", "env:SHOP"]),
+        ("replay", ["--dsn", "env:SHOP"]),
+        ("status", ["--dsn", "env:SHOP"]),
+        ("prove", []),
+    ):
         assert main(["pipeline", verb, "orders.yaml", *words]) == 5
 
 
 @pytest.mark.parametrize(
-    "words", ["run orders.yaml --dsn env:SHOP", "prove orders.yaml --kills 0 --rows 60 --seed 2"]
+    "words",
+    [
+        "run orders.yaml --dsn env:SHOP",
+        "replay orders.yaml --dsn env:SHOP --reason 'not a' --limit 3",
+        "prove orders.yaml --kills 0 --rows 60 --seed 2",
+    ],
 )
 def test_the_command_that_is_told_is_one(
     project: Path, capsys: pytest.CaptureFixture[str], words: str

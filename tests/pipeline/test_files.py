@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.reading.csv import records
+from data_platform.pipeline.told import findings_of
 from data_platform.postgres.pipelines import staging
 from data_platform.postgres.pipelines.staging import Torn
 from data_platform.postgres.server import Database
 from data_platform.spec.pipeline import Csv
-from pipeline.running import ask, do, held
+from pipeline.running import ask, do, held, spec_of
 
 VALUES: list[dict[str, Any]] = [
     {
@@ -254,6 +255,16 @@ def test_a_file_that_drifts_is_set_aside_whole_and_the_others_are_loaded(
     ]
 
 
+def test_lines_of_json_with_other_keys_are_set_aside(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    lines = [{"id": 1, "note": "a"}, {"id": 2, "more": 1, "Other": 2}, {"id": 3}]
+    (tmp_path / "in" / "1.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    counts = do(database, tmp_path, JSON + "drift: quarantine\n").counts
+    assert (counts.read, counts.inserted, counts.quarantined) == (3, 2, 1)
+    assert ask(database, "SELECT * FROM shop.rows ORDER BY id") == [(1, "a"), (3, None)]
+    assert held(database) == [(2, ["has keys that nobody declared: Other, more"])]
+
+
 @pytest.mark.parametrize("pattern", ["etl", "snapshot"])
 def test_of_a_whole_too_only_the_files_that_drift(database: Database, tmp_path: Path, pattern: str) -> None:
     (tmp_path / "in").mkdir()
@@ -267,6 +278,48 @@ def test_of_a_whole_too_only_the_files_that_drift(database: Database, tmp_path: 
     with pytest.raises(UsageProblem, match="not one row is left for"):
         do(database, tmp_path, text)
     assert ask(database, "SELECT * FROM shop.rows") == [(2, "c")]
+
+
+JSON = """
+pattern: incremental
+sources: [{name: rows, path: 'in/*.jsonl', columns: {id: bigint, note: text}}]
+targets: [{table: shop.rows}]
+"""
+
+
+@pytest.mark.parametrize("drift", ["freeze", "ignore", "evolve"])
+def test_keys_of_json_that_nobody_declared(database: Database, tmp_path: Path, drift: str) -> None:
+    (tmp_path / "in").mkdir()
+    long = "x" * 64
+    lines = [
+        {"id": 1},
+        {"id": 2, "more": {"a": 1}, "Other": 3},
+        {"id": "x", "more": 1},
+        {long: 1, "_dpe_row": 7},
+        [1],
+    ]
+    (tmp_path / "in" / "1.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    text = JSON + f"drift: {drift}\n"
+    if drift == "freeze":
+        with pytest.raises(UsageProblem, match=r"it has Other, _dpe_row, more, x+ that nobody declared"):
+            do(database, tmp_path, text)
+        assert ask(database, "SELECT to_regclass('shop.rows')") == [(None,)]
+        return
+    ran = do(database, tmp_path, text)
+    (finding,) = (
+        one for one in findings_of(spec_of(tmp_path, text), ran) if one.rule == "undeclared-left-out"
+    )
+    assert finding.message.endswith(
+        f"_dpe_row, {long}" if drift == "evolve" else f"Other, _dpe_row, more, {long}"
+    )
+    more = (("3", '{"a": 1}'),) if drift == "evolve" else ((),)
+    none = ((None, None),) if drift == "evolve" else ((),)
+    assert ask(database, "SELECT * FROM shop.rows ORDER BY id") == [
+        (1, None, *none[0]),
+        (2, None, *more[0]),
+        (None, None, *none[0]),
+    ]
+    assert [number for number, _ in held(database)] == [3, 5]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,8 @@ NOUNS = {
         "migrations that keep clients working", ("plan", "render", "lint", "prove", "backfill")
     ),
     "pipeline": Noun(
-        "rows from files, databases and HTTP into tables, exactly once", ("prove", "run", "status")
+        "rows from files, databases and HTTP into tables, exactly once",
+        ("lineage", "prove", "replay", "run", "status"),
     ),
     "quality": Noun("whether rows are what they should be", ("check", "profile", "export")),
     "retrieval": Noun(
@@ -52,7 +53,7 @@ NOUNS = {
         ("plan", "apply", "load", "copy", "alias", "audit", "snapshot", "restore"),
     ),
     "storage": Noun("which system should hold the data, and why", ("select",)),
-    "demo": Noun("the whole way, from a scope to a proven schema, on the example project"),
+    "demo": Noun("the whole way, from a scope to a proven schema and pipeline, on the example project"),
     "doctor": Noun("what is there, what is missing, and the command that mends it"),
     "setup": Noun("build the environment ahead of its first use"),
     "test": Noun("run the package's own tests"),

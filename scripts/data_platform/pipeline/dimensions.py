@@ -67,7 +67,8 @@ def write(spec: Pipeline, state: State, chain: Chain, unit: str, batch: Relation
         relations.create_extensions(connection, extensions(dimension))
         relations.run(connection, dimension_tables(dimension, guarded=False))
     wanted = [Rule(name, condition) for name, condition in rules(dimension)]
-    bad = merging.set_aside(state, chain.target.source, unit, batch.name, wanted)
+    table = table_name(chain.target.table)
+    bad = merging.set_aside(state, chain.target.source, unit, batch.name, wanted, table)
     if bad or not whole:
         dimension = replace(dimension, missing=False)
     if dimension.missing:

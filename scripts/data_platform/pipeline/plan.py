@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import postgast
+from postgast import pg_query_pb2 as pb
 
 from data_platform.errors import UsageProblem
 from data_platform.spec.pipeline import Deletes, Pipeline, Source, Target, Transform
@@ -12,6 +16,13 @@ from data_platform.sql.text import parse
 
 ONE_SOURCE = ("incremental", "scd", "cdc")
 """Patterns that see a batch of one source at a time: a join of two batches would miss what came in another one."""
+
+_AGGREGATES = re.compile(
+    r"any_value|(array|json|jsonb|json_object|jsonb_object|string|range|range_intersect)_agg(_strict|_unique)*|xmlagg"
+    r"|avg|bit_(and|or|xor)|bool_(and|or)|every|count|max|min|mode|sum|corr|covar_\w+|regr_\w+|percentile_\w+"
+    r"|stddev\w*|var_pop|var_samp|variance"
+)
+"""Those of pg_catalog."""
 
 
 @dataclass(frozen=True)
@@ -80,3 +91,23 @@ def read_by(transform: Transform) -> Iterator[str]:
         for one in relations(statement.stmt):
             if not one.schema:
                 yield one.name
+
+
+def gathering(transform: Transform) -> bool:
+    """Whether rows meet in the SELECT, by what its tree says: groups, aggregates, windows, limits, a relation twice."""
+    for statement in parse(transform.sql).stmts:
+        names = [one.name for one in relations(statement.stmt) if not one.schema]
+        selects = list(postgast.find_nodes(statement.stmt, pb.SelectStmt))
+        calls = list(postgast.find_nodes(statement.stmt, pb.FuncCall))
+        if (
+            len(names) > len(set(names))
+            or any(one.group_clause or one.HasField("limit_count") for one in selects)
+            or any(one.HasField("having_clause") for one in selects)
+            or any(one.HasField("over") or one.agg_star or _AGGREGATES.fullmatch(_name(one)) for one in calls)
+        ):
+            return True
+    return False
+
+
+def _name(call: pb.FuncCall) -> str:
+    return str(call.funcname[-1].string.sval)

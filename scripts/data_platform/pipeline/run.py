@@ -51,6 +51,8 @@ class Step:
     way: str
     seconds: float
     told: tuple[Verdict, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Source and name of columns that nobody declared and that were left out."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,14 @@ class Ran:
         for step in self.steps:
             total = total.plus(step.counts)
         return total
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is done on the target, one transaction after another, and what run history calls it."""
+
+    kind: str
+    steps: Callable[[Work], Iterator[Step]]
 
 
 @dataclass
@@ -95,12 +105,17 @@ def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lam
         )
     if place.resnapshot and spec.pattern != "cdc":
         raise UsageProblem("--resnapshot is for the pattern cdc", where=spec.file)
+    return through(spec, place, Job("run", lambda work: _steps(work, found)), dry_run=dry_run, tell=tell)
+
+
+def through(spec: Pipeline, place: Place, job: Job, *, dry_run: bool, tell: Tell) -> Ran:
+    """All steps of a job, tried again after what can pass. Raises what `run` raises."""
     started = time.monotonic()
     progress = _Progress()
     while True:
         progress.attempts += 1
         try:
-            _attempt(spec, place, found, progress, dry_run=dry_run, tell=tell)
+            _attempt(spec, place, job, progress, dry_run=dry_run, tell=tell)
             return Ran(tuple(progress.steps), progress.attempts, time.monotonic() - started)
         except Passing as problem:
             if progress.attempts > spec.retries:
@@ -111,18 +126,18 @@ def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lam
 
 
 def _attempt(
-    spec: Pipeline, place: Place, found: Sequence[Chain], progress: _Progress, *, dry_run: bool, tell: Tell
+    spec: Pipeline, place: Place, job: Job, progress: _Progress, *, dry_run: bool, tell: Tell
 ) -> None:
     with writing(place.conninfo) as connection, ExitStack() as stack:
         if dry_run:
             stack.enter_context(connection.transaction(force_rollback=True))
         state = State(connection, spec.state_schema, spec.name)
-        stack.enter_context(state.run(spec.sha256))
+        stack.enter_context(state.run(spec.sha256, job.kind))
         before = len(progress.steps)
         try:
             # Told within the run, so that what the server says is written down as its error.
             with telling(place.conninfo):
-                for done in _steps(Work(spec, place, state, dry_run), found):
+                for done in job.steps(Work(spec, place, state, dry_run)):
                     progress.steps.append(done)
                     tell(f"{done.source} {done.unit}", 0.5)
         except Problem as problem:
@@ -143,11 +158,11 @@ def _total(steps: Sequence[Step]) -> Counts:
 
 def _steps(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
     if work.spec.pattern in ("etl", "snapshot"):
-        yield from _all_at_once(work, found)
+        yield from all_at_once(work, found)
     elif work.spec.pattern == "elt":
-        landings, derived = _landings(work.spec, found)
+        landings, derived = kept_and_derived(work.spec, found)
         yield from _batches(work, landings)
-        yield from _derive(work, derived, landings)
+        yield from derive(work, derived, landings)
     elif work.spec.pattern == "cdc":
         for one in capture(work, found):
             yield Step(
@@ -183,14 +198,18 @@ def _batches(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
             yield from _together(work, own, [unit], source.name, unit.name, unit.position)
 
 
-def _all_at_once(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
-    """All sources and all targets in one transaction, unless every source is files that were read before."""
+def all_at_once(work: Work, found: Sequence[Chain], *, again: bool = False) -> Iterator[Step]:
+    """All sources and all targets in one transaction, unless every source is files that were read before.
+
+    `again`: also then.
+    """
     needed = {source.name for chain in found for source in chain.sources}
     sources = [source for source in work.spec.sources if source.name in needed]
     units = [unit for source in sources for unit in streams.whole(source, work.place)]
     files = {unit.name: unit.position["sha256"] for unit in units if unit.path is not None}
     position = {"files": files, "spec": work.spec.sha256}
-    if work.state.positions(ALL).get("all") == position and all(unit.path is not None for unit in units):
+    is_known = work.state.positions(ALL).get("all") == position and all(unit.path for unit in units)
+    if is_known and not again:
         return
     yield from _together(work, found, units, ALL, "all", position)
 
@@ -207,10 +226,11 @@ def _together(
     started = time.monotonic()
     with work.state.connection.transaction():
         temporary: list[str] = []
+        _supersede(work.state, found, units, step)
         batch = stage_unit(work, found, units, temporary)
         transform(work, found, name, temporary, batch)
         done = [
-            _step(
+            step_of(
                 chain,
                 name,
                 write_target(work, found, chain, name, batch),
@@ -223,15 +243,27 @@ def _together(
             look_at_written(work, chain, batch)
         drop_temporary(work.state.connection, [*reversed(temporary)])
         work.state.checkpoint(step, name, position)
-    yield from _with_told(done, batch)
+    left_out = tuple((source, one) for source, names in batch.left_out.items() for one in sorted(names))
+    yield from (replace(one, left_out=left_out) for one in with_told(done, batch))
 
 
-def _step(chain: Chain, unit: str, counts: Counts, way: str, started: float) -> Step:
+def _supersede(state: State, found: Sequence[Chain], units: Sequence[Unit], step: str) -> None:
+    """What is in quarantine of these units, where they are read as a whole: what was mended there is bad no more."""
+    if step == ALL:
+        state.supersede(None, None)
+    elif all(unit.path is not None or unit.name == streams.WHOLE for unit in units):
+        names = {unit.source.name for unit in units} | {chain.target.source for chain in found}
+        for unit in units:
+            state.supersede(sorted(names), unit.name)
+
+
+def step_of(chain: Chain, unit: str, counts: Counts, way: str, started: float) -> Step:
+    """What a transaction did for one target, over the time since `started`."""
     sources = ", ".join(one.name for one in chain.sources)
     return Step(sources, unit, str(chain.target.table), counts, way, time.monotonic() - started)
 
 
-def _with_told(done: Sequence[Step], batch: Batch) -> Iterator[Step]:
+def with_told(done: Sequence[Step], batch: Batch) -> Iterator[Step]:
     """What checks tell stands with the first step of its transaction."""
     for number, step in enumerate(done):
         yield replace(step, told=tuple(batch.told)) if number == 0 and batch.told else step
@@ -240,7 +272,7 @@ def _with_told(done: Sequence[Step], batch: Batch) -> Iterator[Step]:
 # --- sources as they are, then SQL over them ---
 
 
-def _landings(spec: Pipeline, found: Sequence[Chain]) -> tuple[list[Chain], list[Chain]]:
+def kept_and_derived(spec: Pipeline, found: Sequence[Chain]) -> tuple[list[Chain], list[Chain]]:
     """Targets that keep a source as it is, and those that SQL makes of them.
 
     Raises UsageProblem for a source that is read and kept nowhere.
@@ -260,25 +292,31 @@ def _landings(spec: Pipeline, found: Sequence[Chain]) -> tuple[list[Chain], list
     return landings, derived
 
 
-def _derive(work: Work, derived: Sequence[Chain], landings: Sequence[Chain]) -> Iterator[Step]:
-    """Transforms over all that was ever loaded; nothing where nothing was loaded since, by the same spec."""
+def derive(
+    work: Work, derived: Sequence[Chain], landings: Sequence[Chain], *, again: bool = False
+) -> Iterator[Step]:
+    """Transforms over all that was ever loaded; nothing where nothing was loaded since, by the same spec.
+
+    `again`: also then.
+    """
     state = work.state
     loads = {source.name: state.loads(source.name) for source in work.spec.sources}
     position = {"spec": work.spec.sha256, "loads": loads}
-    if not derived or state.positions(DERIVED).get("all") == position:
+    if not derived or (state.positions(DERIVED).get("all") == position and not again):
         return
     started = time.monotonic()
     with state.connection.transaction():
         temporary: list[str] = []
+        state.supersede([chain.target.source for chain in derived], "all")
         view_landings(state, derived, landings, temporary)
         batch = Batch()
         transform(work, derived, "all", temporary, batch)
         done = [
-            _step(chain, "all", derive_target(work, derived, chain, batch), TRANSFORMED, started)
+            step_of(chain, "all", derive_target(work, derived, chain, batch), TRANSFORMED, started)
             for chain in derived
         ]
         for chain in derived:
             look_at_written(work, chain, batch)
         drop_temporary(state.connection, [*reversed(temporary)])
         state.checkpoint(DERIVED, "all", position)
-    yield from _with_told(done, batch)
+    yield from with_told(done, batch)

@@ -43,18 +43,20 @@ def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
     if not seen.runs:
         yield _finding(spec, "warning", "never-ran", "this pipeline has never run here", "dpe pipeline run")
         return
-    last = seen.runs[0]
+    # A replay that is done says nothing of a run that failed before it.
+    last = next((one for one in seen.runs if one.kind == "run" or one.status != "done"), seen.runs[0])
     if last.status in ("failed", "stopped"):
-        message = f"the last run {last.status}: {last.error or 'its process ended in the middle'}"
+        what, command = ("run", "run") if last.kind == "run" else ("replay of quarantine", "replay")
+        message = f"the last {what} {last.status}: {last.error or 'its process ended in the middle'}"
         yield _finding(
-            spec, "error", "run-failed", message, "dpe pipeline run: it goes on where that one stopped"
+            spec, "error", "run-failed", message, f"dpe pipeline {command}: it goes on where that one stopped"
         )
     levels = spec.levels
     if levels.freshness is not None and (seen.age_seconds is None or seen.age_seconds > levels.freshness):
         age = "there is none" if seen.age_seconds is None else f"it is {seen.age_seconds:,.0f} s old"
         message = f"the last good run may be {levels.freshness:,.0f} s old; {age}"
         yield _finding(spec, "error", "not-fresh", message, "dpe pipeline run, and look at the schedule")
-    if last.finished_at is not None and levels.duration is not None:
+    if last.kind == "run" and last.finished_at is not None and levels.duration is not None:
         took = (last.finished_at - last.started_at).total_seconds()
         if took > levels.duration:
             message = f"the last run took {took:,.0f} s; {levels.duration:,.0f} s are allowed"
@@ -62,9 +64,8 @@ def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
     held = sum(one.rows for one in seen.held)
     if held:
         message = f"rows are in quarantine for {len(seen.held)} reasons"
-        yield _finding(
-            spec, "warning", "in-quarantine", message, "mend them at the source, which then gives them again"
-        )
+        fix = "mend them at the source, or what refuses them, then dpe pipeline replay"
+        yield _finding(spec, "warning", "in-quarantine", message, fix)
 
 
 def _of_slot(spec: Pipeline, slot: Slot | None, *, copied: bool) -> Iterator[Finding]:

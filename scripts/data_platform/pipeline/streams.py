@@ -20,6 +20,8 @@ from data_platform.sql.text import Sql
 
 CURSOR = "cursor"
 """The unit of a source that is read by a cursor."""
+WHOLE = "all"
+"""The unit of one that is read from its beginning each time."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def new_units(source: Source, place: Place, known: Mapping[str, Any], *, repeats
     elif source.cursor is not None and source.table is not None:
         yield from _window(source, place, known.get(CURSOR))
     elif repeats:
-        yield Unit(source, "all", {})
+        yield Unit(source, WHOLE, {})
     else:
         raise UsageProblem(
             f"`{source.name}` gives all of its rows each time; without a key they would be there twice",
@@ -85,7 +87,7 @@ def new_units(source: Source, place: Place, known: Mapping[str, Any], *, repeats
 def whole(source: Source, place: Place) -> tuple[Unit, ...]:
     """Everything that the source has, now. UsageProblem where it is files and there are none."""
     if source.path is None:
-        return (Unit(source, "all", {}),)
+        return (Unit(source, WHOLE, {}),)
     found = files.files_of(source, place.base)
     if not found:
         raise UsageProblem(
@@ -133,27 +135,38 @@ def _window(source: Source, place: Place, known: Mapping[str, Any] | None) -> It
 def opened(unit: Unit, place: Place) -> Iterator[tuple[Stream, dict[str, Sql]]]:
     """The unit as a stream, and the types of the columns that it is known to have."""
     source = unit.source
+    columns = columns_of(source, place, unit.path)
     if unit.path is not None:
-        declared = dict(source.columns)
-        if source.format == "parquet" and not declared:
-            from data_platform.pipeline.reading import parquet  # noqa: PLC0415  an extra
-
-            declared = parquet.columns_of(unit.path)
-        yield files.stream_of(source, unit.path), declared
+        yield files.stream_of(source, unit.path), columns
     elif source.url is not None:
         with http.lines_of(source, place.addresses.get(source.name, source.url)) as path:
-            yield jsonl.stream(source, lambda: files.blocks_of(path)), dict(source.columns)
+            yield jsonl.stream(source, lambda: files.blocks_of(path)), columns
     elif source.name not in place.addresses and _is_mysql(source):
         from data_platform.pipeline.reading import mysql  # noqa: PLC0415  an extra
 
-        yield mysql.stream(source), mysql.columns_of(source)
+        yield mysql.stream(source), columns
     else:
-        found = reading.columns_of(place.address(source), source.table, source.query)
-        columns = {name: source.columns.get(name, type_) for name, type_ in found.items()}
-        if source.columns:
-            columns = {name: type_ for name, type_ in columns.items() if name in source.columns}
         extract = reading.Extract(place.address(source), source.table, source.query, columns, unit.condition)
         yield reading.stream(extract), columns
+
+
+def columns_of(source: Source, place: Place, path: Path | None) -> dict[str, Sql]:
+    """The types of the columns that rows of a source are known to have; no row is read. `path` is the file."""
+    if source.url is not None or (path is not None and source.columns):
+        return dict(source.columns)
+    if path is not None:
+        from data_platform.pipeline.reading import parquet  # noqa: PLC0415  an extra
+
+        return parquet.columns_of(path)
+    if source.name not in place.addresses and _is_mysql(source):
+        from data_platform.pipeline.reading import mysql  # noqa: PLC0415  an extra
+
+        return mysql.columns_of(source)
+    found = reading.columns_of(place.address(source), source.table, source.query)
+    columns = {name: source.columns.get(name, type_) for name, type_ in found.items()}
+    if source.columns:
+        return {name: type_ for name, type_ in columns.items() if name in source.columns}
+    return columns
 
 
 def _is_mysql(source: Source) -> bool:

@@ -18,6 +18,7 @@ from data_platform.spec.pipeline import Pipeline
 _COUNTED = ("read", "inserted", "updated", "unchanged", "quarantined", "deleted")
 _MASK = "•••"
 _SHOWN = 300
+_NAMED = 20
 
 
 def result(ran: Ran) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def _against(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
             object=spec.name,
             fix="dpe pipeline status says why",
         )
+    yield from _left_out(spec, ran)
     whole = spec.pattern == "snapshot" or any(one.deletes and one.deletes.missing for one in spec.sources)
     if counts.quarantined and whole:
         yield Finding(
@@ -80,6 +82,24 @@ def _against(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
             evidence="measured",
             file=spec.file,
             object=spec.name,
+        )
+
+
+def _left_out(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
+    names: dict[str, dict[str, None]] = {}
+    for step in ran.steps:
+        for source, name in step.left_out:
+            names.setdefault(source, {})[name] = None
+    for source, found in names.items():
+        shown = ", ".join(list(found)[:_NAMED]) + (" …" if len(found) > _NAMED else "")
+        yield Finding(
+            rule="undeclared-left-out",
+            severity="warning",
+            message=f"`{source}` has {len(found)} columns that nobody declared; they were left out: {shown}",
+            evidence="measured",
+            file=spec.file,
+            object=source,
+            fix="declare them, or `drift: evolve`",
         )
 
 
@@ -135,6 +155,7 @@ def status_result(found: Status) -> dict[str, Any]:
         "runs": [
             {
                 "id": run.id,
+                "kind": run.kind,
                 "started_at": run.started_at.isoformat(),
                 "finished_at": run.finished_at.isoformat() if run.finished_at else None,
                 "status": run.status,
@@ -196,7 +217,7 @@ def _runs(found: Status) -> Iterator[Piece]:
     if found.seen.runs:
         rows = tuple(
             (
-                str(run.id),
+                str(run.id) if run.kind == "run" else f"{run.id} ({run.kind})",
                 f"{run.started_at:%Y-%m-%d %H:%M:%S}",
                 run.status,
                 f"{run.counts.read:,}",
@@ -220,6 +241,9 @@ def _held(spec: Pipeline, found: Status) -> Iterator[Piece]:
         )
         yield Heading("In quarantine")
         yield Table(("source", "reason", "rows", "one of them"), rows, frozenset({2}))
+        yield Paragraph(
+            ("Once the reasons are gone: ", Code(f"dpe pipeline replay {spec.file} --dsn …"), ".")
+        )
 
 
 def _sample(content: Any, sensitive: set[str]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
+from urllib.parse import urlsplit
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline import dimensions, streams
@@ -17,8 +19,8 @@ from data_platform.postgres.pipelines.merging import Merge
 from data_platform.postgres.pipelines.relations import Relation, table_name
 from data_platform.postgres.pipelines.staging import Staged, Stream
 from data_platform.postgres.pipelines.state import Counts, State
-from data_platform.spec.pipeline import Drift, Pipeline, Target
-from data_platform.sql.text import Sql, identifier, identifiers, phrase
+from data_platform.spec.pipeline import OWN_PREFIX, Drift, Pipeline, Target
+from data_platform.sql.text import NotSql, Sql, identifier, identifiers, literal, phrase
 
 OWN = "_dpe_own"
 """The rows of the target that is being written."""
@@ -37,6 +39,8 @@ class Batch:
     ways: dict[str, str] = field(default_factory=dict)
     direct: dict[str, int] = field(default_factory=dict)
     told: list[Verdict] = field(default_factory=list)
+    left_out: dict[str, set[str]] = field(default_factory=dict)
+    """By source the columns that it has and nobody declared."""
 
     def add(self, source: str, staged: Staged) -> None:
         self.quarantined[source] = self.quarantined.get(source, 0) + staged.quarantined
@@ -77,7 +81,9 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             refused = _refused(spec.drift, stream, columns, extra)
             if refused:
                 columns, extra = {c: type_ for c, type_ in columns.items() if c in stream.columns}, {}
-            elif _goes_straight(spec, found, unit, units, extra):
+            else:
+                batch.left_out.setdefault(name, set()).update(extra)
+            if not refused and _goes_straight(spec, found, unit, units, extra):
                 rows = _straight(state, spec, found[0].target, stream, columns)
                 if rows is not None:
                     batch.direct[name] = rows
@@ -86,7 +92,8 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             staging.make_room(state.connection, name, {**declared, **columns, **extra})
             if name not in temporary:
                 temporary.append(name)
-            batch.add(name, staging.stage(state, name, unit.name, stream, columns, refused=refused))
+            undeclared = partial(_undeclared, spec.drift, unit, batch.left_out.setdefault(name, set()))
+            batch.add(name, staging.stage(state, name, unit.name, stream, columns, undeclared, refused))
             staging.leave_out(state.connection, name, extra)
     for name in temporary:
         relations.analyze(state.connection, name)
@@ -99,14 +106,9 @@ def drifted(
 ) -> tuple[dict[str, Sql], dict[str, Sql]]:
     """Columns that are wanted, and those of the stream that are not. UsageProblem where they differ and must not."""
     extra = {name: DRIFTED for name in stream.columns if name not in declared}
-    told = _differences(stream, declared, extra)
-    if drift == "freeze" and told:
-        raise UsageProblem(
-            f"the source `{unit.source.name}` has drifted: it {told}",
-            where=str(unit.path or unit.source.table or unit.source.url or unit.source.name),
-            expected=f"these columns: {', '.join(declared)}",
-            try_="declare them, or `drift: evolve`, `drift: ignore` or `drift: quarantine`",
-        )
+    missing = [name for name in declared if name not in stream.columns]
+    if drift == "freeze" and (extra or missing):
+        raise _drift(unit, list(extra), missing, list(declared))
     if drift == "evolve":
         return {**declared, **extra}, {}
     return dict(declared), extra
@@ -114,18 +116,52 @@ def drifted(
 
 def _refused(
     drift: Drift, stream: Stream, declared: Mapping[str, Sql], extra: Mapping[str, Sql]
-) -> str | None:
-    """Why every row of a stream goes into quarantine: who wrote it may mean something else by the other columns."""
-    told = _differences(stream, declared, extra) if drift == "quarantine" else ""
-    return f"the source {told}" if told else None
-
-
-def _differences(stream: Stream, declared: Mapping[str, Sql], extra: Mapping[str, Sql]) -> str:
-    """What a stream has and has not, as a part of a sentence; empty where nothing differs."""
-    told = [f"has {', '.join(extra)} that nobody declared"] if extra else []
+) -> Sql | None:
+    """The reason for which a row goes into quarantine: who wrote it may mean something else by the other columns."""
+    if drift != "quarantine":
+        return None
+    if stream.is_json:
+        return staging.has_other_keys(declared)
     missing = [name for name in declared if name not in stream.columns]
+    return literal(f"the source {_differences(list(extra), missing)}") if extra or missing else None
+
+
+def _differences(extra: Sequence[str], missing: Sequence[str]) -> str:
+    """What a source has and has not, as a part of a sentence."""
+    told = [f"has {', '.join(extra)} that nobody declared"] if extra else []
     told += [f"does not have {', '.join(missing)}"] if missing else []
     return " and ".join(told)
+
+
+def _drift(unit: Unit, extra: Sequence[str], missing: Sequence[str], declared: Sequence[str]) -> UsageProblem:
+    source = unit.source
+    address = urlsplit(source.url)._replace(query="", fragment="") if source.url else None
+    where = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl() if address else None
+    return UsageProblem(
+        f"the source `{source.name}` has drifted: it {_differences(extra, missing)}",
+        where=str(unit.path or source.table or where or source.name),
+        expected=f"these columns: {', '.join(declared)}",
+        try_="declare them, or `drift: evolve`, `drift: ignore` or `drift: quarantine`",
+    )
+
+
+def _undeclared(drift: Drift, unit: Unit, left_out: set[str], keys: Sequence[str]) -> dict[str, Sql]:
+    """Keys of JSON that nobody declared, by the same policy; one that cannot be a name is left out in any case."""
+    if drift == "freeze":
+        raise _drift(unit, keys, (), list(unit.source.columns))
+    if drift == "quarantine":
+        return {}
+    names = [key for key in keys if drift == "evolve" and _can_be_a_name(key)]
+    left_out.update(key for key in keys if key not in names)
+    return dict.fromkeys(names, DRIFTED)
+
+
+def _can_be_a_name(key: str) -> bool:
+    try:
+        identifier(key)
+    except NotSql:
+        return False
+    return not key.startswith(OWN_PREFIX)
 
 
 def _goes_straight(
@@ -218,10 +254,10 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
         return Counts(read=rows, inserted=rows)
     bad = batch.refused(chain)
     refused = Counts(read=bad, quarantined=bad)
-    with _own_rows(state, target, found) as own:
+    with own_rows(state, target, found) as own:
         if spec.pattern == "scd":
             return dimensions.write(spec, state, chain, unit, own, whole=not bad).plus(refused)
-        wanted, deletes = _wanted(spec, state, chain, own), chain.deletes
+        wanted, deletes = merge_of(spec, state, chain, own), chain.deletes
         whole = spec.pattern in ("etl", "snapshot")
         if whole and not target.key:
             if bad and relations.is_empty(state.connection, wanted.relation):
@@ -245,7 +281,7 @@ def _emptied(target: Target, bad: int) -> UsageProblem:
 
 
 @contextmanager
-def _own_rows(state: State, target: Target, found: Sequence[Chain]) -> Iterator[Relation]:
+def own_rows(state: State, target: Target, found: Sequence[Chain]) -> Iterator[Relation]:
     """The temporary table that a target is made of, which loses the rows that the target refuses.
 
     Where another target is made of the same one it is a copy: what one refuses is not refused for the other.
@@ -258,7 +294,7 @@ def _own_rows(state: State, target: Target, found: Sequence[Chain]) -> Iterator[
     relations.drop_temporary(state.connection, [OWN])
 
 
-def _wanted(spec: Pipeline, state: State, chain: Chain, relation: Relation) -> Merge:
+def merge_of(spec: Pipeline, state: State, chain: Chain, relation: Relation) -> Merge:
     """The merge of a temporary table into the target."""
     target = chain.target
     column = chain.deletes.column
@@ -307,8 +343,8 @@ def derive_target(work: Work, derived: Sequence[Chain], chain: Chain, batch: Bat
     """A target of elt, which equals its transforms over all that was ever loaded."""
     state, bad = work.state, batch.refused(chain)
     refused = Counts(read=bad, quarantined=bad)
-    with _own_rows(state, chain.target, derived) as own:
-        wanted = _wanted(work.spec, state, chain, own)
+    with own_rows(state, chain.target, derived) as own:
+        wanted = merge_of(work.spec, state, chain, own)
         if chain.target.key:
             # As everywhere: with a row in quarantine its key only looks as if it were there no more.
             missing = replace(wanted, missing=not bad)

@@ -61,6 +61,14 @@ def redacted(conninfo: str) -> str:
     return make_conninfo(**{key: given[key] for key in _SHOWN if given.get(key)}) or "(libpq's defaults)"
 
 
+def address_of(conninfo: str) -> tuple[str, str, str]:
+    """Host, port and database of a conninfo, as they are named in lineage: no user, no password."""
+    given = _dict(conninfo, where="connection")
+    host = str(given.get("host") or given.get("hostaddr") or given.get("service") or "localhost")
+    database = str(given.get("dbname") or "")
+    return ("localhost" if host.startswith("/") else host), str(given.get("port") or 5432), database
+
+
 def connect(
     conninfo: str,
     *,

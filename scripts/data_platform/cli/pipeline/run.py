@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_platform.cli.contract import Command, Invocation, Outcome, with_fail_on
 from data_platform.cli.spec import again, read_document
+from data_platform.errors import UsageProblem
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
+    from data_platform.pipeline.emitting import Emitter
+    from data_platform.pipeline.streams import Place
     from data_platform.spec.pipeline import Pipeline
 
 
@@ -40,6 +44,11 @@ def _declare(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="do it all, say what was done, and take it back"
     )
+    parser.add_argument(
+        "--openlineage",
+        metavar="FILE|URL",
+        help="events of OpenLineage: appended to FILE as JSON lines, or sent to URL",
+    )
     with_fail_on(parser)
 
 
@@ -60,23 +69,39 @@ def _run(invocation: Invocation) -> Outcome:
         arguments.until,
         resnapshot=arguments.resnapshot,
     )
+    emitter = _emitter(spec, place, arguments)
     with progress("connecting") as tell:
-        ran = run(spec, place, dry_run=arguments.dry_run, tell=tell)
+        work = partial(run, spec, place, dry_run=arguments.dry_run, tell=tell)
+        ran = emitter.around(work) if emitter else work()
     repeat = again(RUN, invocation, *_words(arguments))
     return Outcome(
         text=report(spec, ran, repeat, dry_run=arguments.dry_run),
         result=result(ran),
-        findings=findings_of(spec, ran),
+        findings=(*findings_of(spec, ran), *(emitter.findings() if emitter else ())),
         decision=allowed.decision,
     )
 
 
+def _emitter(spec: Pipeline, place: Place, arguments: Any) -> Emitter | None:
+    """What tells of the run, where that is asked for. UsageProblem for a dry run, which is none."""
+    from data_platform.pipeline.emitting import Emitter  # noqa: PLC0415
+    from data_platform.pipeline.openlineage import Told  # noqa: PLC0415
+
+    if arguments.openlineage is None:
+        return None
+    if arguments.dry_run:
+        raise UsageProblem("--openlineage tells of runs, and a dry run is taken back", try_="one of the two")
+    return Emitter(Told(spec, place), arguments.openlineage)
+
+
 def _words(arguments: Any) -> list[str]:
+    from data_platform.pipeline import emitting  # noqa: PLC0415
     from data_platform.postgres.connect import shown  # noqa: PLC0415
 
     words = [arguments.spec, "--dsn", shown(arguments.dsn)]
     words += ["--since", arguments.since] if arguments.since else []
     words += ["--until", arguments.until] if arguments.until else []
+    words += ["--openlineage", emitting.shown(arguments.openlineage)] if arguments.openlineage else []
     return words
 
 

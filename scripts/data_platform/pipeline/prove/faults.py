@@ -232,7 +232,7 @@ class Trials:
         for source in self.made.spec.sources:
             if source.path is None or source.format != "csv" or not source.csv.header:
                 yield NotTried(
-                    f"drift of {source.name}", "only a header of separated values says its columns"
+                    f"drift of {source.name}", "a new column is tried in separated values with a header"
                 )
                 continue
             with trial(self.server, self.made, self.fresh()) as one:

@@ -9,11 +9,11 @@ from typing import Any
 from data_platform.postgres.connect import connect
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.state import Counts, State
-from data_platform.sql.text import phrase
+from data_platform.sql.text import Sql, phrase
 
 _RUNS = """
 SELECT id, started_at, finished_at, CASE WHEN status = 'running' AND NOT {going} THEN 'stopped' ELSE status END, error,
-       rows_read, rows_inserted, rows_updated, rows_deleted, rows_unchanged, rows_quarantined
+       {kind}, rows_read, rows_inserted, rows_updated, rows_deleted, rows_unchanged, rows_quarantined
   FROM {runs} WHERE pipeline = %s ORDER BY id DESC LIMIT %s
 """
 _GOING = """
@@ -25,18 +25,21 @@ _QUARANTINE = """
 SELECT source, unnest(reasons) AS reason, count(*), min(at), (array_agg(content ORDER BY id))[1:3]
   FROM {quarantine} WHERE pipeline = %s AND replayed_at IS NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 50
 """
-_LAST_GOOD = "SELECT max(finished_at), clock_timestamp() FROM {runs} WHERE pipeline = %s AND status = 'done'"
+_LAST_GOOD = """
+SELECT max(finished_at), clock_timestamp() FROM {runs} WHERE pipeline = %s AND status = 'done' AND {kind} = 'run'
+"""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run, as it was written down. `stopped` is one whose process was killed."""
+    """One run, as it was written down. `stopped` is one whose process was killed; a `replay` is of quarantine."""
 
     id: int
     started_at: datetime
     finished_at: datetime | None
     status: str
     error: str | None
+    kind: str
     counts: Counts
 
 
@@ -67,13 +70,14 @@ def look(conninfo: str, schema: str, pipeline: str, *, runs: int = 10) -> Seen:
         if not state.exists():
             return Seen((), (), None)
         going = phrase(_GOING, name=state.lock_name)
-        query = phrase(_RUNS, going=going, runs=state.table("runs"))
+        kind = Sql("kind" if state.knows_kinds() else "'run'")
+        query = phrase(_RUNS, going=going, kind=kind, runs=state.table("runs"))
         rows = connection.execute(query.encode(), [pipeline, runs]).fetchall()
         held = connection.execute(
             phrase(_QUARANTINE, quarantine=state.table("quarantine")).encode(), [pipeline]
         ).fetchall()
         last = connection.execute(
-            phrase(_LAST_GOOD, runs=state.table("runs")).encode(), [pipeline]
+            phrase(_LAST_GOOD, kind=kind, runs=state.table("runs")).encode(), [pipeline]
         ).fetchone()
         assert last is not None
         return Seen(
@@ -84,9 +88,15 @@ def look(conninfo: str, schema: str, pipeline: str, *, runs: int = 10) -> Seen:
 
 
 def _run(
-    id_: int, started: datetime, finished: datetime | None, status: str, error: str | None, *counts: int
+    id_: int,
+    started: datetime,
+    finished: datetime | None,
+    status: str,
+    error: str | None,
+    kind: str,
+    *counts: int,
 ) -> Run:
-    return Run(id_, started, finished, status, error, Counts(*counts))
+    return Run(id_, started, finished, status, error, kind, Counts(*counts))
 
 
 def _held(source: str, reason: str, rows: int, since: datetime, samples: list[Any]) -> Held:

@@ -49,19 +49,24 @@ def merge(state: State, source: str, unit: str, wanted: Merge, rules: Sequence[R
     `at_most` of the target would be deleted.
     """
     connection = state.connection
-    bad = set_aside(state, source, unit, wanted.relation, rules) if rules else 0
+    bad = set_aside(state, source, unit, wanted.relation, rules, wanted.target.name) if rules else 0
     try:
         with connection.transaction():
             done = _merged(state, replaced(wanted, missing=wanted.missing and not bad))
     except psycopg.IntegrityError:
         own = constraint_rules(connection, wanted.target, wanted.columns, wanted.key)
-        bad += set_aside(state, source, unit, wanted.relation, own)
+        bad += set_aside(state, source, unit, wanted.relation, own, wanted.target.name)
         done = _merged(state, replaced(wanted, missing=wanted.missing and not bad))
     return done.plus(Counts(read=bad, quarantined=bad))
 
 
-def set_aside(state: State, source: str, unit: str, relation: Sql, rules: Sequence[Rule]) -> int:
-    """Rows of a temporary table that break a rule go into quarantine and out of the table; how many."""
+def set_aside(
+    state: State, source: str, unit: str, relation: Sql, rules: Sequence[Rule], target: Sql | None = None
+) -> int:
+    """Rows of a temporary table that break a rule go into quarantine and out of the table; how many.
+
+    `target` is the table whose rules they are, where they are one's.
+    """
     good = joined(" AND ", [Sql(f"({rule.condition}) IS NOT FALSE") for rule in rules] or [Sql("true")])
     reasons = [Sql(f"CASE WHEN ({rule.condition}) IS FALSE THEN {literal(rule.name)} END") for rule in rules]
     bad = phrase(
@@ -73,7 +78,7 @@ def set_aside(state: State, source: str, unit: str, relation: Sql, rules: Sequen
         relation=relation,
         good=good,
     )
-    count = quarantine(state, source, unit, bad)
+    count = quarantine(state, source, unit, bad, target)
     if count:
         delete = phrase("DELETE FROM {relation} r WHERE NOT ({good})", relation=relation, good=good)
         state.connection.execute(delete.encode())
@@ -163,7 +168,7 @@ def _newness(wanted: Merge) -> dict[str, Sql]:
     before = phrase(
         "(NOT EXISTS (SELECT FROM {target} t WHERE {same}))",
         target=wanted.target.name,
-        same=_same_key(wanted),
+        same=same_key(wanted),
     )
     return {"told": columns_of("t", wanted.key), "is_new": before}
 
@@ -174,11 +179,20 @@ def _on_conflict(wanted: Merge) -> Sql:
         return Sql("DO NOTHING")
     sets = [Sql(f"{identifier(column)} = excluded.{identifier(column)}") for column in others]
     return phrase(
-        "DO UPDATE SET {sets} WHERE ({mine}) IS DISTINCT FROM ({theirs}){newer}",
+        "DO UPDATE SET {sets} WHERE {differs}{newer}",
         sets=joined(", ", sets),
-        mine=_comparable("t", others, wanted.target.columns),
-        theirs=_comparable("excluded", others, wanted.target.columns),
+        differs=differs(wanted, "excluded"),
         newer=_newer(wanted, "excluded"),
+    )
+
+
+def differs(wanted: Merge, alias: str) -> Sql:
+    """That a row `t` of the target has other values, beside the key, than the row of `alias`."""
+    others = [column for column in wanted.columns if column not in wanted.key]
+    return phrase(
+        "({mine}) IS DISTINCT FROM ({theirs})",
+        mine=_comparable("t", others, wanted.target.columns),
+        theirs=_comparable(alias, others, wanted.target.columns),
     )
 
 
@@ -204,7 +218,8 @@ def _newer(wanted: Merge, alias: str) -> Sql:
     return Sql(f" AND (t.{version} IS NULL OR {alias}.{version} >= t.{version})")
 
 
-def _same_key(wanted: Merge) -> Sql:
+def same_key(wanted: Merge) -> Sql:
+    """That a row `t` of the target has the key of the row `r`."""
     return joined(" AND ", [Sql(f"t.{identifier(c)} = r.{identifier(c)}") for c in wanted.key])
 
 
@@ -239,7 +254,7 @@ def _delete_gone(state: State, wanted: Merge) -> int:
         "DELETE FROM {target} t USING {latest} r WHERE r._dpe_gone AND {same}{newer}",
         target=wanted.target.name,
         latest=_LATEST,
-        same=_same_key(wanted),
+        same=same_key(wanted),
         newer=_newer(wanted, "r"),
     )
     return state.connection.execute(delete.encode()).rowcount
@@ -267,7 +282,7 @@ def delete_missing(connection: psycopg.Connection[Any], wanted: Merge) -> int:
     """Delete what the relation does not have. UsageProblem where that is more than `at_most` of the target."""
     target = wanted.target.name
     absent = phrase(
-        "NOT EXISTS (SELECT FROM {relation} r WHERE {same})", relation=wanted.relation, same=_same_key(wanted)
+        "NOT EXISTS (SELECT FROM {relation} r WHERE {same})", relation=wanted.relation, same=same_key(wanted)
     )
     going = _count(connection, "SELECT count(*) FROM {target} t WHERE {absent}", target=target, absent=absent)
     there = _count(connection, "SELECT count(*) FROM {target}", target=target)

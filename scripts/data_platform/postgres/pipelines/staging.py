@@ -122,17 +122,22 @@ def copy_if_good(connection: psycopg.Connection[Any], table: Sql, stream: Stream
         return None
 
 
+Undeclared = Callable[[Sequence[str]], Mapping[str, Sql]]
+"""Given keys of JSON that are no columns: the columns that they become. It may raise."""
+
+
 def stage(
     state: State,
     name: str,
     unit: str,
     stream: Stream,
     columns: Mapping[str, Sql],
-    refused: str | None = None,
+    undeclared: Undeclared = lambda keys: {},
+    refused: Sql | None = None,
 ) -> Staged:
     """The stream into the temporary table `name`, within the transaction that is open.
 
-    `refused` is a reason for which all of its rows go into quarantine.
+    `refused` gives the reason for which a row `r` goes into quarantine, or NULL.
     """
     connection = state.connection
     if not stream.is_json and not refused:
@@ -142,7 +147,7 @@ def stage(
                 return Staged(copy_in(connection, copy, stream.blocks()), 0, "typed")
         except psycopg.DataError:
             pass
-    return _checked(state, name, unit, stream, columns, refused)
+    return _checked(state, name, unit, stream, columns, undeclared, refused)
 
 
 def _temporary(connection: psycopg.Connection[Any], name: Sql, columns: Sequence[Sql]) -> None:
@@ -157,7 +162,13 @@ def _copy(table: Sql, columns: Sql, options: Sql) -> Sql:
 
 
 def _checked(
-    state: State, name: str, unit: str, stream: Stream, columns: Mapping[str, Sql], refused: str | None
+    state: State,
+    name: str,
+    unit: str,
+    stream: Stream,
+    columns: Mapping[str, Sql],
+    undeclared: Undeclared,
+    refused: Sql | None,
 ) -> Staged:
     connection = state.connection
     texts = ["line"] if stream.is_json else list(stream.columns)
@@ -174,7 +185,13 @@ def _checked(
             raise
         read, torn = _torn(state, name, unit, stream, texts, options)
         way = "torn"
-    bad = _sort_out(state, name, unit, columns, refused, is_json=stream.is_json)
+    keys = _other_keys(connection, columns) if stream.is_json else []
+    if keys and (more := undeclared(keys)):
+        make_room(connection, name, more)
+        columns = {**columns, **more}
+    bad = sort_out(
+        connection, name, columns, lambda query: quarantine(state, name, unit, query), stream.is_json, refused
+    )
     connection.execute(phrase("DROP TABLE pg_temp.{text}", text=TEXT).encode())
     return Staged(read + torn, bad + torn, way)
 
@@ -205,16 +222,48 @@ def _lines(valid: Sql) -> Sql:
     )
 
 
-def _sort_out(
-    state: State, name: str, unit: str, columns: Mapping[str, Sql], refused: str | None, *, is_json: bool
+def _known(columns: Iterable[str]) -> Sql:
+    return phrase("ARRAY[{names}]::text[]", names=joined(", ", [literal(name) for name in columns]))
+
+
+def has_other_keys(columns: Iterable[str]) -> Sql:
+    """The reason against a line of JSON `r` that has keys which are no columns; NULL for one that has none."""
+    return phrase(
+        "CASE WHEN r.o - {known} <> '{{}}' THEN 'has keys that nobody declared: '"
+        " || (SELECT string_agg(k, ', ' ORDER BY k) FROM jsonb_object_keys(r.o - {known}) k) END",
+        known=_known(columns),
+    )
+
+
+def _other_keys(connection: psycopg.Connection[Any], columns: Mapping[str, Sql]) -> list[str]:
+    """Keys of the lines' objects that are no columns. Most lines have none, and are done with after one look."""
+    query = phrase(
+        "SELECT DISTINCT jsonb_object_keys(q.rest) FROM (SELECT r.o - {known} AS rest FROM {lines} r OFFSET 0) q"
+        " WHERE q.rest <> '{{}}'",
+        known=_known(columns),
+        lines=_lines(_validity(connection)),
+    )
+    return sorted(key for (key,) in connection.execute(query.encode()))
+
+
+def sort_out(
+    connection: psycopg.Connection[Any],
+    name: str,
+    columns: Mapping[str, Sql],
+    refuse: Callable[[Sql], int],
+    is_json: bool,
+    refused: Sql | None = None,
 ) -> int:
-    """Rows of which every value is one of its type go on, the others into quarantine; how many these are."""
-    valid = _validity(state.connection)
+    """Rows of the table of texts of which every value is one of its type go on into the table `name`.
+
+    `refuse` is given a query for the others (number, content, reasons), and gives how many they are.
+    """
+    valid = _validity(connection)
     source = _lines(valid) if is_json else Sql(f"pg_temp.{TEXT}")
     values = {c: _json_value(c, t) if is_json else Sql(f"r.{identifier(c)}") for c, t in columns.items()}
     reasons = [_reason(valid, values[column], column, type_) for column, type_ in columns.items()]
     reasons += [Sql("CASE WHEN r.o IS NULL THEN 'no object of JSON' END")] if is_json else []
-    reasons += [literal(refused)] if refused else []
+    reasons += [refused] if refused else []
     judged = phrase(
         "SELECT r.*, array_remove(ARRAY[{reasons}]::text[], NULL) AS _dpe_reasons FROM {source} r OFFSET 0",
         reasons=joined(", ", reasons),
@@ -229,10 +278,13 @@ def _sort_out(
         casts=joined(", ", [Sql(f"({values[column]})::{type_}") for column, type_ in columns.items()]),
         judged=judged,
     )
-    state.connection.execute(insert.encode())
+    good = connection.execute(insert.encode()).rowcount
+    count = connection.execute(phrase("SELECT count(*) FROM pg_temp.{text}", text=TEXT).encode())
+    if count.fetchone() == (good,):
+        return 0  # most batches are good, and need not be judged a second time
     content = "coalesce(r.o, to_jsonb(r.line))" if is_json else f"to_jsonb(r) - '{ROW}' - '_dpe_reasons'"
     bad = "SELECT r.{row}, {content}, r._dpe_reasons FROM ({judged}) r WHERE r._dpe_reasons <> '{{}}'"
-    return quarantine(state, name, unit, phrase(bad, row=ROW, content=Sql(content), judged=judged))
+    return refuse(phrase(bad, row=ROW, content=Sql(content), judged=judged))
 
 
 def _reason(valid: Sql, value: Sql, column: str, type_: Sql) -> Sql:
@@ -245,15 +297,19 @@ def _reason(valid: Sql, value: Sql, column: str, type_: Sql) -> Sql:
     )
 
 
-def quarantine(state: State, source: str, unit: str, query: Sql) -> int:
-    """What a query gives as (number, content as jsonb, reasons as text[]) into quarantine; how many rows."""
+def quarantine(state: State, source: str, unit: str, query: Sql, target: Sql | None = None) -> int:
+    """What a query gives as (number, content as jsonb, reasons as text[]) into quarantine; how many rows.
+
+    `target` is the table that refuses them, where it is not their source that no row can be made of.
+    """
     statement = phrase(
-        "INSERT INTO {table} (pipeline, source, unit, run_id, number, content, reasons)"
-        " SELECT {pipeline}, {source}, {unit}, {run}, q.* FROM ({query}) q",
+        "INSERT INTO {table} (pipeline, source, unit, target, run_id, number, content, reasons)"
+        " SELECT {pipeline}, {source}, {unit}, {target}, {run}, q.* FROM ({query}) q",
         table=state.table("quarantine"),
         pipeline=literal(state.pipeline),
         source=literal(source),
         unit=literal(unit),
+        target=literal(target) if target else Sql("NULL"),
         run=state.run_id,
         query=query,
     )

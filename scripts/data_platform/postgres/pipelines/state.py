@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
 from typing import Any
@@ -22,6 +22,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.runs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     pipeline text NOT NULL,
+    kind text NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'replay')),
     spec_sha256 text NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at timestamptz,
@@ -49,6 +50,7 @@ CREATE TABLE IF NOT EXISTS {schema}.quarantine (
     pipeline text NOT NULL,
     source text NOT NULL,
     unit text NOT NULL,
+    target text,
     number bigint,
     content jsonb NOT NULL,
     reasons text[] NOT NULL,
@@ -65,6 +67,12 @@ CREATE TABLE IF NOT EXISTS {schema}.tombstones (
     PRIMARY KEY (pipeline, target, key)
 );
 """
+_LATER = """
+ALTER TABLE {schema}.runs ADD COLUMN IF NOT EXISTS kind text NOT NULL DEFAULT 'run' CHECK (kind IN ('run', 'replay'));
+ALTER TABLE {schema}.quarantine ADD COLUMN IF NOT EXISTS target text;
+"""
+"""What tables that were made by an earlier version do not have."""
+_KNOWS_KINDS = "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'kind' AND attnum > 0"
 _PATIENCE_SECONDS = 5.0
 """A killed run's session is there until the server has noticed."""
 
@@ -113,15 +121,23 @@ class State:
         if not self.exists():
             create_schema(self.connection, self.schema)
             self.connection.execute(self._sql(_TABLES))
+        elif not self.knows_kinds():
+            self.connection.execute(self._sql(_LATER))
 
     def exists(self) -> bool:
         """Whether any run was ever begun there."""
         row = self.connection.execute("SELECT to_regclass(%s)", [qualified(self.schema, "runs")]).fetchone()
         return bool(row and row[0])
 
+    def knows_kinds(self) -> bool:
+        """Whether its tables are of this version: they tell runs from replays."""
+        return self.connection.execute(_KNOWS_KINDS, [self.table("runs")]).fetchone() is not None
+
     @contextmanager
-    def run(self, spec_sha256: str) -> Iterator[int]:
+    def run(self, spec_sha256: str, kind: str = "run") -> Iterator[int]:
         """One run: no other of this pipeline beside it, its end and what it counted written down.
+
+        `kind` is `run`, or `replay` for one that reads no source.
 
         Raises EnvironmentProblem while another run is going on.
         """
@@ -135,8 +151,10 @@ class State:
                 [self.pipeline],
             )
             row = self.connection.execute(
-                self._sql("INSERT INTO {schema}.runs (pipeline, spec_sha256) VALUES (%s, %s) RETURNING id"),
-                [self.pipeline, spec_sha256],
+                self._sql(
+                    "INSERT INTO {schema}.runs (pipeline, spec_sha256, kind) VALUES (%s, %s, %s) RETURNING id"
+                ),
+                [self.pipeline, spec_sha256, kind],
             ).fetchone()
             assert row is not None
             self.run_id = row[0]
@@ -198,4 +216,25 @@ class State:
                 " DO UPDATE SET position = excluded.position, run_id = excluded.run_id, at = excluded.at"
             ),
             [self.pipeline, step, unit, json.dumps(dict(position)), self.run_id],
+        )
+
+    def touch(self, step: str, unit: str) -> None:
+        """Rows of a unit that was done before have come since: by this run."""
+        self.connection.execute(
+            self._sql(
+                "UPDATE {schema}.checkpoints SET run_id = %s, at = clock_timestamp()"
+                " WHERE pipeline = %s AND step = %s AND unit = %s"
+            ),
+            [self.run_id, self.pipeline, step, unit],
+        )
+
+    def supersede(self, sources: Sequence[str] | None, unit: str | None) -> None:
+        """Rows in quarantine whose unit is read again as a whole now: what is still bad of it comes in anew."""
+        self.connection.execute(
+            self._sql(
+                "UPDATE {schema}.quarantine SET replayed_at = clock_timestamp() WHERE pipeline = %(pipeline)s"
+                " AND replayed_at IS NULL AND (%(sources)s::text[] IS NULL OR source = ANY (%(sources)s))"
+                " AND (%(unit)s::text IS NULL OR unit = %(unit)s)"
+            ),
+            {"pipeline": self.pipeline, "sources": list(sources) if sources else None, "unit": unit},
         )
