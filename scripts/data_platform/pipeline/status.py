@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from data_platform.pipeline.standing import Standing, standing_of
 from data_platform.postgres.pipelines.looking import Seen, look
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import Pipeline
@@ -16,12 +17,28 @@ class Status:
 
     seen: Seen
     findings: tuple[Finding, ...]
+    standing: tuple[Standing, ...] = ()
 
 
 def status(spec: Pipeline, conninfo: str) -> Status:
     """The last runs against the spec's service levels."""
     seen = look(conninfo, spec.state_schema, spec.name)
-    return Status(seen, tuple(_findings(spec, seen)))
+    standing = tuple(standing_of(spec, conninfo))
+    return Status(seen, (*_findings(spec, seen), *_old(spec, seen, standing)), standing)
+
+
+def _old(spec: Pipeline, seen: Seen, standing: Sequence[Standing]) -> Iterator[Finding]:
+    """What is kept and older than the spec allows, where the last run is not."""
+    allowed = spec.levels.freshness
+    if allowed is None or seen.age_seconds is None or seen.age_seconds > allowed:
+        return
+    for one in standing:
+        if one.age_seconds is None or one.age_seconds > allowed:
+            age = (
+                "it was never filled" if one.age_seconds is None else f"it is {one.age_seconds:,.0f} s behind"
+            )
+            message = f"{one.name} may be {allowed:,.0f} s behind; {age}"
+            yield _finding(spec, "error", "not-fresh", message, "dpe pipeline run, and look at the schedule")
 
 
 def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:

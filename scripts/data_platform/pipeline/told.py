@@ -144,6 +144,7 @@ def status_result(found: Status) -> dict[str, Any]:
             {"source": one.source, "reason": one.reason, "rows": one.rows, "since": one.since.isoformat()}
             for one in found.seen.held
         ],
+        "kept": [{"name": one.name, "age_s": one.age_seconds, "told": one.told} for one in found.standing],
     }
 
 
@@ -158,10 +159,21 @@ def status_report(spec: Pipeline, found: Status) -> Report:
         summary="No good run yet." if age is None else f"The last good run ended {age:,.0f} s ago.",
         pieces=(
             *((Bullets(tuple(words(one.message) for one in found.findings)),) if found.findings else ()),
+            *_kept(found),
             *_runs(found),
             *_held(spec, found),
         ),
     )
+
+
+def _kept(found: Status) -> Iterator[Piece]:
+    if found.standing:
+        rows = tuple(
+            (Code(one.name), "never" if one.age_seconds is None else f"{one.age_seconds:,.0f} s", one.told)
+            for one in found.standing
+        )
+        yield Heading("What it keeps")
+        yield Table(("name", "behind", "which is"), rows, frozenset({1}))
 
 
 def _runs(found: Status) -> Iterator[Piece]:

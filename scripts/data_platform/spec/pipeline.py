@@ -12,6 +12,7 @@ from data_platform.model.database import Name
 from data_platform.report.finding import Finding
 from data_platform.spec.document import Document, Path_, SpecProblem
 from data_platform.spec.naming import parse_name
+from data_platform.spec.pipeline_patterns import WITHIN, Kept, read_kept
 from data_platform.sql.phrases import query
 from data_platform.sql.text import NotSql, Sql, check_identifier, type_name
 
@@ -21,7 +22,7 @@ Drift = Literal["evolve", "freeze", "ignore"]
 
 TARGET = "target"
 """As a source's dsn: the server that is written to."""
-NOT_YET = ("cdc", "events", "cqrs", "views")
+NOT_YET = ("cdc", "events", "cqrs")
 """Patterns that the form has and a run does not."""
 OWN_PREFIX = "_dpe"
 """Of names that a run makes beside the user's."""
@@ -100,6 +101,7 @@ class Source:
     deletes: Deletes | None = None
     slot: str | None = None
     publication: str | None = None
+    key: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
 
 
@@ -149,6 +151,7 @@ class Pipeline:
     retries: int = 3
     schedule: str | None = None
     levels: Levels = field(default_factory=Levels)
+    kept: Kept = field(default_factory=Kept)
     file: str = ""
     sha256: str = ""
 
@@ -201,6 +204,7 @@ class _Reader:
             retries=data.get("retries", 3),
             schedule=data.get("schedule"),
             levels=self.levels(data.get("service_levels", {})),
+            kept=read_kept(self, data, [one.name for one in sources], pattern),
             file=self.document.file,
             sha256=self.document.sha256,
         )
@@ -246,6 +250,7 @@ class _Reader:
             deletes=Deletes(**deletes) if deletes else None,
             slot=data.get("slot"),
             publication=data.get("publication"),
+            key=tuple(data.get("key", ())),
             sensitive=tuple(data.get("sensitive", ())),
         )
 
@@ -354,7 +359,10 @@ def _disagreements(document: Document, spec: Pipeline) -> Iterator[Finding]:
     for number, target in enumerate(spec.targets):
         yield from _target_mistakes(document, spec, ("targets", str(number)), target)
     for number, source in enumerate(spec.sources):
-        yield from _source_mistakes(document, spec, ("sources", str(number)), source)
+        path = ("sources", str(number))
+        yield from _source_mistakes(document, spec, path, source)
+        if spec.pattern in WITHIN:
+            yield from _within_mistakes(document, spec, path, source)
 
 
 def _twice(document: Document, spec: Pipeline) -> Iterator[Finding]:
@@ -412,3 +420,18 @@ def _source_mistakes(document: Document, spec: Pipeline, path: Path_, source: So
     if source.deletes and not keyed:
         message = "a deleted row is told by a key, and the target has none"
         yield document.error((*path, "deletes"), "spec-pipeline", message, "key: [id] in the target")
+
+
+def _within_mistakes(document: Document, spec: Pipeline, path: Path_, source: Source) -> Iterator[Finding]:
+    """What is kept by triggers and read within a statement is of tables that are there."""
+    if source.dsn != TARGET or source.table is None:
+        message = f"{spec.pattern} works on tables of the store itself"
+        yield document.error(path, "spec-pipeline", message, "dsn: target, and table:")
+    if spec.pattern == "cqrs" and not source.key:
+        yield document.error(path, "spec-pipeline", "an outbox tells rows by a key", "key: [id]")
+    for name in source.key:
+        if source.columns and name not in source.columns:
+            message = f"`{source.name}` has no column `{name}`"
+            yield document.error(
+                (*path, "key"), "spec-pipeline", message, f"one of: {', '.join(source.columns)}"
+            )

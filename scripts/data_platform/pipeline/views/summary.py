@@ -156,9 +156,38 @@ def summary_tables(summary: Summary) -> tuple[Sql, ...]:
             "trigger",
             render("pipeline/summary_follow_body.sql.j2", **values, **_followed(summary)),
         ),
-        *(_trigger(summary, *one) for one in _TRIGGERS),
+        *summary_triggers(summary),
         refill(summary),
     )
+
+
+def summary_triggers(summary: Summary) -> tuple[Sql, ...]:
+    """The triggers alone, anew: on, whatever was done to them. What they missed takes a `refill`."""
+    dropped = (
+        phrase(
+            "DROP TRIGGER IF EXISTS {name} ON {source}",
+            name=identifier(f"{summary.view.name}_{suffix}"),
+            source=_full(summary.source),
+        )
+        for suffix, _, _ in _TRIGGERS
+    )
+    return (*dropped, *(_trigger(summary, *one) for one in _TRIGGERS))
+
+
+def drop_summary(summary: Summary) -> tuple[Sql, ...]:
+    """Takes it away; refused by the server while something of others reads it."""
+    return (
+        phrase("DROP VIEW {view}", view=qualified_name(summary.view)),
+        # With its triggers, also where it was of another table before.
+        phrase("DROP FUNCTION {name}() CASCADE", name=follow_function(summary)),
+        phrase("DROP FUNCTION {name}()", name=_full(_named(summary, "_refill"))),
+        phrase("DROP TABLE {parts}", parts=_full(summary.parts)),
+    )
+
+
+def follow_function(summary: Summary) -> Sql:
+    """What its triggers call."""
+    return _full(_named(summary, "_follow"))
 
 
 def refill(summary: Summary) -> Sql:
@@ -364,5 +393,5 @@ def _trigger(summary: Summary, suffix: str, when: str, tables: str) -> Sql:
         when=Sql(when),
         source=_full(summary.source),
         tables=Sql(tables),
-        function=_full(_named(summary, "_follow")),
+        function=follow_function(summary),
     )
