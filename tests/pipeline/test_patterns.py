@@ -301,7 +301,7 @@ def test_what_the_server_says_of_a_transform_is_written_down(database: Database,
     assert (row[0], 'column "nothing" does not exist' in row[1]) == ("failed", True)
 
 
-@pytest.mark.parametrize("text", ["pattern: cdc", "pattern: events", "pattern: cqrs", "checks: [{table: t}]"])
+@pytest.mark.parametrize("text", ["pattern: cdc", "checks: [{table: t}]"])
 def test_what_is_not_there_yet_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
     with pytest.raises(SpecProblem) as raised:
         spec_of(tmp_path, text + "\n")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data_platform.errors import Problem, UsageProblem
-from data_platform.pipeline import keeping, streams
+from data_platform.pipeline import keeping, projecting, streams
 from data_platform.pipeline.plan import Chain, chains
 from data_platform.pipeline.steps import Step
 from data_platform.pipeline.streams import Place, Unit
@@ -33,7 +33,11 @@ BY_CURSOR = ("incremental", "scd", "elt")
 ALL, DERIVED = "_dpe_all", "_dpe_derived"
 """Steps that are of no one source; no source is called so."""
 TRANSFORMED = "transformed"
-WITHIN: Mapping[str, Callable[[Work], Iterator[Step]]] = {"views": keeping.steps}
+WITHIN: Mapping[str, Callable[[Work], Iterator[Step]]] = {
+    "views": keeping.steps,
+    "events": projecting.steps,
+    "cqrs": projecting.steps,
+}
 """Patterns that keep what follows from the store's own tables."""
 _FIRST_PAUSE_SECONDS = 0.5
 Tell = Callable[[str, float], None]

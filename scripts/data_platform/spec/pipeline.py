@@ -22,7 +22,7 @@ Drift = Literal["evolve", "freeze", "ignore"]
 
 TARGET = "target"
 """As a source's dsn: the server that is written to."""
-NOT_YET = ("cdc", "events", "cqrs")
+NOT_YET = ("cdc",)
 """Patterns that the form has and a run does not."""
 OWN_PREFIX = "_dpe"
 """Of names that a run makes beside the user's."""
@@ -384,7 +384,7 @@ def _twice(document: Document, spec: Pipeline) -> Iterator[Finding]:
 
 
 def _target_mistakes(document: Document, spec: Pipeline, path: Path_, target: Target) -> Iterator[Finding]:
-    if not target.key and spec.pattern in ("scd", "cdc", "cqrs"):
+    if not target.key and spec.pattern in ("scd", "cdc"):
         yield document.error(path, "spec-pipeline", f"{spec.pattern} tells rows by a key", "key: [id]")
     if target.version and not target.key:
         message = "`version` says which of two rows of a key wins, and there is no key"

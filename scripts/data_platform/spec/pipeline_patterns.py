@@ -65,6 +65,11 @@ class UpcasterSpec:
     since: int
     sql: Sql
 
+    @property
+    def function(self) -> str:
+        """What it is called in the store's schema."""
+        return f"upcast_{self.type}_{self.since}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class EventType:
@@ -239,7 +244,7 @@ def _events(reader: Reader, data: Mapping[str, Any]) -> EventsSpec:
         path = ("events", "types", type_, "payload")
         payload = reader.columns(path, one.get("payload", {}))
         types[type_] = EventType(payload=payload, subject=one.get("subject", False))
-    upcasters = []
+    upcasters: list[UpcasterSpec] = []
     for number, one in enumerate(data.get("upcasters", ())):
         where = ("events", "upcasters", str(number))
         if one["type"] not in types:
@@ -247,7 +252,13 @@ def _events(reader: Reader, data: Mapping[str, Any]) -> EventsSpec:
                 (*where, "type"), f"there is no type `{one['type']}`", f"one of: {', '.join(types)}"
             )
         sql = _phrase(reader, (*where, "sql"), one["sql"])
-        upcasters.append(UpcasterSpec(type=one["type"], since=one["since"], sql=sql))
+        upcaster = UpcasterSpec(type=one["type"], since=one["since"], sql=sql)
+        reader.name((*where, "type"), upcaster.function)
+        if any((one.type, one.since) == (upcaster.type, upcaster.since) for one in upcasters):
+            reader.mistake(
+                where, f"`{upcaster.type}` {upcaster.since} has two upcasters", "one", "spec-duplicate"
+            )
+        upcasters.append(upcaster)
     return EventsSpec(
         schema=reader.name(("events", "schema"), data["schema"]),
         types=MappingProxyType(types),

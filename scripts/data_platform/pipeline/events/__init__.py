@@ -17,6 +17,7 @@ from data_platform.pipeline.events.projection import (
     advance,
     projection_function,
     projection_tables,
+    replay,
     start_rebuild,
     swap,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "projection_tables",
     "purge",
     "register",
+    "replay",
     "start_rebuild",
     "store_tables",
     "swap",
