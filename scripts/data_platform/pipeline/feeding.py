@@ -78,10 +78,13 @@ def outboxes_of(spec: Pipeline) -> tuple[Outbox, ...]:
 def _store(work: Work) -> Feeding:
     spec = work.spec.kept.events
     assert spec is not None
-    store = event_store(spec)
-    statements = (*_upcasters(spec), *store_tables(store))
-    _install(work, spec.schema, statements)
-    return Feeding(store.feed, version=repr(spec.upcasters))
+    _install(work, spec.schema, store_statements(spec))
+    return Feeding(event_store(spec).feed, version=repr(spec.upcasters))
+
+
+def store_statements(spec: EventsSpec) -> tuple[Sql, ...]:
+    """What makes it, in a schema that is there."""
+    return (*_upcasters(spec), *store_tables(event_store(spec)))
 
 
 def _upcasters(spec: EventsSpec) -> Iterator[Sql]:
@@ -159,8 +162,8 @@ def fill(work: Work, feeding: Feeding, projection: Projection, slot: str) -> tup
     Nobody is writing to the tables, so what their outbox holds is in them, and what comes gets greater positions.
     """
     connection, feed = work.state.connection, feeding.feed
-    floor = phrase("(SELECT coalesce(max(position), 0) FROM {outbox})", outbox=qualified_name(feed.source))
-    rows = joined(" UNION ALL ", [_rows(one, floor) for one in feeding.outboxes])
+    floor = _floor(feed)
+    rows = rows_of_tables(feeding.outboxes)
     make, call, drop = replay(projection, projection.name if slot == "live" else projection.next, rows)
     relations.run(connection, [make])
     counted = relations.run(connection, [call])
@@ -174,6 +177,16 @@ def fill(work: Work, feeding: Feeding, projection: Projection, slot: str) -> tup
     )
     relations.run(connection, [drop, begin])
     return int(counted[0]), int(counted[1])
+
+
+def rows_of_tables(outboxes: Sequence[Outbox]) -> Sql:
+    """What the tables have, as the events that would have told it."""
+    floor = _floor(outboxes[0].feed)
+    return joined(" UNION ALL ", [_rows(one, floor) for one in outboxes])
+
+
+def _floor(feed: Feed) -> Sql:
+    return phrase("(SELECT coalesce(max(position), 0) FROM {outbox})", outbox=qualified_name(feed.source))
 
 
 def _rows(outbox: Outbox, floor: Sql) -> Sql:

@@ -13,7 +13,8 @@ from data_platform.pipeline.views.summary import drop_summary, follow_function, 
 from data_platform.pipeline.writing import Work
 from data_platform.postgres.pipelines import relations, views
 from data_platform.postgres.pipelines.relations import table_name
-from data_platform.postgres.pipelines.state import Counts
+from data_platform.postgres.pipelines.state import Connection, Counts
+from data_platform.spec.pipeline import Pipeline
 from data_platform.spec.pipeline_patterns import SummarySpec
 from data_platform.sql.text import Sql, phrase
 
@@ -22,19 +23,19 @@ STEP = "_dpe_summary"
 TRIGGERS = 4
 
 
-def summary_of(work: Work, spec: SummarySpec) -> Summary:
+def summary_of(pipeline: Pipeline, connection: Connection, spec: SummarySpec) -> Summary:
     """With the types that the source has. UsageProblem where it does not have what is named."""
-    source = work.spec.source(spec.source)
+    source = pipeline.source(spec.source)
     assert source is not None
     assert source.table is not None
-    connection, name = work.state.connection, table_name(source.table)
+    name = table_name(source.table)
     there = relations.read_relation(connection, name)
     if there is None:
-        raise UsageProblem(f"there is no table {source.table}", where=work.spec.file)
+        raise UsageProblem(f"there is no table {source.table}", where=pipeline.file)
     named = [*spec.groups, *(column for _, column in spec.measures.values() if column)]
     for column in named:
         if column not in there.columns:
-            raise UsageProblem(f"{source.table} has no column `{column}`", where=work.spec.file)
+            raise UsageProblem(f"{source.table} has no column `{column}`", where=pipeline.file)
     return Summary(
         view=spec.view,
         source=source.table,
@@ -50,7 +51,7 @@ def summary_of(work: Work, spec: SummarySpec) -> Summary:
 def summarize(work: Work, spec: SummarySpec) -> Iterator[Step]:
     """One summary. Nothing where it follows its source anyway."""
     state, connection, started = work.state, work.state.connection, time.monotonic()
-    summary = summary_of(work, spec)
+    summary = summary_of(work.spec, connection, spec)
     digest = {"sha256": hashlib.sha256(repr(summary).encode()).hexdigest()}
     known = state.positions(STEP).get(str(summary.view))
     rights: tuple[Sql, ...] = ()

@@ -68,7 +68,7 @@ def _check(projection: Projection, text: Sql, kinds: Sequence[str], expected: st
 def projection_tables(projection: Projection) -> tuple[Sql, ...]:
     """Its schema, its function `advance_<name>` beside the feed, its place in the feed: at the beginning."""
     return (
-        _schema(projection, projection.name),
+        projection_schema(projection, projection.name),
         projection_function(projection),
         register(projection.feed, projection.name),
     )
@@ -136,7 +136,7 @@ def start_rebuild(projection: Projection) -> tuple[Sql, ...]:
             readers=qualified_name(projection.feed.named("readers")),
             name=literal(projection.name),
         ),
-        _schema(projection, projection.next),
+        projection_schema(projection, projection.next),
         projection_function(projection, "next"),
         register(projection.feed, projection.name, "next"),
     )
@@ -175,8 +175,8 @@ def swap(projection: Projection) -> tuple[Sql, ...]:
     )
 
 
-def _schema(projection: Projection, name: str) -> Sql:
-    """Its parts are made within CREATE SCHEMA, so that their names need no schema."""
+def projection_schema(projection: Projection, name: str) -> Sql:
+    """Its empty tables in a schema of this name: made within CREATE SCHEMA, so that their names need none."""
     return phrase(
         "CREATE SCHEMA {name} {parts}", name=identifier(name), parts=joined("\n", projection.tables)
     )

@@ -10,9 +10,11 @@ from pathlib import Path
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.plan import chains
 from data_platform.pipeline.prove.faults import Fault, NotTried, Tell, Trials, Truth
+from data_platform.pipeline.prove.living import LivingTrials
 from data_platform.pipeline.prove.trial import Made
 from data_platform.postgres.server import Server
 from data_platform.spec.pipeline import Pipeline
+from data_platform.spec.pipeline_patterns import WITHIN
 
 _SERVER_KILLS = 3
 _CUTS = 3
@@ -37,9 +39,8 @@ class Proof:
 def prove(server: Server, spec: Pipeline, *, kills: int, rows: int, seed: int, tell: Tell) -> Proof:
     """Try the pipeline on an embedded server. UsageProblem where its sources cannot be stood in for."""
     refuse_unprovable(spec)
-    made = Made(spec, chains(spec), rows=rows, seed=seed)
     with tempfile.TemporaryDirectory(prefix="dpe-prove-") as folder:
-        trials = Trials(server, made, Path(folder), seed)
+        trials = _trials(server, spec, Path(folder), rows, seed)
         tell("an uninterrupted run", 0.0)
         truth, twice = trials.truth()
         found: list[Fault | NotTried] = [twice]
@@ -60,6 +61,13 @@ def prove(server: Server, spec: Pipeline, *, kills: int, rows: int, seed: int, t
     )
 
 
+def _trials(server: Server, spec: Pipeline, folder: Path, rows: int, seed: int) -> Trials:
+    """Of the family that the pattern is of."""
+    made = Made(spec, chains(spec), rows=rows, seed=seed)
+    family = LivingTrials if spec.pattern in WITHIN else Trials
+    return family(server, made, folder, seed)
+
+
 def _all(trials: Trials, truth: Truth, kills: int, tell: Tell) -> list[Fault | NotTried]:
     found: list[Fault | NotTried] = list(trials.killed(truth, kills, tell))
     tell("the server killed", 0.75)
@@ -67,9 +75,8 @@ def _all(trials: Trials, truth: Truth, kills: int, tell: Tell) -> list[Fault | N
     tell("connections cut", 0.82)
     found += trials.cut_off(truth, min(_CUTS, kills))
     tell("two at once", 0.87)
-    found += [trials.two_at_once(truth), trials.out_of_order(truth), trials.doubled(truth)]
-    tell("torn rows and drift", 0.93)
-    found += [*trials.torn(truth), *trials.drifted(truth), trials.source_down(truth)]
+    found.append(trials.two_at_once(truth))
+    found += trials.others(truth, tell)
     return found
 
 
@@ -97,3 +104,13 @@ def refuse_unprovable(spec: Pipeline) -> None:
                 where=spec.file,
                 try_="table: instead of query:, and the SQL as a transform",
             )
+    known = {one.table for one in spec.sources} | {one.name for one in spec.kept.views}
+    known |= {one.view for one in spec.kept.summaries}
+    for view in spec.kept.views:
+        for name in sorted(view.reads - known, key=str):
+            if name.schema not in ("pg_catalog", "information_schema"):
+                raise UsageProblem(
+                    f"{view.name} reads {name}, which is none of the sources",
+                    where=spec.file,
+                    expected="sources: with each table and its columns, so that rows can be made for it",
+                )

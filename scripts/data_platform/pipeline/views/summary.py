@@ -195,18 +195,21 @@ def refill(summary: Summary) -> Sql:
     return phrase("SELECT {name}()", name=_full(_named(summary, "_refill")))
 
 
-def verify(summary: Summary) -> Sql:
-    """Groups whose row is not what the aggregate says now: none, unless triggers were disabled or bypassed."""
-    shown = [_aggregate(measure) for measure in summary.measures]
-    key = identifiers(summary.groups)
-    names = identifiers(measure.name for measure in summary.measures)
-    fresh = phrase(
+def aggregate(summary: Summary) -> Sql:
+    """The query that it is equal to."""
+    return phrase(
         "SELECT {key}, {shown} FROM {source} WHERE {where} GROUP BY {key}",
-        key=key,
-        shown=joined(", ", shown),
+        key=identifiers(summary.groups),
+        shown=joined(", ", [_aggregate(measure) for measure in summary.measures]),
         source=_full(summary.source),
         where=summary.where,
     )
+
+
+def verify(summary: Summary) -> Sql:
+    """Groups whose row is not what the aggregate says now: none, unless triggers were disabled or bypassed."""
+    key, fresh = identifiers(summary.groups), aggregate(summary)
+    names = identifiers(measure.name for measure in summary.measures)
     kept = phrase("SELECT {key}, {names} FROM {view}", key=key, names=names, view=_full(summary.view))
     return phrase(
         "SELECT DISTINCT {key} FROM ((({kept}) EXCEPT ({fresh})) UNION ALL (({fresh}) EXCEPT ({kept}))) AS d",
