@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -102,8 +103,8 @@ views: [{name: days, sql: "SELECT day, count(*) AS n FROM rows GROUP BY day", un
 @contextmanager
 def trials(folder: Path, text: str) -> Iterator[LivingTrials]:
     spec = spec_of(folder, text)
-    with embedded_server() as server:
-        yield LivingTrials(server, Made(spec, (), rows=100), folder, 1)
+    with embedded_server() as server, TemporaryDirectory(dir=folder) as worlds:
+        yield LivingTrials(server, Made(spec, (), rows=100), Path(worlds), 1)
 
 
 TRUTH = faults.Truth({}, 0.2)
