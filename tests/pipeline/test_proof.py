@@ -129,6 +129,27 @@ def test_a_reader_that_does_not_wait_for_late_commits_is_found(
         assert made.late(TRUTH).lost
 
 
+CQRS = """
+pattern: cqrs
+sources: [{name: rows, dsn: target, table: rows, key: [id], columns: {id: int, n: int}}]
+projections:
+  - name: log
+    tables: ["CREATE TABLE log (id int, n int)"]
+    handlers:
+      rows.insert: INSERT INTO log VALUES ((e.payload ->> 'id')::int, (e.payload ->> 'n')::int)
+      rows.update: UPDATE log SET n = (e.payload ->> 'n')::int WHERE id = (e.payload ->> 'id')::int
+      rows.delete: DELETE FROM log WHERE id = (e.payload ->> 'id')::int
+"""
+
+
+def test_a_row_that_is_filled_in_and_told_is_there_once(tmp_path: Path) -> None:
+    """Nothing in this read model bears an event twice, and its first filling is among writers."""
+    with trials(tmp_path, CQRS) as made:
+        truth, twice = made.truth()
+        tried = [twice, *made.killed(truth, 3, QUIET), made.late(truth), made.changed(truth)]
+    assert [(one.name, one.at, one.why) for one in tried if not one.equal] == []
+
+
 def test_a_view_that_writes_rows_anew_is_found(tmp_path: Path) -> None:
     """NULL is equal to nothing, so that a refresh beside readers takes such a row out and puts it in again."""
     with trials(tmp_path, VIEW) as made:

@@ -82,10 +82,18 @@ def _begin(
     """An empty one at the first event; one of an outbox is filled with what the tables have."""
     statements = projection_tables(projection) if slot == "live" else start_rebuild(projection)
     started = time.monotonic()
-    with feeding.still(work):
-        relations.run(work.state.connection, statements)
-        counted = fill(work, feeding, projection, slot) if feeding.outboxes else (0, 0)
-        work.state.checkpoint(step, projection.name, digest)
+    try:
+        with telling(work.place.conninfo), feeding.still(work):
+            relations.run(work.state.connection, statements)
+            counted = fill(work, feeding, projection, slot) if feeding.outboxes else (0, 0)
+            work.state.checkpoint(step, projection.name, digest)
+    except UsageProblem as problem:
+        raise UsageProblem(
+            f"the projection {projection.name} cannot be begun: {problem.what}",
+            where=work.spec.file,
+            expected=problem.expected,
+            try_="tables and handlers that take what is there",
+        ) from problem
     if feeding.outboxes:
         yield _step(projection, "rows that were there", counted, "filled", started)
 

@@ -127,6 +127,7 @@ def read_kept(reader: Reader, data: Mapping[str, Any], sources: Sequence[str], p
     types = _types(events, sources, pattern)
     summaries = [_summary(reader, path, one, sources) for path, one in _listed(data, "summaries")]
     projections = [_projection(reader, path, one, types) for path, one in _listed(data, "projections")]
+    outbox = _outbox(reader, data, sources) if pattern == "cqrs" else ""
     views = [_view(reader, path, one) for path, one in _listed(data, "views")]
     for key, names in (
         ("views", [str(one.name) for one in views] + [str(one.view) for one in summaries]),
@@ -139,9 +140,7 @@ def read_kept(reader: Reader, data: Mapping[str, Any], sources: Sequence[str], p
         summaries=tuple(summaries),
         events=events,
         projections=tuple(projections),
-        outbox=reader.name(("outbox",), data.get("outbox", f"{data['name']}_outbox"))
-        if pattern == "cqrs"
-        else "",
+        outbox=outbox,
         rebuild=data.get("changed") == "rebuild",
     )
 
@@ -176,6 +175,15 @@ def _refuse_strangers(reader: Reader, data: Mapping[str, Any], pattern: str) -> 
 def _listed(data: Mapping[str, Any], key: str) -> Iterator[tuple[Path_, Any]]:
     for number, one in enumerate(data.get(key, ())):
         yield (key, str(number)), one
+
+
+def _outbox(reader: Reader, data: Mapping[str, Any], sources: Iterable[str]) -> str:
+    """Its schema; triggers and functions are called by it and by the sources, and must not be cut off."""
+    schema: str = data.get("outbox", f"{data['name']}_outbox")
+    reader.name(("outbox",) if "outbox" in data else ("name",), f"{schema}_statement")
+    for number, source in enumerate(sources):
+        reader.name(("sources", str(number), "name"), f"into_outbox_{source}")
+    return schema
 
 
 # --- views ---
@@ -310,4 +318,7 @@ def _statement(reader: Reader, path: Path_, text: str, kinds: Sequence[str], exp
         return Sql(text)
     if len(found) != 1 or found[0].stmt.WhichOneof("node") not in kinds:
         reader.mistake(path, "another statement", expected, "spec-sql")
-    return Sql(text.strip().rstrip(";"))
+        return Sql(text)
+    begin, length = found[0].stmt_location, found[0].stmt_len
+    # Up to its semicolon, behind which there may be a comment.
+    return Sql(text.encode()[begin : begin + length if length else None].decode().strip())

@@ -198,6 +198,14 @@ def test_a_writer_in_the_middle_is_waited_for_and_not_missed(shop: Database, tmp
     assert ask(shop, "SELECT count(*), max(seen) FROM overview.spent") == [(3, 1)]
 
 
+def test_rows_that_no_handler_takes_begin_nothing(shop: Database, tmp_path: Path) -> None:
+    text = CQRS.replace("name text, seen int", "name text CHECK (name <> 'Bob'), seen int")
+    with pytest.raises(UsageProblem, match=r"overview cannot be begun: .*spent_name_check"):
+        do(shop, tmp_path, text)
+    assert ask(shop, "SELECT to_regnamespace('overview')") == [(None,)]
+    assert counted(do(shop, tmp_path, CQRS)) == [("filled", 4, 4, 0)]
+
+
 def test_a_key_must_be_one(shop: Database, tmp_path: Path) -> None:
     with pytest.raises(UsageProblem, match=r"shop\.people has no unique index on name"):
         do(shop, tmp_path, CQRS.replace("table: shop.people, key: [id]", "table: shop.people, key: [name]"))

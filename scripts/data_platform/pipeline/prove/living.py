@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,6 +27,9 @@ from data_platform.spec import document
 from data_platform.spec.pipeline import read_pipeline
 
 _CHANGED = 3
+_PATIENCE_SECONDS = 5.0
+_AT_WORK = "SELECT FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() LIMIT 1"
+"""Such as an autovacuum, which has a transaction of its own."""
 
 
 @dataclass
@@ -54,8 +58,13 @@ class Living:
             return {"problem": problem.what}
 
     def quiet(self) -> bool:
-        """Wait for the writers."""
-        return self.writers.join()
+        """Wait for the writers, and for whatever else the server does that new events would wait for."""
+        had = self.writers.join()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        with connect(self.database.admin_conninfo, read_only=True) as admin:
+            while admin.execute(_AT_WORK).fetchone() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return had
 
     def content(self) -> dict[str, Counter[str]]:
         """The rows of all that is kept."""
