@@ -12,7 +12,8 @@ from data_platform.model.database import Name
 from data_platform.report.finding import Finding
 from data_platform.spec.document import Document, Path_, SpecProblem
 from data_platform.spec.naming import parse_name
-from data_platform.spec.pipeline_patterns import WITHIN, Kept, read_kept
+from data_platform.spec.pipeline_kept import read_kept
+from data_platform.spec.pipeline_patterns import WITHIN, Kept
 from data_platform.sql.phrases import query
 from data_platform.sql.text import NotSql, Sql, check_identifier, type_name
 
