@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
+from data_platform.errors import UsageProblem
+from data_platform.pipeline.events import feed
 from data_platform.pipeline.prove import faults
+from data_platform.pipeline.prove.living import LivingTrials
 from data_platform.pipeline.prove.prove import Proof, prove
+from data_platform.pipeline.prove.trial import Made
 from data_platform.postgres.server import embedded_server
+from data_platform.sql.templates import render
+from data_platform.sql.text import Sql
 from pipeline.running import spec_of
 
 QUIET = lambda what, share: None  # noqa: E731
@@ -77,3 +86,90 @@ def test_a_run_whose_checkpoint_is_not_with_its_rows_is_found(
     bad = {one.name: one for one in proof.faults if not one.equal}
     assert not proof.good
     assert bad["client killed"].doubled == 300
+
+
+# --- stores that others write to ---
+
+EVENTS = """
+pattern: events
+events:
+  schema: ledger
+  types: {Opened: {payload: {owner: text}, subject: true}, Paid: {payload: {amount: int}}}
+projections:
+  - name: balances
+    tables: ["CREATE TABLE account (id text PRIMARY KEY, owner text, events int NOT NULL)"]
+    handlers:
+      Opened: |
+        INSERT INTO account AS a VALUES (e.stream, e.payload ->> 'owner', 1)
+        ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, events = a.events + 1
+      Paid: UPDATE account SET events = events + 1 WHERE id = e.stream
+      SubjectErased: UPDATE account SET owner = NULL WHERE id = e.stream
+"""
+VIEW = """
+pattern: views
+sources: [{name: rows, dsn: target, table: rows, columns: {id: int, day: date}}]
+views: [{name: days, sql: "SELECT day, count(*) AS n FROM rows GROUP BY day", unique: [day]}]
+"""
+
+
+@contextmanager
+def trials(folder: Path, text: str) -> Iterator[LivingTrials]:
+    spec = spec_of(folder, text)
+    with embedded_server() as server, TemporaryDirectory(dir=folder) as worlds:
+        yield LivingTrials(server, Made(spec, (), rows=100), Path(worlds), 1)
+
+
+TRUTH = faults.Truth({}, 0.2)
+
+
+def test_a_read_model_that_forgets_nobody_is_found(tmp_path: Path) -> None:
+    with trials(tmp_path, EVENTS[: EVENTS.index("      SubjectErased")]) as made:
+        assert made.forgotten(TRUTH).lost
+    with trials(tmp_path, EVENTS) as made:
+        assert made.forgotten(TRUTH).equal
+
+
+def test_a_reader_that_does_not_wait_for_late_commits_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hasty(template: str, **values: Any) -> Sql:
+        return Sql(render(template, **values).replace("pg_snapshot_xmin", "pg_snapshot_xmax"))
+
+    with trials(tmp_path, EVENTS) as made:
+        assert made.late(TRUTH).equal
+        monkeypatch.setattr(feed, "render", hasty)
+        assert made.late(TRUTH).lost
+
+
+CQRS = """
+pattern: cqrs
+sources: [{name: rows, dsn: target, table: rows, key: [id], columns: {id: int, n: int}}]
+projections:
+  - name: log
+    tables: ["CREATE TABLE log (id int, n int)"]
+    handlers:
+      rows.insert: INSERT INTO log VALUES ((e.payload ->> 'id')::int, (e.payload ->> 'n')::int)
+      rows.update: UPDATE log SET n = (e.payload ->> 'n')::int WHERE id = (e.payload ->> 'id')::int
+      rows.delete: DELETE FROM log WHERE id = (e.payload ->> 'id')::int
+"""
+
+
+def test_a_row_that_is_filled_in_and_told_is_there_once(tmp_path: Path) -> None:
+    """Nothing in this read model bears an event twice, and its first filling is among writers."""
+    with trials(tmp_path, CQRS) as made:
+        truth, twice = made.truth()
+        tried = [twice, *made.killed(truth, 3, QUIET), made.late(truth), made.changed(truth)]
+    assert [(one.name, one.at, one.why) for one in tried if not one.equal] == []
+
+
+def test_a_view_that_writes_rows_anew_is_found(tmp_path: Path) -> None:
+    """NULL is equal to nothing, so that a refresh beside readers takes such a row out and puts it in again."""
+    with trials(tmp_path, VIEW) as made:
+        assert made.truth()[1].why == "2 rows were written again"
+    with trials(tmp_path, VIEW.replace("FROM rows", "FROM rows WHERE day IS NOT NULL")) as made:
+        assert made.truth()[1].equal
+
+
+def test_what_no_source_says_is_not_made_up(tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match=r"public\.days reads public\.other"):
+        proven(tmp_path, VIEW.replace("FROM rows", "FROM rows JOIN other USING (id)"), kills=0)

@@ -153,9 +153,11 @@ def _checked_pipeline(document: Document, allowed: Invocation) -> Outcome:
 
     spec = read_pipeline(document)
     counts = {name: len(getattr(spec, name)) for name in ("sources", "transforms", "targets")}
-    listed = ", ".join(f"{number} {name}" for name, number in counts.items())
+    kept = {name: len(getattr(spec.kept, name)) for name in ("views", "summaries", "projections")}
+    counts |= {name: number for name, number in kept.items() if number}
+    listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     return Outcome(
-        text=f"{document.file} is a valid pipeline ({spec.pattern}) into {spec.store}: {listed}.",
+        text=f"{document.file} is a valid pipeline ({spec.pattern}) into {spec.store}: {listed or 'nothing'}.",
         result={
             "kind": "pipeline",
             "store": spec.store,

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from data_platform.errors import UsageProblem
 from data_platform.pipeline import dimensions, run, streams
 from data_platform.pipeline.plan import Chain, chains, gathering
-from data_platform.pipeline.run import Job, Ran, Step, Tell
+from data_platform.pipeline.run import Job, Ran, Tell
+from data_platform.pipeline.steps import Step
 from data_platform.pipeline.streams import Place
 from data_platform.pipeline.writing import (
     DRIFTED,

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data_platform.errors import Problem, UsageProblem
-from data_platform.pipeline import streams
+from data_platform.pipeline import keeping, projecting, streams
 from data_platform.pipeline.capturing import capture
 from data_platform.pipeline.plan import Chain, chains
-from data_platform.pipeline.quality.verdicts import Verdict
+from data_platform.pipeline.steps import Step
 from data_platform.pipeline.streams import Place, Unit
 from data_platform.pipeline.writing import (
     Batch,
@@ -36,23 +36,14 @@ BY_CURSOR = ("incremental", "scd", "elt")
 ALL, DERIVED = "_dpe_all", "_dpe_derived"
 """Steps that are of no one source; no source is called so."""
 TRANSFORMED = "transformed"
+WITHIN: Mapping[str, Callable[[Work], Iterator[Step]]] = {
+    "views": keeping.steps,
+    "events": projecting.steps,
+    "cqrs": projecting.steps,
+}
+"""Patterns that keep what follows from the store's own tables."""
 _FIRST_PAUSE_SECONDS = 0.5
 Tell = Callable[[str, float], None]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One transaction: what of the source went where. `told` are checks that do not hold and may."""
-
-    source: str
-    unit: str
-    target: str
-    counts: Counts
-    way: str
-    seconds: float
-    told: tuple[Verdict, ...] = ()
-    left_out: tuple[tuple[str, str], ...] = ()
-    """Source and name of columns that nobody declared and that were left out."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,7 @@ def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lam
     What was committed before is kept, and the next run goes on behind it.
     """
     found = chains(spec)
-    if not found:
+    if not found and spec.pattern not in WITHIN:
         raise UsageProblem("this pipeline has no targets, so there is nothing to run", where=spec.file)
     if place.is_backfill and not (spec.pattern in BY_CURSOR and any(one.cursor for one in spec.sources)):
         raise UsageProblem(
@@ -157,7 +148,9 @@ def _total(steps: Sequence[Step]) -> Counts:
 
 
 def _steps(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
-    if work.spec.pattern in ("etl", "snapshot"):
+    if work.spec.pattern in WITHIN:
+        yield from WITHIN[work.spec.pattern](work)
+    elif work.spec.pattern in ("etl", "snapshot"):
         yield from all_at_once(work, found)
     elif work.spec.pattern == "elt":
         landings, derived = kept_and_derived(work.spec, found)

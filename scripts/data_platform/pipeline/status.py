@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 from data_platform.pipeline.capturing import slot_of
+from data_platform.pipeline.standing import Standing, standing_of
 from data_platform.pipeline.streams import Place
 from data_platform.postgres.pipelines.looking import Seen, look
 from data_platform.postgres.replication.slots import Slot, look_at
@@ -26,17 +27,33 @@ class Status:
     findings: tuple[Finding, ...]
     slot: Slot | None = None
     """cdc: what the source keeps for this pipeline."""
+    standing: tuple[Standing, ...] = ()
 
 
 def status(spec: Pipeline, conninfo: str, addresses: Mapping[str, str] = MappingProxyType({})) -> Status:
     """The last runs against the spec's service levels; for cdc the source's slot too. `addresses` as of a Place."""
     seen = look(conninfo, spec.state_schema, spec.name)
-    found = tuple(_findings(spec, seen))
+    standing = tuple(standing_of(spec, conninfo))
+    found = (*_findings(spec, seen), *_old(spec, seen, standing))
     if spec.pattern != "cdc":
-        return Status(seen, found)
+        return Status(seen, found, standing=standing)
     source = Place(conninfo, Path(), addresses=addresses).address(spec.sources[0])
     slot = look_at(source, slot_of(spec))
     return Status(seen, (*found, *_of_slot(spec, slot, copied=bool(seen.runs))), slot)
+
+
+def _old(spec: Pipeline, seen: Seen, standing: Sequence[Standing]) -> Iterator[Finding]:
+    """What is kept and older than the spec allows, where the last run is not."""
+    allowed = spec.levels.freshness
+    if allowed is None or seen.age_seconds is None or seen.age_seconds > allowed:
+        return
+    for one in standing:
+        if one.age_seconds is None or one.age_seconds > allowed:
+            age = (
+                "it was never filled" if one.age_seconds is None else f"it is {one.age_seconds:,.0f} s behind"
+            )
+            message = f"{one.name} may be {allowed:,.0f} s behind; {age}"
+            yield _finding(spec, "error", "not-fresh", message, "dpe pipeline run, and look at the schedule")
 
 
 def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:

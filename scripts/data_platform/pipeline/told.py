@@ -168,6 +168,7 @@ def status_result(found: Status) -> dict[str, Any]:
             {"source": one.source, "reason": one.reason, "rows": one.rows, "since": one.since.isoformat()}
             for one in found.seen.held
         ],
+        "kept": [{"name": one.name, "age_s": one.age_seconds, "told": one.told} for one in found.standing],
         **({"slot": _slot_result(found.slot)} if found.slot is not None else {}),
     }
 
@@ -195,6 +196,7 @@ def status_report(spec: Pipeline, found: Status) -> Report:
         pieces=(
             *((Bullets(tuple(words(one.message) for one in found.findings)),) if found.findings else ()),
             *_slot(found),
+            *_kept(found),
             *_runs(found),
             *_held(spec, found),
         ),
@@ -211,6 +213,16 @@ def _slot(found: Status) -> Iterator[Piece]:
                 f" WAL ({slot.wal_status}); {safe} may be written before it is lost."
             )
         )
+
+
+def _kept(found: Status) -> Iterator[Piece]:
+    if found.standing:
+        rows = tuple(
+            (Code(one.name), "never" if one.age_seconds is None else f"{one.age_seconds:,.0f} s", one.told)
+            for one in found.standing
+        )
+        yield Heading("What it keeps")
+        yield Table(("name", "behind", "which is"), rows, frozenset({1}))
 
 
 def _runs(found: Status) -> Iterator[Piece]:

@@ -14,6 +14,8 @@ from data_platform.spec.checks import Check, read_checks
 from data_platform.spec.document import Document, Path_, SpecProblem
 from data_platform.spec.durations import seconds_of
 from data_platform.spec.naming import parse_name
+from data_platform.spec.pipeline_kept import read_kept
+from data_platform.spec.pipeline_patterns import WITHIN, Kept
 from data_platform.sql.phrases import query
 from data_platform.sql.text import NotSql, Sql, check_identifier, type_name
 
@@ -23,8 +25,6 @@ Drift = Literal["evolve", "freeze", "ignore", "quarantine"]
 
 TARGET = "target"
 """As a source's dsn: the server that is written to."""
-NOT_YET = ("events", "cqrs", "views")
-"""Patterns that the form has and a run does not."""
 OWN_PREFIX = "_dpe"
 """Of names that a run makes beside the user's."""
 _FORMATS: Mapping[str, Format] = {
@@ -101,6 +101,7 @@ class Source:
     deletes: Deletes | None = None
     slot: str | None = None
     publication: str | None = None
+    key: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
 
 
@@ -151,6 +152,7 @@ class Pipeline:
     schedule: str | None = None
     levels: Levels = field(default_factory=Levels)
     checks: tuple[Check, ...] = ()
+    kept: Kept = field(default_factory=Kept)
     file: str = ""
     sha256: str = ""
 
@@ -198,6 +200,7 @@ class _Reader:
             schedule=data.get("schedule"),
             levels=self.levels(data.get("service_levels", {})),
             checks=read_checks(self.document, self.findings.append, dict.fromkeys(names)),
+            kept=read_kept(self, data, [one.name for one in sources], pattern),
             file=self.document.file,
             sha256=self.document.sha256,
         )
@@ -243,6 +246,7 @@ class _Reader:
             deletes=Deletes(**deletes) if deletes else None,
             slot=data.get("slot"),
             publication=data.get("publication"),
+            key=tuple(data.get("key", ())),
             sensitive=tuple(data.get("sensitive", ())),
         )
 
@@ -259,7 +263,7 @@ class _Reader:
 
     def target(self, path: Path_, data: Mapping[str, Any], names: list[str], pattern: Pattern) -> Target:
         source = data.get("from") or (names[-1] if names else "")
-        if source not in names and pattern not in NOT_YET:
+        if source not in names and pattern not in WITHIN:
             listed = ", ".join(names) or "none"
             self.mistake((*path, "from"), f"there is no source or transform `{source}`", f"one of: {listed}")
         key = tuple(data.get("key", ()))
@@ -341,22 +345,20 @@ def _pages(data: Mapping[str, Any]) -> Pages:
 
 
 def _disagreements(document: Document, spec: Pipeline) -> Iterator[Finding]:
-    if spec.pattern in NOT_YET:
-        message = f"the pattern {spec.pattern} cannot be run yet"
-        yield document.error(
-            ("pattern",), "spec-not-yet", message, "etl, elt, incremental, snapshot, scd or cdc"
-        )
     yield from _twice(document, spec)
     yield from _check_mistakes(document, spec)
     if spec.pattern == "cdc":
         yield from _stream_mistakes(document, spec)
-        if spec.checks:
-            message = "a change stream is not held against checks, and nobody should believe that it was"
-            yield document.error(("checks",), "spec-not-yet", message, "dpe quality check of the target")
+    if spec.checks and spec.pattern in ("cdc", *WITHIN):
+        message = f"{spec.pattern} is not held against checks yet, and nobody should believe that it was"
+        yield document.error(("checks",), "spec-not-yet", message, "dpe quality check of the tables")
     for number, target in enumerate(spec.targets):
         yield from _target_mistakes(document, spec, ("targets", str(number)), target)
     for number, source in enumerate(spec.sources):
-        yield from _source_mistakes(document, spec, ("sources", str(number)), source)
+        path = ("sources", str(number))
+        yield from _source_mistakes(document, spec, path, source)
+        if spec.pattern in WITHIN:
+            yield from _within_mistakes(document, spec, path, source)
 
 
 def _twice(document: Document, spec: Pipeline) -> Iterator[Finding]:
@@ -388,7 +390,7 @@ def _check_mistakes(document: Document, spec: Pipeline) -> Iterator[Finding]:
 
 
 def _target_mistakes(document: Document, spec: Pipeline, path: Path_, target: Target) -> Iterator[Finding]:
-    if not target.key and spec.pattern in ("scd", "cdc", "cqrs"):
+    if not target.key and spec.pattern in ("scd", "cdc"):
         yield document.error(path, "spec-pipeline", f"{spec.pattern} tells rows by a key", "key: [id]")
     if target.version and not target.key:
         message = "`version` says which of two rows of a key wins, and there is no key"
@@ -459,3 +461,18 @@ def _source_mistakes(document: Document, spec: Pipeline, path: Path_, source: So
     if source.deletes and not keyed:
         message = "a deleted row is told by a key, and the target has none"
         yield document.error((*path, "deletes"), "spec-pipeline", message, "key: [id] in the target")
+
+
+def _within_mistakes(document: Document, spec: Pipeline, path: Path_, source: Source) -> Iterator[Finding]:
+    """What is kept by triggers and read within a statement is of tables that are there."""
+    if source.dsn != TARGET or source.table is None:
+        message = f"{spec.pattern} works on tables of the store itself"
+        yield document.error(path, "spec-pipeline", message, "dsn: target, and table:")
+    if spec.pattern == "cqrs" and not source.key:
+        yield document.error(path, "spec-pipeline", "an outbox tells rows by a key", "key: [id]")
+    for name in source.key:
+        if source.columns and name not in source.columns:
+            message = f"`{source.name}` has no column `{name}`"
+            yield document.error(
+                (*path, "key"), "spec-pipeline", message, f"one of: {', '.join(source.columns)}"
+            )

@@ -91,7 +91,7 @@ def test_a_handler_that_fails_moves_nothing(made: Connection) -> None:
     with pytest.raises(psycopg.errors.UniqueViolation):
         run(made, [advance(accounts())])
     assert balances(made) == {}
-    assert run(made, [advance(accounts(), 1)]) == [(1,)]
+    assert run(made, [advance(accounts(), 1)]) == [(1, 1)]
 
 
 def test_what_is_committed_late_is_not_lost(made: Connection, database: Database) -> None:

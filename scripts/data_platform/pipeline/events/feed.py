@@ -88,7 +88,7 @@ def register(feed: Feed, reader: str, slot: str = "live") -> Sql:
     )
 
 
-def peek(feed: Feed, reader: str, at_most: int = 1000) -> Sql:
+def peek(feed: Feed, reader: str, at_most: int = 1000, slot: str = "live") -> Sql:
     """The next rows, each stream's in order. Writes nothing, so a slow reader keeps nobody waiting.
 
     A relay into another store reads so, writes them there by id and version, and then calls `confirm` with the last
@@ -96,10 +96,11 @@ def peek(feed: Feed, reader: str, at_most: int = 1000) -> Sql:
     name are kept apart by `pg_try_advisory_lock`, held by the session.
     """
     return phrase(
-        "SELECT * FROM {peek}({reader}, {at_most})",
+        "SELECT * FROM {peek}({reader}, {at_most}, {slot})",
         peek=qualified_name(feed.named("peek")),
         reader=literal(reader),
         at_most=at_most,
+        slot=literal(slot),
     )
 
 

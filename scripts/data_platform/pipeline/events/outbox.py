@@ -14,6 +14,7 @@ from data_platform.sql.text import (
     identifier,
     identifiers,
     joined,
+    literal,
     phrase,
     qualified_name,
 )
@@ -21,11 +22,15 @@ from data_platform.sql.text import (
 
 @dataclass(frozen=True)
 class Outbox:
-    """The table and the schema that its outbox lies in; `key` is what tells one row from another."""
+    """The table and the schema that its outbox lies in; `key` is what tells one row from another.
+
+    Several tables may share a schema where each has a `name`, which their events' types and streams begin with.
+    """
 
     schema: str
     table: Name
     key: tuple[str, ...]
+    name: str = ""
 
     def __post_init__(self) -> None:
         if not self.key:
@@ -38,6 +43,21 @@ class Outbox:
         """What projections and relays read. `version` of a row is its position: the greater is the newer."""
         return Feed(Name(self.schema, "outbox"))
 
+    @property
+    def function(self) -> Name:
+        """What its triggers call."""
+        return Name(self.schema, f"into_outbox_{self.name}" if self.name else "into_outbox")
+
+    def type(self, change: str) -> str:
+        """Of the event that tells an insert, update or delete."""
+        return f"{self.name}.{change}" if self.name else change
+
+    def stream(self, row: str) -> Sql:
+        """The stream of a row of this alias, as an expression."""
+        parts = joined(", ", [Sql(f"{row}.{identifier(name)}") for name in self.key])
+        key = Sql(f"jsonb_build_array({parts})::text")
+        return phrase("{name} || {key}", name=literal(f"{self.name} "), key=key) if self.name else key
+
 
 def outbox_tables(outbox: Outbox) -> tuple[Sql, ...]:
     """The outbox, the triggers that fill it, its readers. Rows that were there before are not in it.
@@ -48,13 +68,16 @@ def outbox_tables(outbox: Outbox) -> tuple[Sql, ...]:
     return (
         render("pipeline/outbox.sql.j2", schema=outbox.schema, outbox=source),
         function(
-            Name(outbox.schema, "into_outbox"),
+            outbox.function,
             Sql("() RETURNS trigger"),
             render(
                 "pipeline/into_outbox_body.sql.j2",
                 outbox=full(source),
-                old=_key_text(outbox, "OLD"),
-                new=_key_text(outbox, "NEW"),
+                old=outbox.stream("OLD"),
+                new=outbox.stream("NEW"),
+                inserted=outbox.type("insert"),
+                updated=outbox.type("update"),
+                deleted=outbox.type("delete"),
             ),
         ),
         *(_trigger(outbox, events, level) for events, level in _TRIGGERS),
@@ -65,19 +88,15 @@ def outbox_tables(outbox: Outbox) -> tuple[Sql, ...]:
 _TRIGGERS = (("AFTER INSERT OR UPDATE OR DELETE", "ROW"), ("BEFORE TRUNCATE", "STATEMENT"))
 
 
-def _key_text(outbox: Outbox, row: str) -> Sql:
-    parts = joined(", ", [Sql(f"{row}.{identifier(name)}") for name in outbox.key])
-    return Sql(f"jsonb_build_array({parts})::text")
-
-
 def _trigger(outbox: Outbox, events: str, level: str) -> Sql:
     return phrase(
         "CREATE OR REPLACE TRIGGER {name} {events} ON {table} FOR EACH {level} EXECUTE FUNCTION {function}()",
-        name=identifier(f"into_outbox_{level.lower()}"),
+        # A table may be in the outboxes of several schemas.
+        name=identifier(f"{outbox.schema}_{level.lower()}"),
         events=Sql(events),
         table=qualified_name(outbox.table),
         level=Sql(level),
-        function=qualified_name(Name(outbox.schema, "into_outbox")),
+        function=qualified_name(outbox.function),
     )
 
 
@@ -99,7 +118,7 @@ def guarded_upsert(table: str, key: Sequence[str], columns: Sequence[str]) -> Sq
     every = [*key, *columns]
     rest = [*(f"{identifier(name)} = excluded.{identifier(name)}" for name in columns)]
     return phrase(
-        "INSERT INTO {table} AS t ({every}, _version, _gone) SELECT {r}, e.version, e.type = 'delete'"
+        "INSERT INTO {table} AS t ({every}, _version, _gone) SELECT {r}, e.version, right(e.type, 6) = 'delete'"
         " FROM jsonb_populate_record(NULL::{table}, e.payload) AS r"
         " ON CONFLICT ({key}) DO UPDATE SET {rest} WHERE t._version < excluded._version",
         table=identifier(table),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.pipeline.events.feed import Feed, full, function, register
+from data_platform.spec.pipeline_patterns import MADE, WRITES
 from data_platform.sql.templates import render
 from data_platform.sql.text import (
     MAX_IDENTIFIER_BYTES,
@@ -22,9 +23,8 @@ from data_platform.sql.text import (
     qualified_name,
 )
 
-_WRITES = ("insert_stmt", "update_stmt", "delete_stmt", "merge_stmt")
-_MADE = ("create_stmt", "index_stmt", "view_stmt", "grant_stmt", "create_seq_stmt")
 _NEXT = "__next"
+_COUNTED = "OUT read bigint, OUT applied bigint"
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Projection:
         if len(self.name.encode()) > MAX_IDENTIFIER_BYTES - len("advance_" + _NEXT):
             raise UsageProblem("a name too long to build anew beside", where=f"projection {self.name}")
         for text in self.tables:
-            _check(self, text, _MADE, "CREATE TABLE, INDEX, VIEW, SEQUENCE or GRANT")
+            _check(self, text, MADE, "CREATE TABLE, INDEX, VIEW, SEQUENCE or GRANT")
         for text in self.handlers.values():
-            _check(self, text, _WRITES, "one INSERT, UPDATE, DELETE or MERGE")
+            _check(self, text, WRITES, "one INSERT, UPDATE, DELETE or MERGE")
 
     @property
     def next(self) -> str:
@@ -68,7 +68,7 @@ def _check(projection: Projection, text: Sql, kinds: Sequence[str], expected: st
 def projection_tables(projection: Projection) -> tuple[Sql, ...]:
     """Its schema, its function `advance_<name>` beside the feed, its place in the feed: at the beginning."""
     return (
-        _schema(projection, projection.name),
+        projection_schema(projection, projection.name),
         projection_function(projection),
         register(projection.feed, projection.name),
     )
@@ -85,19 +85,41 @@ def projection_function(projection: Projection, slot: str = "live") -> Sql:
         projection=projection.name,
         live=projection.name,
         next=projection.next,
-        handlers=[{"type": type_, "statement": text} for type_, text in projection.handlers.items()],
+        handlers=_handlers(projection),
     )
-    signature = Sql("(at_most bigint DEFAULT 1000, place text DEFAULT 'live') RETURNS bigint")
+    signature = Sql(f"(at_most bigint DEFAULT 1000, place text DEFAULT 'live', {_COUNTED})")
     return function(_function(projection, slot), signature, source, variables="use_column")
 
 
 def advance(projection: Projection, at_most: int = 1000, slot: str = "live") -> Sql:
-    """Apply the next events, each in order, and move the place, in one transaction. Returns how many; 0 is all."""
+    """Apply the next events, each in order, and move the place, in one transaction.
+
+    Returns how many were read, and how many of them have a handler; 0 read is all.
+    """
     return phrase(
-        "SELECT {function}({at_most}, {slot})",
+        "SELECT read, applied FROM {function}({at_most}, {slot})",
         function=qualified_name(_function(projection, slot)),
         at_most=at_most,
         slot=literal(slot),
+    )
+
+
+def _handlers(projection: Projection) -> Sql:
+    listed = [{"type": type_, "statement": text} for type_, text in projection.handlers.items()]
+    return render("pipeline/handlers_body.sql.j2", handlers=listed)
+
+
+def replay(projection: Projection, schema: str, rows: Sql) -> tuple[Sql, Sql, Sql]:
+    """Makes, calls and drops a function that applies these rows of a query to the tables in a schema.
+
+    The rows have the columns of `peek` that the handlers use. The call returns what `advance` does.
+    """
+    name = projection.feed.named(f"replay_{projection.name}")
+    source = render("pipeline/replay_body.sql.j2", schema=schema, rows=rows, handlers=_handlers(projection))
+    return (
+        function(name, Sql(f"({_COUNTED})"), source, variables="use_column"),
+        phrase("SELECT read, applied FROM {name}()", name=qualified_name(name)),
+        phrase("DROP FUNCTION {name}()", name=qualified_name(name)),
     )
 
 
@@ -114,7 +136,7 @@ def start_rebuild(projection: Projection) -> tuple[Sql, ...]:
             readers=qualified_name(projection.feed.named("readers")),
             name=literal(projection.name),
         ),
-        _schema(projection, projection.next),
+        projection_schema(projection, projection.next),
         projection_function(projection, "next"),
         register(projection.feed, projection.name, "next"),
     )
@@ -153,8 +175,8 @@ def swap(projection: Projection) -> tuple[Sql, ...]:
     )
 
 
-def _schema(projection: Projection, name: str) -> Sql:
-    """Its parts are made within CREATE SCHEMA, so that their names need no schema."""
+def projection_schema(projection: Projection, name: str) -> Sql:
+    """Its empty tables in a schema of this name: made within CREATE SCHEMA, so that their names need none."""
     return phrase(
         "CREATE SCHEMA {name} {parts}", name=identifier(name), parts=joined("\n", projection.tables)
     )

@@ -12,10 +12,12 @@ from data_platform.errors import UsageProblem
 from data_platform.pipeline.plan import chains
 from data_platform.pipeline.prove.faults import Fault, NotTried, Tell, Trials, Truth
 from data_platform.pipeline.prove.following import LOGICAL
+from data_platform.pipeline.prove.living import LivingTrials
 from data_platform.pipeline.prove.trial import Made
 from data_platform.postgres.server import Server, embedded_server
 from data_platform.spec.checks import Check
 from data_platform.spec.pipeline import Pipeline
+from data_platform.spec.pipeline_patterns import WITHIN
 
 _SERVER_KILLS = 3
 _CUTS = 3
@@ -44,9 +46,8 @@ def prove(server: Server, spec: Pipeline, *, kills: int, rows: int, seed: int, t
     checked, spec = spec.checks, replace(spec, checks=())
     with ExitStack() as stack:
         followed = stack.enter_context(embedded_server(settings=LOGICAL)) if spec.pattern == "cdc" else None
-        made = Made(spec, chains(spec), rows=rows, seed=seed, followed=followed)
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="dpe-prove-"))
-        trials = Trials(server, made, Path(folder), seed)
+        trials = _trials(server, spec, Path(folder), rows, seed, followed)
         tell("an uninterrupted run", 0.0)
         truth, twice = trials.truth()
         found: list[Fault | NotTried] = [twice]
@@ -68,6 +69,15 @@ def prove(server: Server, spec: Pipeline, *, kills: int, rows: int, seed: int, t
     )
 
 
+def _trials(
+    server: Server, spec: Pipeline, folder: Path, rows: int, seed: int, followed: Server | None
+) -> Trials:
+    """Of the family that the pattern is of."""
+    made = Made(spec, chains(spec), rows=rows, seed=seed, followed=followed)
+    family = LivingTrials if spec.pattern in WITHIN else Trials
+    return family(server, made, folder, seed)
+
+
 def _all(trials: Trials, truth: Truth, kills: int, tell: Tell) -> list[Fault | NotTried]:
     found: list[Fault | NotTried] = list(trials.killed(truth, kills, tell))
     tell("the server killed", 0.75)
@@ -75,10 +85,8 @@ def _all(trials: Trials, truth: Truth, kills: int, tell: Tell) -> list[Fault | N
     tell("connections cut", 0.82)
     found += trials.cut_off(truth, min(_CUTS, kills))
     tell("two at once", 0.87)
-    found += [trials.two_at_once(truth), trials.out_of_order(truth), trials.doubled(truth)]
-    found += trials.source_hit(truth)
-    tell("torn rows and drift", 0.93)
-    found += [*trials.torn(truth), *trials.drifted(truth), trials.source_down(truth)]
+    found.append(trials.two_at_once(truth))
+    found += trials.others(truth, tell)
     return found
 
 
@@ -111,3 +119,13 @@ def refuse_unprovable(spec: Pipeline) -> None:
                 where=spec.file,
                 try_="table: instead of query:, and the SQL as a transform",
             )
+    known = {one.table for one in spec.sources} | {one.name for one in spec.kept.views}
+    known |= {one.view for one in spec.kept.summaries}
+    for view in spec.kept.views:
+        for name in sorted(view.reads - known, key=str):
+            if name.schema not in ("pg_catalog", "information_schema"):
+                raise UsageProblem(
+                    f"{view.name} reads {name}, which is none of the sources",
+                    where=spec.file,
+                    expected="sources: with each table and its columns, so that rows can be made for it",
+                )

@@ -72,37 +72,21 @@ class Trial:
         """A run as a process, once it has begun. A source that is followed changes beside it."""
         if self.source is not None:
             self.source.begin()
-        root = Path(data_platform.__file__).parents[1]
-        environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
-        }
-        child = subprocess.Popen(
-            [sys.executable, "-m", "data_platform.pipeline.prove.child", str(self.file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-        assert child.stdin is not None
-        assert child.stdout is not None
-        where = {
-            "conninfo": self.database.conninfo,
-            "base": str(self.folder),
-            "addresses": dict(self.addresses),
-        }
-        child.stdin.write(json.dumps(where) + "\n")
-        child.stdin.close()
-        child.stdin = None  # communicate would flush it
-        child.stdout.readline()
-        return child
+        return begun(self.file, self.database.conninfo, self.folder, self.addresses)
 
     def run(self) -> dict[str, Any]:
         """A run to its end, over all that the sources ever have: what it counted, or its problem."""
         if self.source is not None:
             self.source.settle()
         return ended(self.start())
+
+    def quiet(self) -> bool:
+        """Whether a source that is followed went on changing; a run lets it come to its end."""
+        return self.source is not None
+
+    def wanted(self, truth: Mapping[str, Counter[str]]) -> Mapping[str, Counter[str]]:
+        """What there must be at the end: what an uninterrupted run leaves."""
+        return truth
 
     def content(self) -> dict[str, Counter[str]]:
         """The rows of each target and of quarantine as text, with how often each is there."""
@@ -113,11 +97,42 @@ class Trial:
                 if relation is not None:
                     left_out = _TIMES if self.made.spec.pattern == "scd" and not chain.target.version else ()
                     names = [name for name in relation.columns if name not in left_out]
-                    found[str(chain.target.table)] = _rows(connection, relation.name, columns_of("r", names))
+                    found[str(chain.target.table)] = rows_in(
+                        connection, relation.name, columns_of("r", names)
+                    )
             quarantine = qualified(self.made.spec.state_schema, "quarantine")
             if relations.read_relation(connection, quarantine) is not None:
-                found["quarantine"] = _rows(connection, quarantine, Sql("r.source, r.content, r.reasons"))
+                found["quarantine"] = rows_in(connection, quarantine, Sql("r.source, r.content, r.reasons"))
             return found
+
+
+def begun(file: Path, conninfo: str, folder: Path, addresses: Mapping[str, str]) -> subprocess.Popen[str]:
+    """A run of the spec in a file as a process, once it has begun."""
+    root = Path(data_platform.__file__).parents[1]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
+    }
+    child = subprocess.Popen(
+        [sys.executable, "-m", "data_platform.pipeline.prove.child", str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )
+    assert child.stdin is not None
+    assert child.stdout is not None
+    where = {
+        "conninfo": conninfo,
+        "base": str(folder),
+        "addresses": dict(addresses),
+    }
+    child.stdin.write(json.dumps(where) + "\n")
+    child.stdin.close()
+    child.stdin = None  # communicate would flush it
+    child.stdout.readline()
+    return child
 
 
 def ended(child: subprocess.Popen[str]) -> dict[str, Any]:
@@ -131,7 +146,9 @@ def ended(child: subprocess.Popen[str]) -> dict[str, Any]:
     )
 
 
-def _rows(connection: psycopg.Connection[Any], relation: Sql, columns: Sql) -> Counter[str]:
+def rows_in(connection: psycopg.Connection[Any], relation: Sql, columns: Sql | None = None) -> Counter[str]:
+    """The rows of a table or of a query in parentheses as text, with how often each is there."""
+    columns = columns or Sql("r.*")
     query = phrase("SELECT ROW({columns})::text FROM {relation} r", columns=columns, relation=relation)
     return Counter(row[0] for row in connection.execute(query.encode()))
 

@@ -156,9 +156,38 @@ def summary_tables(summary: Summary) -> tuple[Sql, ...]:
             "trigger",
             render("pipeline/summary_follow_body.sql.j2", **values, **_followed(summary)),
         ),
-        *(_trigger(summary, *one) for one in _TRIGGERS),
+        *summary_triggers(summary),
         refill(summary),
     )
+
+
+def summary_triggers(summary: Summary) -> tuple[Sql, ...]:
+    """The triggers alone, anew: on, whatever was done to them. What they missed takes a `refill`."""
+    dropped = (
+        phrase(
+            "DROP TRIGGER IF EXISTS {name} ON {source}",
+            name=identifier(f"{summary.view.name}_{suffix}"),
+            source=_full(summary.source),
+        )
+        for suffix, _, _ in _TRIGGERS
+    )
+    return (*dropped, *(_trigger(summary, *one) for one in _TRIGGERS))
+
+
+def drop_summary(summary: Summary) -> tuple[Sql, ...]:
+    """Takes it away; refused by the server while something of others reads it."""
+    return (
+        phrase("DROP VIEW {view}", view=qualified_name(summary.view)),
+        # With its triggers, also where it was of another table before.
+        phrase("DROP FUNCTION {name}() CASCADE", name=follow_function(summary)),
+        phrase("DROP FUNCTION {name}()", name=_full(_named(summary, "_refill"))),
+        phrase("DROP TABLE {parts}", parts=_full(summary.parts)),
+    )
+
+
+def follow_function(summary: Summary) -> Sql:
+    """What its triggers call."""
+    return _full(_named(summary, "_follow"))
 
 
 def refill(summary: Summary) -> Sql:
@@ -166,18 +195,21 @@ def refill(summary: Summary) -> Sql:
     return phrase("SELECT {name}()", name=_full(_named(summary, "_refill")))
 
 
-def verify(summary: Summary) -> Sql:
-    """Groups whose row is not what the aggregate says now: none, unless triggers were disabled or bypassed."""
-    shown = [_aggregate(measure) for measure in summary.measures]
-    key = identifiers(summary.groups)
-    names = identifiers(measure.name for measure in summary.measures)
-    fresh = phrase(
+def aggregate(summary: Summary) -> Sql:
+    """The query that it is equal to."""
+    return phrase(
         "SELECT {key}, {shown} FROM {source} WHERE {where} GROUP BY {key}",
-        key=key,
-        shown=joined(", ", shown),
+        key=identifiers(summary.groups),
+        shown=joined(", ", [_aggregate(measure) for measure in summary.measures]),
         source=_full(summary.source),
         where=summary.where,
     )
+
+
+def verify(summary: Summary) -> Sql:
+    """Groups whose row is not what the aggregate says now: none, unless triggers were disabled or bypassed."""
+    key, fresh = identifiers(summary.groups), aggregate(summary)
+    names = identifiers(measure.name for measure in summary.measures)
     kept = phrase("SELECT {key}, {names} FROM {view}", key=key, names=names, view=_full(summary.view))
     return phrase(
         "SELECT DISTINCT {key} FROM ((({kept}) EXCEPT ({fresh})) UNION ALL (({fresh}) EXCEPT ({kept}))) AS d",
@@ -364,5 +396,5 @@ def _trigger(summary: Summary, suffix: str, when: str, tables: str) -> Sql:
         when=Sql(when),
         source=_full(summary.source),
         tables=Sql(tables),
-        function=_full(_named(summary, "_follow")),
+        function=follow_function(summary),
     )

@@ -19,6 +19,7 @@ _PASSING = (
     errors.DeadlockDetected,
     errors.LockNotAvailable,
 )
+_REFUSED = (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, errors.RaiseException)
 _NOT_PASSING = (errors.DiskFull, errors.InsufficientPrivilege, errors.ConfigurationLimitExceeded)
 
 
@@ -59,7 +60,7 @@ def telling(conninfo: str) -> Iterator[None]:
             ) from error
         if isinstance(error, _PASSING) and not isinstance(error, _NOT_PASSING):
             raise Passing(f"the server says: {said}", where=where, try_="the same command again") from error
-        if isinstance(error, psycopg.DataError | psycopg.ProgrammingError | psycopg.IntegrityError):
+        if isinstance(error, _REFUSED):
             raise UsageProblem(
                 f"the server refuses: {said}", where=where, expected=error.diag.message_hint
             ) from error

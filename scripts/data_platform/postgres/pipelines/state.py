@@ -10,13 +10,15 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 import psycopg
 
 from data_platform.errors import EnvironmentProblem
 from data_platform.postgres.pipelines.relations import create_schema
 from data_platform.sql.text import Sql, identifier, literal, phrase, qualified
+
+Connection: TypeAlias = psycopg.Connection[Any]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS {schema}.runs (

@@ -1,0 +1,201 @@
+"""What projections are fed from: an event store, or an outbox that triggers on the spec's tables fill."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from data_platform.errors import UsageProblem
+from data_platform.model.database import Name
+from data_platform.pipeline.events import (
+    EventStore,
+    Feed,
+    Outbox,
+    Projection,
+    Upcaster,
+    outbox_tables,
+    replay,
+    store_tables,
+)
+from data_platform.pipeline.writing import Work
+from data_platform.postgres.pipelines import relations, views
+from data_platform.postgres.pipelines.models import standing_still
+from data_platform.postgres.pipelines.relations import table_name
+from data_platform.spec.pipeline import Pipeline
+from data_platform.spec.pipeline_patterns import EventsSpec
+from data_platform.sql.text import Sql, body, joined, literal, phrase, qualified, qualified_name
+
+STEP = "_dpe_feed"
+"""Under which it is remembered what a store or outbox was made by."""
+_TRIGGERS = 2
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """The feed and, of `cqrs`, the outboxes behind it. `version` is another one once projections must be built anew."""
+
+    feed: Feed
+    outboxes: tuple[Outbox, ...] = ()
+    version: str = ""
+
+    @contextmanager
+    def still(self, work: Work) -> Iterator[None]:
+        """A transaction in which the tables of the outboxes stand still."""
+        if self.outboxes:
+            tables = [table_name(one.table) for one in self.outboxes]
+            with standing_still(work.state.connection, work.place.conninfo, tables):
+                yield
+        else:
+            with work.state.connection.transaction():
+                yield
+
+
+def feeding_of(work: Work) -> Feeding:
+    """Made where it is not there, and again where the spec or this package say it otherwise."""
+    return _store(work) if work.spec.kept.events else _outboxes(work)
+
+
+def event_store(spec: EventsSpec) -> EventStore:
+    """The store of a spec."""
+    upcasters = (Upcaster(one.type, one.since, Name(spec.schema, one.function)) for one in spec.upcasters)
+    return EventStore(spec.schema, tuple(upcasters))
+
+
+def outboxes_of(spec: Pipeline) -> tuple[Outbox, ...]:
+    """One for each source, all in one schema."""
+    return tuple(
+        Outbox(spec.kept.outbox, one.table, one.key, one.name)
+        for one in spec.sources
+        if one.table is not None
+    )
+
+
+# --- an event store ---
+
+
+def _store(work: Work) -> Feeding:
+    spec = work.spec.kept.events
+    assert spec is not None
+    _install(work, spec.schema, store_statements(spec))
+    return Feeding(event_store(spec).feed, version=repr(spec.upcasters))
+
+
+def store_statements(spec: EventsSpec) -> tuple[Sql, ...]:
+    """What makes it, in a schema that is there."""
+    return (*_upcasters(spec), *store_tables(event_store(spec)))
+
+
+def _upcasters(spec: EventsSpec) -> Iterator[Sql]:
+    """A function for each; none of them reads anything but the payload."""
+    for one in spec.upcasters:
+        yield phrase(
+            "CREATE OR REPLACE FUNCTION {name}(payload jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE AS {source}",
+            name=qualified(spec.schema, one.function),
+            source=body(f"SELECT {one.sql}"),
+        )
+
+
+def _install(work: Work, schema: str, statements: Sequence[Sql]) -> bool:
+    """Run them, unless they were run before; whether that was so."""
+    state = work.state
+    position = {"sha256": hashlib.sha256("\n".join(statements).encode()).hexdigest()}
+    if state.positions(STEP).get(schema) == position:
+        return False
+    with state.connection.transaction():
+        # Another pipeline may be making the same one.
+        lock = phrase(
+            "SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))", name=literal(f"dpe feed {schema}")
+        )
+        relations.run(state.connection, [lock])
+        relations.create_schema(state.connection, schema)
+        relations.run(state.connection, statements)
+        state.checkpoint(STEP, schema, position)
+    return True
+
+
+# --- an outbox ---
+
+
+def _outboxes(work: Work) -> Feeding:
+    found = outboxes_of(work.spec)
+    for one in found:
+        _refuse_unkeyed(work, one)
+    silent = [one for one in found if _is_silent(work, one)]
+    generation = work.state.positions(STEP).get("generation", {"number": 0})["number"]
+    if silent:
+        # What changed while nobody told it is in no outbox: all that was made from it is to be made anew.
+        with work.state.connection.transaction():
+            for one in found:
+                relations.create_schema(work.state.connection, one.schema)
+                relations.run(work.state.connection, outbox_tables(one))
+            generation += 1
+            work.state.checkpoint(STEP, "generation", {"number": generation})
+    statements = [statement for one in found for statement in outbox_tables(one)]
+    _install(work, work.spec.kept.outbox, statements)
+    return Feeding(
+        found[0].feed, found, repr((generation, [(one.name, one.table, one.key) for one in found]))
+    )
+
+
+def _refuse_unkeyed(work: Work, outbox: Outbox) -> None:
+    connection, name = work.state.connection, table_name(outbox.table)
+    if relations.read_relation(connection, name) is None:
+        raise UsageProblem(f"there is no table {outbox.table}", where=work.spec.file)
+    if not relations.has_key(connection, name, outbox.key):
+        listed = ", ".join(outbox.key)
+        raise UsageProblem(f"{outbox.table} has no unique index on {listed}", where=work.spec.file)
+
+
+def _is_silent(work: Work, outbox: Outbox) -> bool:
+    """Whether its triggers are not all there and on."""
+    return (
+        views.triggers_on(work.state.connection, table_name(outbox.table), qualified_name(outbox.function))
+        < _TRIGGERS
+    )
+
+
+def fill(work: Work, feeding: Feeding, projection: Projection, slot: str) -> tuple[int, int]:
+    """Apply what the tables have now, and let the reader begin behind it.
+
+    Nobody is writing to the tables, so what their outbox holds is in them, and what comes gets greater positions.
+    """
+    connection, feed = work.state.connection, feeding.feed
+    floor = _floor(feed)
+    rows = rows_of_tables(feeding.outboxes)
+    make, call, drop = replay(projection, projection.name if slot == "live" else projection.next, rows)
+    relations.run(connection, [make])
+    counted = relations.run(connection, [call])
+    assert counted is not None
+    begin = phrase(
+        "UPDATE {readers} SET floor = {floor} WHERE name = {name} AND slot = {slot}",
+        readers=qualified_name(feed.named("readers")),
+        floor=floor,
+        name=literal(projection.name),
+        slot=literal(slot),
+    )
+    relations.run(connection, [drop, begin])
+    return int(counted[0]), int(counted[1])
+
+
+def rows_of_tables(outboxes: Sequence[Outbox]) -> Sql:
+    """What the tables have, as the events that would have told it."""
+    floor = _floor(outboxes[0].feed)
+    return joined(" UNION ALL ", [_rows(one, floor) for one in outboxes])
+
+
+def _floor(feed: Feed) -> Sql:
+    return phrase("(SELECT coalesce(max(position), 0) FROM {outbox})", outbox=qualified_name(feed.source))
+
+
+def _rows(outbox: Outbox, floor: Sql) -> Sql:
+    """The rows of a table, each as the event that would have told its insert."""
+    return phrase(
+        "SELECT {floor} AS position, {stream} AS stream, {floor} AS version, {type} AS type, to_jsonb(r) AS payload,"
+        " '{{}}'::jsonb AS metadata, clock_timestamp() AS recorded_at FROM {table} AS r",
+        floor=floor,
+        stream=outbox.stream("r"),
+        type=literal(outbox.type("insert")),
+        table=qualified(outbox.table.schema, outbox.table.name),
+    )

@@ -1,0 +1,168 @@
+"""Worlds in which others write while runs go on: what is kept must be what its query or a replay gives at the end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from data_platform.errors import Problem
+from data_platform.pipeline.prove.faults import Content, Fault, NotTried, Tell, Trials, Truth, kill
+from data_platform.pipeline.prove.kept import Keeps, keeps_of
+from data_platform.pipeline.prove.stores import Events, Store, Writers, events_of, tables_of
+from data_platform.pipeline.prove.trial import Made, begun, ended
+from data_platform.pipeline.run import run
+from data_platform.pipeline.streams import Place
+from data_platform.postgres.connect import connect
+from data_platform.postgres.server import Database, Server
+from data_platform.spec import document
+from data_platform.spec.pipeline import read_pipeline
+
+_CHANGED = 3
+_PATIENCE_SECONDS = 5.0
+_AT_WORK = "SELECT FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() LIMIT 1"
+"""Such as an autovacuum, which has a transaction of its own."""
+
+
+@dataclass
+class Living:
+    """A store with writers, who begin with the first run."""
+
+    database: Database
+    folder: Path
+    file: Path
+    store: Store
+    keeps: Keeps
+    writers: Writers
+    source: None = None
+    """There is none beside the store."""
+
+    def start(self) -> subprocess.Popen[str]:
+        """A run as a process; the writers are at work."""
+        self.writers.start()
+        return begun(self.file, self.database.conninfo, self.folder, {})
+
+    def run(self) -> dict[str, Any]:
+        """A run to its end, in this process, which nobody kills: what it counted, or its problem."""
+        self.writers.start()
+        spec = read_pipeline(document.read(self.file))
+        try:
+            return asdict(run(spec, Place(self.database.conninfo, self.folder)).counts)
+        except Problem as problem:
+            return {"problem": problem.what}
+
+    def quiet(self) -> bool:
+        """Wait for the writers, and for whatever else the server does that new events would wait for."""
+        had = self.writers.join()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        with connect(self.database.admin_conninfo, read_only=True) as admin:
+            while admin.execute(_AT_WORK).fetchone() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return had
+
+    def content(self) -> dict[str, Counter[str]]:
+        """The rows of all that is kept."""
+        with connect(self.database.conninfo, read_only=True) as connection:
+            return self.keeps.content(connection)
+
+    def wanted(self, truth: Content) -> Content:
+        """What it must be, asked of the store itself."""
+        with connect(self.database.conninfo, read_only=False) as connection:
+            return self.keeps.wanted(connection)
+
+
+@contextmanager
+def living(server: Server, made: Made, folder: Path) -> Iterator[Living]:
+    """A database with the store's tables or events in it, and nothing that a run makes."""
+    spec = made.spec
+    store: Store = (
+        events_of(spec.kept.events, made.rows, made.seed)
+        if spec.kept.events
+        else tables_of(spec, made.rows, made.seed)
+    )
+    with server.scratch_database() as database:
+        with connect(database.conninfo, read_only=False) as connection:
+            store.fill(connection)
+        file = folder / "spec.yaml"
+        file.write_text(Path(spec.file).read_text(encoding="utf-8"), encoding="utf-8")
+        writers = Writers(database.conninfo, store, f"{made.seed} {folder.name}")
+        yield Living(database, folder, file, store, keeps_of(spec), writers)
+
+
+class LivingTrials(Trials):
+    """The faults that any pipeline meets, while others write; and those of what follows a store."""
+
+    def world(self, *, copied: bool = False) -> Any:
+        return living(self.server, self.made, self.fresh())
+
+    def others(self, truth: Truth, tell: Tell) -> Iterator[Fault | NotTried]:
+        """A commit that comes after the run that began after it; definitions that change; subjects forgotten."""
+        yield self.late(truth)
+        tell("made anew", 0.92)
+        for _ in range(_CHANGED):
+            yield self.changed(truth)
+        events = self.made.spec.kept.events
+        if events is None:
+            return
+        if any(one.subject for one in events.types.values()):
+            yield self.forgotten(truth)
+        else:
+            yield NotTried("subjects forgotten", "no event of the spec is about a subject")
+
+    def late(self, truth: Truth) -> Fault:
+        """A transaction that is open while others commit and a run goes by."""
+        with self.world() as one:
+            assert isinstance(one, Living)
+            one.run()
+            one.quiet()
+            with connect(one.database.conninfo, read_only=False) as late, late.transaction():
+                for _ in range(5):
+                    one.store.change(late, self.draw)
+                self._others_commit(one)
+                one.run()
+            return self._again("committed late", "a run later", one, truth)
+
+    def _others_commit(self, one: Living) -> None:
+        """Changes that are later and are there sooner; what the open transaction holds is left alone."""
+        for _ in range(10):
+            with suppress(psycopg.Error), psycopg.connect(one.database.conninfo) as other:
+                other.execute("SET lock_timeout = '50ms'")
+                one.store.change(other, self.draw)
+
+    def changed(self, truth: Truth) -> Fault:
+        """Its definitions changed, so that all is made anew; killed in the middle, and run again."""
+        with self.world() as one:
+            assert isinstance(one, Living)
+            one.run()
+            data = document.read(one.file).data
+            one.keeps.change(data)
+            one.file.write_text(json.dumps(data), encoding="utf-8")
+            after = self.draw.uniform(0, truth.seconds)
+            child = one.start()
+            try:
+                child.wait(after)
+            except subprocess.TimeoutExpired:
+                kill(one, child)
+            ended(child)
+            return self._again("killed while made anew", f"{after:.3f} s", one, truth)
+
+    def forgotten(self, truth: Truth) -> Fault:
+        """Every subject's content taken: read models that follow are those of a store without it."""
+        with self.world() as one:
+            assert isinstance(one, Living)
+            assert isinstance(one.store, Events)
+            one.run()
+            one.quiet()
+            one.run()
+            with connect(one.database.conninfo, read_only=False) as connection:
+                for subject in one.store.subjects:
+                    one.store.erase(connection, subject)
+            return self._again("subjects forgotten", "all of them", one, truth)

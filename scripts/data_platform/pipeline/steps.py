@@ -1,0 +1,23 @@
+"""What one transaction of a run did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data_platform.pipeline.quality.verdicts import Verdict
+from data_platform.postgres.pipelines.state import Counts
+
+
+@dataclass(frozen=True)
+class Step:
+    """One transaction: what of the source went where. `told` are checks that do not hold and may."""
+
+    source: str
+    unit: str
+    target: str
+    counts: Counts
+    way: str
+    seconds: float
+    told: tuple[Verdict, ...] = ()
+    left_out: tuple[tuple[str, str], ...] = ()
+    """Source and name of columns that nobody declared and that were left out."""

@@ -1,0 +1,232 @@
+"""The patterns `events` and `cqrs` as a run does them: followed, built anew, stopped by what no handler takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.types.json import Jsonb
+
+from data_platform.errors import UsageProblem
+from data_platform.pipeline.run import Ran
+from data_platform.pipeline.status import status
+from data_platform.postgres.server import Database
+from data_platform.spec.document import SpecProblem
+from pipeline.running import ask, do, spec_of
+
+EVENTS = """
+pattern: events
+events:
+  schema: ledger
+  types:
+    Opened: {payload: {owner: text}, subject: true}
+    Paid: {payload: {amount: int}}
+projections:
+  - name: balances
+    tables: ["CREATE TABLE account (id text PRIMARY KEY, owner text, balance int NOT NULL)"]
+    handlers:
+      Opened: INSERT INTO account VALUES (e.stream, e.payload ->> 'owner', 0)
+      Paid: UPDATE account SET balance = balance + (e.payload ->> 'amount')::int WHERE id = e.stream
+      SubjectErased: UPDATE account SET owner = NULL WHERE id = e.stream
+"""
+CQRS = """
+pattern: cqrs
+sources:
+  - {name: orders, dsn: target, table: shop.orders, key: [id]}
+  - {name: people, dsn: target, table: shop.people, key: [id]}
+projections:
+  - name: overview
+    tables:
+      - CREATE TABLE spent (person int PRIMARY KEY, name text, seen int NOT NULL DEFAULT 0)
+      - CREATE TABLE orders (id int PRIMARY KEY, person int, total int)
+    handlers:
+      orders.upsert: |
+        INSERT INTO orders SELECT (e.payload ->> 'id')::int, (e.payload ->> 'person')::int, (e.payload ->> 'total')::int
+        ON CONFLICT (id) DO UPDATE SET person = excluded.person, total = excluded.total
+      orders.delete: DELETE FROM orders WHERE id = (e.payload ->> 'id')::int
+      people.upsert: |
+        INSERT INTO spent (person, name, seen) VALUES ((e.payload ->> 'id')::int, e.payload ->> 'name', 1)
+        ON CONFLICT (person) DO UPDATE SET name = excluded.name, seen = spent.seen + 1
+"""
+
+
+def append(database: Database, stream: str, *events: tuple[str, dict[str, Any]]) -> None:
+    written = [{"type": type_, "payload": payload, "subject": stream} for type_, payload in events]
+    with psycopg.connect(database.conninfo) as connection:
+        connection.execute("SELECT ledger.append(%s, NULL, %s)", [stream, Jsonb(written)])
+
+
+def counted(ran: Ran) -> list[tuple[str, int, int, int]]:
+    return [(one.way, one.counts.read, one.counts.inserted, one.counts.unchanged) for one in ran.steps]
+
+
+# --- events ---
+
+
+def test_events_are_followed(database: Database, tmp_path: Path) -> None:
+    assert do(database, tmp_path, EVENTS).steps == ()
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 5}), ("Noted", {}))
+    ran = do(database, tmp_path, EVENTS, dry_run=True)
+    assert counted(ran) == [("applied", 3, 2, 1)]
+    assert ask(database, "SELECT * FROM balances.account") == []
+    assert counted(do(database, tmp_path, EVENTS)) == counted(ran)
+    assert do(database, tmp_path, EVENTS).steps == ()
+    ask(database, "SELECT ledger.erase('a', 'asked for')")
+    do(database, tmp_path, EVENTS)
+    assert ask(database, "SELECT * FROM balances.account") == [("a", None, 5)]
+
+
+def test_what_no_handler_takes_is_named_and_what_came_before_is_there(
+    database: Database, tmp_path: Path
+) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", *[("Opened", {"owner": "Ada"}), *[("Paid", {"amount": 1})] * 20])
+    append(database, "b", ("Opened", {}), ("Paid", {"amount": "much"}))
+    other = EVENTS + (
+        "  - name: counts\n    tables: [CREATE TABLE n (n int)]\n"
+        "    handlers: {Paid: INSERT INTO n VALUES (1)}\n"
+    )
+    with pytest.raises(
+        UsageProblem, match=r"balances stands before event 23 \(Paid, version 2 of b\): .*much"
+    ):
+        do(database, tmp_path, other)
+    assert ask(database, "SELECT id, balance FROM balances.account ORDER BY 1") == [("a", 20), ("b", 0)]
+    assert ask(database, "SELECT count(*) FROM counts.n") == [(21,)], "others go on"
+    assert ask(database, "SELECT status, rows_read FROM dpe_pipeline.runs ORDER BY id DESC LIMIT 1") == [
+        ("failed", 45)
+    ]
+    spec = spec_of(tmp_path, other)
+    standing = {one.name: (one.age_seconds, one.told) for one in status(spec, database.conninfo).standing}
+    assert (standing["balances"][0] or 0) > 0
+    assert (standing["balances"][1], standing["counts"]) == ("1 events not read", (0.0, "0 events not read"))
+    mended = other.replace("(e.payload ->> 'amount')::int", "length(e.payload ->> 'amount')")
+    assert [way for way, *_ in counted(do(database, tmp_path, mended))] == ["built beside", "built anew"]
+    assert ask(database, "SELECT id, balance FROM balances.account ORDER BY 1") == [("a", 20), ("b", 4)]
+
+
+def test_a_projection_that_changed_is_built_beside_and_exchanged(database: Database, tmp_path: Path) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 5}))
+    do(database, tmp_path, EVENTS)
+    ask(database, "GRANT USAGE ON SCHEMA balances TO PUBLIC; GRANT SELECT ON balances.account TO PUBLIC")
+    changed = EVENTS.replace("balance + (", "balance + 100 * (")
+    # Killed in the middle: what stands beside already is not begun again.
+    do(database, tmp_path, changed, dry_run=True)
+    assert [way for way, *_ in counted(do(database, tmp_path, changed))] == ["built beside", "built anew"]
+    append(database, "a", ("Paid", {"amount": 1}))
+    do(database, tmp_path, changed)
+    assert ask(database, "SELECT balance FROM balances.account") == [(600,)]
+    assert ask(database, "SELECT has_table_privilege('public', 'balances.account', 'SELECT')") == [(True,)]
+    assert ask(database, "SELECT has_schema_privilege('public', 'balances', 'USAGE')") == [(True,)]
+
+
+def test_old_events_are_read_as_the_newest_say(database: Database, tmp_path: Path) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 5}))
+    do(database, tmp_path, EVENTS)
+    upcast = '  upcasters: [{type: Paid, since: 1, sql: "payload || \'{\\"amount\\": 7}\'"}]\nprojections:'
+    do(database, tmp_path, EVENTS.replace("projections:", upcast))
+    assert ask(database, "SELECT balance FROM balances.account") == [(7,)]
+
+
+# --- cqrs ---
+
+
+@pytest.fixture
+def shop(database: Database) -> Database:
+    ask(
+        database,
+        "CREATE SCHEMA shop; CREATE TABLE shop.people (id int PRIMARY KEY, name text);"
+        "CREATE TABLE shop.orders (id int PRIMARY KEY, person int, total int);"
+        "INSERT INTO shop.people VALUES (1, 'Ada'), (2, 'Bob'); INSERT INTO shop.orders VALUES (1, 1, 5), (2, 1, 7)",
+    )
+    return database
+
+
+def test_what_was_there_and_what_comes(shop: Database, tmp_path: Path) -> None:
+    ran = do(shop, tmp_path, CQRS, dry_run=True)
+    assert counted(ran) == [("filled", 4, 4, 0)]
+    assert counted(do(shop, tmp_path, CQRS)) == counted(ran)
+    ask(shop, "UPDATE shop.orders SET id = 3 WHERE id = 2; UPDATE shop.people SET name = 'Eve' WHERE id = 2")
+    ask(shop, "DELETE FROM shop.orders WHERE id = 1; DELETE FROM shop.people WHERE id = 1")
+    assert counted(do(shop, tmp_path, CQRS)) == [("applied", 5, 4, 1)]
+    assert ask(shop, "SELECT * FROM overview.orders") == [(3, 1, 7)]
+    assert ask(shop, "SELECT name, seen FROM overview.spent ORDER BY 1") == [("Ada", 1), ("Eve", 2)]
+    ask(shop, "INSERT INTO shop.people VALUES (4, 'Zoe')")
+    do(shop, tmp_path, CQRS)
+    assert ask(shop, "SELECT count(*) FROM p_outbox.outbox WHERE position < 6") == [(0,)], "it is purged"
+    # Built anew from the tables: the outbox has nothing of what was before.
+    ran = do(shop, tmp_path, CQRS.replace("seen + 1", "seen + 2"))
+    assert [way for way, *_ in counted(ran)] == ["filled", "built anew"]
+    assert ask(shop, "SELECT name, seen FROM overview.spent ORDER BY 1") == [("Eve", 1), ("Zoe", 1)]
+
+
+def test_a_new_read_model_begins_with_the_tables_and_not_with_the_outbox(
+    shop: Database, tmp_path: Path
+) -> None:
+    do(shop, tmp_path, CQRS)
+    ask(shop, "INSERT INTO shop.people VALUES (3, 'Zoe')")
+    second = (
+        CQRS
+        + "  - {name: n, tables: [CREATE TABLE n (n int)], handlers: {people.upsert: INSERT INTO n VALUES (1)}}\n"
+    )
+    do(shop, tmp_path, second)
+    assert ask(shop, "SELECT count(*) FROM n.n") == [(3,)]
+    ask(shop, "INSERT INTO shop.people VALUES (4, 'Kim')")
+    do(shop, tmp_path, second)
+    assert ask(shop, "SELECT count(*) FROM n.n") == [(4,)]
+
+
+def test_changes_that_no_trigger_told_are_not_missed(shop: Database, tmp_path: Path) -> None:
+    do(shop, tmp_path, CQRS)
+    ask(shop, "ALTER TABLE shop.people DISABLE TRIGGER USER; INSERT INTO shop.people VALUES (3, 'Zoe')")
+    assert [way for way, *_ in counted(do(shop, tmp_path, CQRS))] == ["filled", "built anew"]
+    assert ask(shop, "SELECT count(*) FROM overview.spent") == [(3,)]
+    ask(shop, "INSERT INTO shop.people VALUES (4, 'Kim')")
+    assert counted(do(shop, tmp_path, CQRS)) == [("applied", 1, 1, 0)]
+
+
+def test_a_writer_in_the_middle_is_waited_for_and_not_missed(shop: Database, tmp_path: Path) -> None:
+    with psycopg.connect(shop.conninfo) as late:
+        late.execute("SELECT pg_current_xact_id()")
+        do(shop, tmp_path, CQRS)
+        late.execute("INSERT INTO shop.people VALUES (3, 'Zoe')")
+        assert do(shop, tmp_path, CQRS).steps == ()
+    do(shop, tmp_path, CQRS)
+    assert ask(shop, "SELECT count(*), max(seen) FROM overview.spent") == [(3, 1)]
+
+
+def test_rows_that_no_handler_takes_begin_nothing(shop: Database, tmp_path: Path) -> None:
+    text = CQRS.replace("name text, seen int", "name text CHECK (name <> 'Bob'), seen int")
+    with pytest.raises(UsageProblem, match=r"overview cannot be begun: .*spent_name_check"):
+        do(shop, tmp_path, text)
+    assert ask(shop, "SELECT to_regnamespace('overview')") == [(None,)]
+    assert counted(do(shop, tmp_path, CQRS)) == [("filled", 4, 4, 0)]
+
+
+def test_a_key_must_be_one(shop: Database, tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match=r"shop\.people has no unique index on name"):
+        do(shop, tmp_path, CQRS.replace("table: shop.people, key: [id]", "table: shop.people, key: [name]"))
+
+
+@pytest.mark.parametrize(
+    ("text", "was", "now", "told"),
+    [
+        (EVENTS, "      Paid: UPDATE", "      Payed: UPDATE", "there is no event `Payed`"),
+        (EVENTS, "INSERT INTO account VALUES", "SELECT", "another statement"),
+        (EVENTS, "CREATE TABLE account", "DROP TABLE account; CREATE TABLE x", "another statement"),
+        (EVENTS, "owner: text", "owner: nonsense type", "nonsense type"),
+        (CQRS, "orders.delete:", "orders.update:", "`orders.update` has two handlers"),
+        (CQRS, "table: shop.people, key: [id]", "table: shop.people", "tells rows by a key"),
+        (CQRS, "dsn: target, table: shop.people", "dsn: 'env:X', table: shop.people", "of the store itself"),
+        (CQRS, "people.upsert", "person.upsert", "there is no event `person.upsert`"),
+    ],
+)
+def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, was: str, now: str, told: str) -> None:
+    assert was in text
+    with pytest.raises(SpecProblem) as raised:
+        spec_of(tmp_path, text.replace(was, now))
+    assert told in str(raised.value)
+    assert "spec.yaml:" in str(raised.value)
