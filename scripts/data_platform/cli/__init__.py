@@ -40,7 +40,7 @@ NOUNS = {
         "migrations that keep clients working", ("plan", "render", "lint", "prove", "backfill")
     ),
     "pipeline": Noun(
-        "rows from files, databases and HTTP into tables, exactly once", ("prove", "run", "status")
+        "rows from files, databases and HTTP into tables, exactly once", ("prove", "render", "run", "status")
     ),
     "retrieval": Noun(
         "vectors and documents that are found again, by measurement",

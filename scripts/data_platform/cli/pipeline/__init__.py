@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from data_platform.cli.pipeline.prove import PROVE
+from data_platform.cli.pipeline.render import RENDER
 from data_platform.cli.pipeline.run import RUN
 from data_platform.cli.pipeline.status import STATUS
 
-COMMANDS = (PROVE, RUN, STATUS)
+COMMANDS = (PROVE, RENDER, RUN, STATUS)
