@@ -140,9 +140,7 @@ def _to(node: exp.Expr, engine: Engine) -> exp.Expr:
 
 
 def _upper(node: exp.Expr, engine: Engine) -> exp.Expr:
-    if engine == "duckdb":
-        return node
-    # Java makes SS of ß, PostgreSQL leaves it.
+    # Java makes SS of ß, DuckDB ẞ; PostgreSQL leaves it.
     aside = _call("REPLACE", node.this.copy(), "ß", "\u0001")
     return _call("REPLACE", _call("UPPER", aside), "\u0001", "ß")
 
