@@ -41,7 +41,7 @@ NOUNS = {
     ),
     "pipeline": Noun(
         "rows from files, databases and HTTP into tables, exactly once",
-        ("lineage", "prove", "replay", "run", "status"),
+        ("lineage", "prove", "render", "replay", "run", "status"),
     ),
     "quality": Noun("whether rows are what they should be", ("check", "profile", "export")),
     "retrieval": Noun(

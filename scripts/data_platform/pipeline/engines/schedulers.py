@@ -1,0 +1,26 @@
+"""Airflow and Dagster: `dpe pipeline run` on the spec's schedule, one run at a time, and then `dpe pipeline status`."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from data_platform.pipeline.engines.project import Project, filled
+from data_platform.spec.pipeline import Pipeline
+
+
+def render(spec: Pipeline, target: str, head: str) -> Project:
+    """The DAG or the definitions."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", spec.name)
+    text = filled(
+        f"{target}.py.txt",
+        head=head,
+        name=repr(name),
+        pipeline=repr(spec.name),
+        schedule=repr(spec.schedule),
+        retries=repr(spec.retries),
+        tables=repr([str(target.table) for target in spec.targets]),
+        seconds=repr(int(spec.levels.duration) if spec.levels.duration else None),
+    )
+    ast.parse(text)
+    return Project({f"{name}_{'dag' if target == 'airflow' else 'definitions'}.py": text})
