@@ -38,7 +38,7 @@ def _against(spec: Pipeline, done: Replayed) -> Iterator[Finding]:
         yield Finding(
             rule="still-in-quarantine",
             severity="warning",
-            message=f"{done.after:,} rows are in quarantine, {done.before:,} were before",
+            message=f"in quarantine now: {done.after:,}; before: {done.before:,}",
             evidence="measured",
             file=spec.file,
             object=spec.name,

@@ -80,7 +80,7 @@ def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
             yield _finding(spec, "error", "too-slow", message, None)
     held = sum(one.rows for one in seen.held)
     if held:
-        message = f"rows are in quarantine for {len(seen.held)} reasons"
+        message = f"rows in quarantine: {held:,}; reasons: {len(seen.held):,}"
         fix = "mend them at the source, or what refuses them, then dpe pipeline replay"
         yield _finding(spec, "warning", "in-quarantine", message, fix)
 
