@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.server import Database, Server
-from pipeline.running import ask, do
+from pipeline.running import ask, do, held
 
 SPEC = """
 pattern: incremental
@@ -86,6 +86,24 @@ def test_a_partitioned_target_counts_as_any_other(database: Database, tmp_path: 
     counts = do(database, tmp_path, SPEC).counts
     assert (counts.inserted, counts.updated, counts.deleted, counts.unchanged) == (2, 1, 1, 2)
     assert content(database) == [(1, "x", 2, "q"), (1, "y", 2, "q"), (3, "", 1, "")]
+
+
+@pytest.mark.parametrize("how", ["pattern: incremental", "pattern: etl"])
+def test_what_the_table_would_round_is_set_aside(database: Database, tmp_path: Path, how: str) -> None:
+    ask(database, "CREATE SCHEMA t; CREATE TABLE t.rows (a int, b date, c numeric(6, 2))")
+    (tmp_path / "rows.csv").write_text(
+        "a,b,c\n1,2026-01-01,1.50\n2.5,2026-01-01,1\n3,2026-01-01 10:00,1\n4,,1.234\n5,,\n"
+    )
+    columns = "columns: {a: numeric, b: timestamp, c: numeric}"
+    text = f"{how}\nsources: [{{name: rows, path: '*.csv', {columns}}}]\ntargets: [{{table: t.rows}}]\n"
+    counts = do(database, tmp_path, text).counts
+    assert (counts.read, counts.inserted, counts.quarantined) == (5, 2, 3)
+    assert ask(database, "SELECT a FROM t.rows ORDER BY a") == [(1,), (5,)]
+    assert [reasons for _, reasons in held(database)] == [
+        ["a: not as it is in integer"],
+        ["b: not as it is in date"],
+        ["c: not as it is in numeric(6,2)"],
+    ]
 
 
 def test_an_older_row_that_comes_after_its_deletion_stays_away(database: Database, tmp_path: Path) -> None:

@@ -260,6 +260,9 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
         wanted, deletes = merge_of(spec, state, chain, own), chain.deletes
         whole = spec.pattern in ("etl", "snapshot")
         if whole and not target.key:
+            own_rules = (state, target.source, unit, wanted.relation, wanted.fitting, wanted.target.name)
+            aside = merging.set_aside(*own_rules) if wanted.fitting else 0
+            bad, refused = bad + aside, refused.plus(Counts(read=aside, quarantined=aside))
             if bad and relations.is_empty(state.connection, wanted.relation):
                 raise _emptied(target, bad)
             return merging.replace(state, wanted).plus(refused)
@@ -300,10 +303,13 @@ def merge_of(spec: Pipeline, state: State, chain: Chain, relation: Relation) -> 
     column = chain.deletes.column
     gone = column if column in relation.columns else None
     table = target_table(state, spec, target, relation.columns, [gone] if gone else [])
+    columns = tuple(name for name in relation.columns if name in table.writable)
     return Merge(
         relation=relation.name,
         target=table,
-        columns=tuple(name for name in relation.columns if name in table.writable),
+        columns=columns,
+        # What SQL makes, an average say, is meant to be rounded by the table's type; what came from outside is not.
+        fitting=() if chain.transforms else merging.fitting(relation.columns, table, columns),
         key=target.key,
         version=target.version,
         gone=gone,
