@@ -58,9 +58,11 @@ def test_rows_that_are_good_now_leave_and_the_others_say_why(
     write(tmp_path, "2.csv", '5,"",7.5\n')
     do(database, tmp_path, spec(key=key))
     assert len(waiting(database)) == 4
+    # The table would round what the spec now takes.
+    assert again(database, tmp_path, spec("numeric", key), dry_run=True).ran.counts.inserted == 0
+    ask(database, "ALTER TABLE t.rows ALTER total TYPE numeric")
     tried = again(database, tmp_path, spec("numeric", key), dry_run=True)
     assert (tried.ran.counts.inserted, tried.after, len(waiting(database))) == (2, 2, 4)
-    ask(database, "ALTER TABLE t.rows ALTER total TYPE numeric")
     done = again(database, tmp_path, spec("numeric", key))
     counts = done.ran.counts
     assert (counts.read, counts.inserted, counts.quarantined) == (4, 2, 2)
