@@ -80,7 +80,9 @@ def test_any_legal_name_goes_through(server: Server, tmp_path: Path, old: str, n
     ]
     if new != old:
         operations.append({"rename_column": {"table": "t", "column": old, "to": new}})
-    text = yaml.safe_dump({"kind": "change", "store": "Shop", "operations": operations}, allow_unicode=True)
+    text = yaml.safe_dump(
+        {"kind": "change", "store": "Shop", "operations": operations}, allow_unicode=True, default_style='"'
+    )
     base = (Script("base.sql", "CREATE TABLE t (dpe_id integer PRIMARY KEY)"),)
     made = wanted(server, base, read(tmp_path, text))
     (table,) = made.after.tables
