@@ -1,4 +1,4 @@
-"""The examples keep what their page says, over a dozen faults each; the command makes twenty kills."""
+"""The examples keep what their page says: each is proven over twenty faults and more."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from data_platform.pipeline.prove.prove import prove
 from data_platform.postgres.server import embedded_server
 from data_platform.spec import document, validate
 from data_platform.spec.pipeline import read_pipeline
+from data_platform.spec.pipeline_patterns import WITHIN
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "pipelines"
 SPECS = sorted(EXAMPLES.glob("*.yaml"))
@@ -21,10 +22,11 @@ def test_it_survives_what_the_page_says(path: Path) -> None:
     validate.check(read, "pipeline")
     with embedded_server() as server:
         spec = read_pipeline(read)
-        # A few of the 20 kills that the command makes of itself, so that a run of all tests stays short.
-        proof = prove(server, spec, kills=5, rows=200, seed=3, tell=lambda what, share: None)
+        # Where a store or a stream is followed there are more faults of other kinds.
+        kills = 8 if spec.pattern in ("cdc", *WITHIN) else 13
+        proof = prove(server, spec, kills=kills, rows=200, seed=3, tell=lambda what, share: None)
     assert [(one.name, one.at, one.why) for one in proof.faults if not one.equal] == []
-    assert len(proof.faults) >= 12
+    assert len(proof.faults) >= 20
 
 
 def test_each_is_on_the_page() -> None:

@@ -106,6 +106,21 @@ def test_what_the_table_would_round_is_set_aside(database: Database, tmp_path: P
     ]
 
 
+def test_what_a_dimension_would_round_is_set_aside(database: Database, tmp_path: Path) -> None:
+    text = """
+pattern: scd
+sources: [{name: rows, path: '*.csv', columns: {id: int, price: TYPE, since: date}}]
+targets: [{table: t.rows, key: [id], version: since}]
+"""
+    (tmp_path / "1.csv").write_text("id,price,since\n1,2,2026-01-01\n")
+    do(database, tmp_path, text.replace("TYPE", "int"))
+    (tmp_path / "2.csv").write_text("id,price,since\n1,2.5,2026-02-01\n1,3,2026-03-01\n")
+    counts = do(database, tmp_path, text.replace("TYPE", "numeric")).counts
+    assert (counts.inserted + counts.updated, counts.quarantined) == (1, 1)
+    assert ask(database, "SELECT price FROM t.rows ORDER BY valid_from") == [(2,), (3,)]
+    assert [reasons for _, reasons in held(database)] == [["price: not as it is in integer"]]
+
+
 def test_an_older_row_that_comes_after_its_deletion_stays_away(database: Database, tmp_path: Path) -> None:
     write(tmp_path, [[(1, "x", 5, "p", True)], [(1, "x", 4, "p", False)]])
     do(database, tmp_path, SPEC)

@@ -17,11 +17,12 @@ from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.pipeline.drifting import Known, refusal, taken_over
 from data_platform.pipeline.plan import Chain
+from data_platform.pipeline.steps import Step, step_of
 from data_platform.pipeline.writing import Work, target_table
 from data_platform.postgres.connect import redacted
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.staging import Stream
-from data_platform.postgres.pipelines.state import Counts, State
+from data_platform.postgres.pipelines.state import State
 from data_platform.postgres.replication import slots
 from data_platform.postgres.replication.applying import Layout, apply, replace_all
 from data_platform.postgres.replication.decoding import Table, Truncate, lsn_of, lsn_text
@@ -34,17 +35,6 @@ STEP, UNIT = "_dpe_stream", "slot"
 BATCH = 50_000
 """Changes that are applied at once, if no transaction is longer."""
 RESNAPSHOT = "dpe pipeline run --resnapshot: the tables are copied anew, and the stream begins there"
-
-
-@dataclass(frozen=True)
-class Done:
-    """A target brought further within one transaction."""
-
-    chain: Chain
-    unit: str
-    counts: Counts
-    way: str
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ def publication_of(spec: Pipeline) -> str:
     return next((one.publication for one in spec.sources if one.publication), spec.name)
 
 
-def capture(work: Work, found: Sequence[Chain]) -> Iterator[Done]:
+def capture(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
     """The copy, where there is none yet, and what has changed since.
 
     Raises UsageProblem: the source drifted, or has no identity to tell rows by. EnvironmentProblem: the slot is lost.
@@ -122,7 +112,7 @@ def _tables(spec: Pipeline) -> list[Name]:
 
 def _copy(
     work: Work, found: Sequence[Chain], conninfo: str, kept: Mapping[str, Any] | None
-) -> tuple[list[Done], Position]:
+) -> tuple[list[Step], Position]:
     """All tables as they are in one snapshot, in one transaction with the place at which the stream goes on."""
     slot = slot_of(work.spec)
     with telling(conninfo), closing(slots.source_session(conninfo)) as source:
@@ -164,7 +154,7 @@ def _make_way(source: Any, slot: str, kept: Mapping[str, Any] | None, work: Work
 
 def _copied(
     work: Work, found: Sequence[Chain], conninfo: str, position: Position, snapshot: str | None
-) -> list[Done]:
+) -> list[Step]:
     state, done = work.state, []
     with state.connection.transaction():
         _on_disk(state)
@@ -177,7 +167,7 @@ def _copied(
             stream = Stream(tuple(columns), Sql("(FORMAT text)"), blocks)
             target = target_table(state, work.spec, chain.target, columns, ())
             counts, way = replace_all(state, read.name, "snapshot", columns, target, chain.target.key, stream)
-            done.append(Done(chain, "snapshot", counts, way, time.monotonic() - started))
+            done.append(step_of(chain, "snapshot", counts, way, started))
         state.checkpoint(STEP, UNIT, position.kept())
     return done
 
@@ -242,7 +232,7 @@ class _Following:
     position: Position
     tables: dict[int, Table] = field(default_factory=dict)
 
-    def all(self, reader: Reader, until: int) -> Iterator[Done]:
+    def all(self, reader: Reader, until: int) -> Iterator[Step]:
         """Everything before that place, some transactions at a time; what is refused stops behind what is not."""
         batch: list[Transaction] = []
         changes = 0
@@ -267,7 +257,7 @@ class _Following:
                     return problem
         return None
 
-    def _keep(self, reader: Reader, batch: Sequence[Transaction], end: int) -> Iterator[Done]:
+    def _keep(self, reader: Reader, batch: Sequence[Transaction], end: int) -> Iterator[Step]:
         """These transactions and the place behind them, committed; then the source may forget them."""
         with self.work.state.connection.transaction():
             _on_disk(self.work.state)
@@ -278,7 +268,7 @@ class _Following:
             reader.confirm(end)
         yield from done
 
-    def _applied(self, batch: Sequence[Transaction]) -> Iterator[Done]:
+    def _applied(self, batch: Sequence[Transaction]) -> Iterator[Step]:
         nets: dict[int, Net] = {}
         for one in batch:
             for item in one.items:
@@ -317,7 +307,7 @@ class _Following:
         names = [column.name for column in self.tables[oid].columns]
         return tuple(names.index(name) for name in self.found[number].target.key)
 
-    def _flush(self, nets: dict[int, Net], end: int) -> Iterator[Done]:
+    def _flush(self, nets: dict[int, Net], end: int) -> Iterator[Step]:
         for number, net in sorted(nets.items()):
             started = time.monotonic()
             chain, unit = self.found[number], f"changes to {lsn_text(end)}"
@@ -329,5 +319,5 @@ class _Following:
             )
             target = target_table(self.work.state, self.work.spec, chain.target, columns, ())
             counts = apply(self.work.state, unit, layout, target, net)
-            yield Done(chain, unit, counts, "streamed", time.monotonic() - started)
+            yield step_of(chain, unit, counts, "streamed", started)
         nets.clear()

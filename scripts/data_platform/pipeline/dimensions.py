@@ -61,20 +61,23 @@ def write(spec: Pipeline, state: State, chain: Chain, unit: str, batch: Relation
     """
     connection = state.connection
     dimension = dimension_of(spec, chain, batch)
-    is_new = relations.read_relation(connection, table_name(chain.target.table)) is None
-    if is_new:
+    table = table_name(chain.target.table)
+    there = relations.read_relation(connection, table)
+    if there is None:
         relations.create_schema(connection, chain.target.table.schema)
         relations.create_extensions(connection, extensions(dimension))
         relations.run(connection, dimension_tables(dimension, guarded=False))
     wanted = [Rule(name, condition) for name, condition in rules(dimension)]
-    table = table_name(chain.target.table)
+    if there is not None and not chain.transforms:
+        shared = [name for name in batch.columns if name in there.columns]
+        wanted += merging.fitting(batch.columns, there, shared)
     bad = merging.set_aside(state, chain.target.source, unit, batch.name, wanted, table)
     if bad or not whole:
         dimension = replace(dimension, missing=False)
     if dimension.missing:
         _refuse_too_many(state, chain, dimension, batch.name)
     row = relations.run(connection, merge(dimension, batch.name, order=ROW))
-    if is_new:
+    if there is None:
         relations.run(connection, guard(dimension))
     found = dict(zip(COUNTS, row or (), strict=True))
     inserted, updated, said_gone = found["inserted"], found["updated"], found["deleted"]

@@ -14,7 +14,7 @@ from data_platform.errors import UsageProblem
 from data_platform.pipeline import dimensions, run, streams
 from data_platform.pipeline.plan import Chain, chains, gathering
 from data_platform.pipeline.run import Job, Ran, Tell
-from data_platform.pipeline.steps import Step
+from data_platform.pipeline.steps import Step, step_of
 from data_platform.pipeline.streams import Place
 from data_platform.pipeline.writing import (
     DRIFTED,
@@ -181,7 +181,7 @@ def _group(work: Work, group: Group, own: Sequence[Chain], which: Which, last: i
             batch.look_at(work, group.source, group.unit)
             transform(work, own, group.unit, temporary, batch)
         done = [
-            run.step_of(chain, group.unit, _write(work, own, chain, group.unit, which), staged.way, started)
+            step_of(chain, group.unit, _write(work, own, chain, group.unit, which), staged.way, started)
             for chain in own
         ]
         for chain in own:

@@ -7,7 +7,8 @@ from typing import Any
 
 from data_platform.pipeline.replay import Replayed
 from data_platform.pipeline.told import result as ran_result
-from data_platform.report.document import Code, Paragraph, Piece, Report, Table, words
+from data_platform.pipeline.told import step_table
+from data_platform.report.document import Code, Paragraph, Report, words
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import Pipeline
 
@@ -58,19 +59,8 @@ def _against(spec: Pipeline, done: Replayed) -> Iterator[Finding]:
 def report(spec: Pipeline, done: Replayed, repeat: str, *, dry_run: bool) -> Report:
     """What was tried again, and what came of it, batch by batch."""
     counts = done.ran.counts
-    rows = tuple(
-        (
-            Code(step.target),
-            Code(f"{step.source} {step.unit}"),
-            f"{step.counts.read:,}",
-            f"{step.counts.written:,}",
-            f"{step.counts.unchanged:,}",
-            f"{step.counts.quarantined:,}",
-        )
-        for step in done.ran.steps
-    )
-    header = ("target", "from", "replayed", "written", "unchanged", "still quarantined")
-    table: tuple[Piece, ...] = (Table(header, rows, frozenset({2, 3, 4, 5})),) if rows else ()
+    counted = {"read": "replayed", "written": "written", "unchanged": "unchanged"}
+    table = step_table(done.ran.steps, {**counted, "quarantined": "still quarantined"})
     return Report(
         title=("Quarantine of ", Code(spec.name), " tried again"),
         verdict="tried and taken back." if dry_run else "done.",
@@ -78,7 +68,7 @@ def report(spec: Pipeline, done: Replayed, repeat: str, *, dry_run: bool) -> Rep
         summary=(
             f"{counts.read:,} rows replayed = {counts.written:,} written + {counts.unchanged:,} unchanged"
             f" + {counts.quarantined:,} still quarantined, in {done.ran.seconds:.1f} s."
-            if rows
+            if table
             else "There was nothing to try again."
         ),
         pieces=(

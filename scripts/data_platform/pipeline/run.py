@@ -15,7 +15,7 @@ from data_platform.errors import Problem, UsageProblem
 from data_platform.pipeline import keeping, projecting, streams
 from data_platform.pipeline.capturing import capture
 from data_platform.pipeline.plan import Chain, chains
-from data_platform.pipeline.steps import Step
+from data_platform.pipeline.steps import Step, step_of
 from data_platform.pipeline.streams import Place, Unit
 from data_platform.pipeline.writing import (
     Batch,
@@ -157,15 +157,7 @@ def _steps(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
         yield from _batches(work, landings)
         yield from derive(work, derived, landings)
     elif work.spec.pattern == "cdc":
-        for one in capture(work, found):
-            yield Step(
-                one.chain.target.source,
-                one.unit,
-                str(one.chain.target.table),
-                one.counts,
-                one.way,
-                one.seconds,
-            )
+        yield from capture(work, found)
     else:
         yield from _batches(work, found)
 
@@ -248,12 +240,6 @@ def _supersede(state: State, found: Sequence[Chain], units: Sequence[Unit], step
         names = {unit.source.name for unit in units} | {chain.target.source for chain in found}
         for unit in units:
             state.supersede(sorted(names), unit.name)
-
-
-def step_of(chain: Chain, unit: str, counts: Counts, way: str, started: float) -> Step:
-    """What a transaction did for one target, over the time since `started`."""
-    sources = ", ".join(one.name for one in chain.sources)
-    return Step(sources, unit, str(chain.target.table), counts, way, time.monotonic() - started)
 
 
 def with_told(done: Sequence[Step], batch: Batch) -> Iterator[Step]:

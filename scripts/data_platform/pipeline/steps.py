@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
+from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.quality.verdicts import Verdict
 from data_platform.postgres.pipelines.state import Counts
 
@@ -21,3 +23,9 @@ class Step:
     told: tuple[Verdict, ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     """Source and name of columns that nobody declared and that were left out."""
+
+
+def step_of(chain: Chain, unit: str, counts: Counts, way: str, started: float) -> Step:
+    """What a transaction did for one target, over the time since `started`."""
+    sources = ", ".join(one.name for one in chain.sources)
+    return Step(sources, unit, str(chain.target.table), counts, way, time.monotonic() - started)

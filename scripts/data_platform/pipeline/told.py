@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from data_platform.pipeline.quality import verdicts
 from data_platform.pipeline.run import Ran
 from data_platform.pipeline.status import Status
+from data_platform.pipeline.steps import Step
 from data_platform.postgres.replication.slots import Slot
-from data_platform.report.document import Bullets, Code, Heading, Paragraph, Piece, Report, Table, words
+from data_platform.report.document import (
+    Bullets,
+    Code,
+    Heading,
+    Inline,
+    Paragraph,
+    Piece,
+    Report,
+    Table,
+    words,
+)
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import Pipeline
 
@@ -103,23 +114,24 @@ def _left_out(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
         )
 
 
+def step_table(steps: Sequence[Step], counted: Mapping[str, str]) -> tuple[Piece, ...]:
+    """A row a step, or no table; `counted` are the counts that are shown, each with its heading."""
+    rows = tuple(_step_row(step, counted) for step in steps)
+    numbers = frozenset(range(2, 2 + len(counted)))
+    return (Table(("target", "from", *counted.values()), rows, numbers),) if rows else ()
+
+
+def _step_row(step: Step, counted: Iterable[str]) -> tuple[Inline, ...]:
+    counts = (f"{getattr(step.counts, name):,}" for name in counted)
+    return (Code(step.target), Code(f"{step.source} {step.unit}"), *counts)
+
+
 def report(spec: Pipeline, ran: Ran, repeat: str, *, dry_run: bool) -> Report:
     """What was done, step by step."""
     counts = ran.counts
-    rows = tuple(
-        (
-            Code(step.target),
-            Code(f"{step.source} {step.unit}"),
-            f"{step.counts.read:,}",
-            f"{step.counts.written:,}",
-            f"{step.counts.unchanged:,}",
-            f"{step.counts.quarantined:,}",
-            f"{step.counts.deleted:,}",
-        )
-        for step in ran.steps
+    table = step_table(
+        ran.steps, {name: name for name in ("read", "written", "unchanged", "quarantined", "deleted")}
     )
-    header = ("target", "from", "read", "written", "unchanged", "quarantined", "deleted")
-    table: tuple[Piece, ...] = (Table(header, rows, frozenset({2, 3, 4, 5, 6})),) if rows else ()
     broken = any(finding.severity == "error" for finding in findings_of(spec, ran))
     again = f" It took {ran.attempts} attempts." if ran.attempts > 1 else ""
     nothing = "The targets have all that the sources have."
@@ -132,7 +144,7 @@ def report(spec: Pipeline, ran: Ran, repeat: str, *, dry_run: bool) -> Report:
             (
                 f"{counts.read:,} rows read = {counts.written:,} written + {counts.unchanged:,} unchanged"
                 f" + {counts.quarantined:,} quarantined; {counts.deleted:,} deleted, in {ran.seconds:.1f} s."
-                if rows
+                if table
                 else nothing
             )
             + again

@@ -81,8 +81,8 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             refused = _refused(spec.drift, stream, columns, extra)
             if refused:
                 columns, extra = {c: type_ for c, type_ in columns.items() if c in stream.columns}, {}
-            else:
-                batch.left_out.setdefault(name, set()).update(extra)
+            left_out = batch.left_out.setdefault(name, set())
+            left_out.update(extra)
             if not refused and _goes_straight(spec, found, unit, units, extra):
                 rows = _straight(state, spec, found[0].target, stream, columns)
                 if rows is not None:
@@ -92,7 +92,7 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             staging.make_room(state.connection, name, {**declared, **columns, **extra})
             if name not in temporary:
                 temporary.append(name)
-            undeclared = partial(_undeclared, spec.drift, unit, batch.left_out.setdefault(name, set()))
+            undeclared = partial(_undeclared, spec.drift, unit, left_out)
             batch.add(name, staging.stage(state, name, unit.name, stream, columns, undeclared, refused))
             staging.leave_out(state.connection, name, extra)
     for name in temporary:
@@ -260,8 +260,9 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
         wanted, deletes = merge_of(spec, state, chain, own), chain.deletes
         whole = spec.pattern in ("etl", "snapshot")
         if whole and not target.key:
-            own_rules = (state, target.source, unit, wanted.relation, wanted.fitting, wanted.target.name)
-            aside = merging.set_aside(*own_rules) if wanted.fitting else 0
+            aside = merging.set_aside(
+                state, target.source, unit, wanted.relation, wanted.fitting, wanted.target.name
+            )
             bad, refused = bad + aside, refused.plus(Counts(read=aside, quarantined=aside))
             if bad and relations.is_empty(state.connection, wanted.relation):
                 raise _emptied(target, bad)

@@ -53,8 +53,7 @@ def merge(state: State, source: str, unit: str, wanted: Merge, rules: Sequence[R
     `at_most` of the target would be deleted.
     """
     connection = state.connection
-    rules = (*wanted.fitting, *rules)
-    bad = set_aside(state, source, unit, wanted.relation, rules, wanted.target.name) if rules else 0
+    bad = set_aside(state, source, unit, wanted.relation, (*wanted.fitting, *rules), wanted.target.name)
     try:
         with connection.transaction():
             done = _merged(state, replaced(wanted, missing=wanted.missing and not bad))
@@ -90,7 +89,9 @@ def set_aside(
 
     `target` is the table whose rules they are, where they are one's.
     """
-    good = joined(" AND ", [Sql(f"({rule.condition}) IS NOT FALSE") for rule in rules] or [Sql("true")])
+    if not rules:
+        return 0
+    good = joined(" AND ", [Sql(f"({rule.condition}) IS NOT FALSE") for rule in rules])
     reasons = [Sql(f"CASE WHEN ({rule.condition}) IS FALSE THEN {literal(rule.name)} END") for rule in rules]
     bad = phrase(
         "SELECT r.{row}, to_jsonb(r) - {name}, array_remove(ARRAY[{reasons}]::text[], NULL)"

@@ -37,12 +37,7 @@ def apply(state: State, unit: str, layout: Layout, target: Relation, net: Net) -
     connection, name = state.connection, layout.source
     bad = _stage(state, unit, layout, target, [*net.kept()])
     deleted, strange = _delete(state, unit, layout, target, net)
-    wanted = Merge(
-        relation=qualified("pg_temp", name),
-        target=target,
-        columns=tuple(column for column in layout.columns if column in target.writable),
-        key=layout.key,
-    )
+    wanted = _merge(name, layout.columns, target, layout.key)
     merged = merging.merge(state, name, unit, wanted)
     drop_temporary(connection, [name])
     bad += strange + merged.quarantined
@@ -54,6 +49,18 @@ def apply(state: State, unit: str, layout: Layout, target: Relation, net: Net) -
         deleted=deleted,
         unchanged=read - merged.written - bad,
         quarantined=bad,
+    )
+
+
+def _merge(name: str, columns: Mapping[str, Sql], target: Relation, key: tuple[str, ...]) -> Merge:
+    """Of the temporary table of that name."""
+    written = tuple(column for column in columns if column in target.writable)
+    return Merge(
+        relation=qualified("pg_temp", name),
+        target=target,
+        columns=written,
+        key=key,
+        fitting=merging.fitting(columns, target, written),
     )
 
 
@@ -185,12 +192,7 @@ def replace_all(
     staging.make_room(connection, source, columns)
     staged = staging.stage(state, source, unit, stream, columns)
     analyze(connection, source)
-    merge = Merge(
-        relation=qualified("pg_temp", source),
-        target=wanted,
-        columns=tuple(column for column in columns if column in wanted.writable),
-        key=key,
-    )
+    merge = _merge(source, columns, wanted, key)
     # Before the merge, which takes rows that the target refuses out of the stage: the source has their keys.
     deleted = 0 if staged.quarantined else merging.delete_missing(connection, merge)
     done = merging.merge(state, source, unit, merge)
