@@ -342,7 +342,10 @@ def _crash(database: Database) -> bool:
         row = admin.execute(_ONE_OF_THEM).fetchone()
         if row is None:
             return False
-        os.kill(row[0], signal.SIGKILL)
+        try:
+            os.kill(row[0], signal.SIGKILL)
+        except ProcessLookupError:  # it ended by itself in between
+            return False
         return True
 
 
