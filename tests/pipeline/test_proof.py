@@ -45,6 +45,7 @@ drift: quarantine
 pattern: etl
 sources: [{{name: rows, path: rows.csv, {COLUMNS}}}]
 targets: [{{table: t.rows}}]
+checks: [{{check: not_null, on: rows, columns: [name]}}]
 drift: quarantine
 """,
 }

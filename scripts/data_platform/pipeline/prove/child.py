@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from data_platform.errors import Problem
@@ -20,7 +20,8 @@ from data_platform.spec.pipeline import read_pipeline
 def main() -> int:
     """0 where the run is done, else the exit code of the problem, which is printed."""
     given = json.loads(sys.stdin.readline())
-    spec = read_pipeline(document.read(Path(sys.argv[1])))
+    # As the proof has it: without checks, which are of real rows.
+    spec = replace(read_pipeline(document.read(Path(sys.argv[1]))), checks=())
     place = Place(given["conninfo"], Path(given["base"]), addresses=given["addresses"])
     print("begun", flush=True)
     try:
