@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -15,10 +14,11 @@ from typing import Any
 import psycopg
 
 from data_platform.errors import Problem
-from data_platform.pipeline.prove.faults import Content, Fault, NotTried, Tell, Trials, Truth, kill
+from data_platform.pipeline.prove.child import Child, begun
+from data_platform.pipeline.prove.faults import Content, Fault, NotTried, Tell, Trials, Truth
 from data_platform.pipeline.prove.kept import Keeps, keeps_of
 from data_platform.pipeline.prove.stores import Events, Store, Writers, events_of, tables_of
-from data_platform.pipeline.prove.trial import Made, begun, ended
+from data_platform.pipeline.prove.trial import Made
 from data_platform.pipeline.run import run
 from data_platform.pipeline.streams import Place
 from data_platform.postgres.connect import connect
@@ -45,17 +45,17 @@ class Living:
     source: None = None
     """There is none beside the store."""
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> Child:
         """A run as a process; the writers are at work."""
         self.writers.start()
-        return begun(self.file, self.database.conninfo, self.folder, {})
+        return begun(self.file, Place(self.database.conninfo, self.folder, addresses={}))
 
     def run(self) -> dict[str, Any]:
         """A run to its end, in this process, which nobody kills: what it counted, or its problem."""
         self.writers.start()
         spec = read_pipeline(document.read(self.file))
         try:
-            return asdict(run(spec, Place(self.database.conninfo, self.folder)).counts)
+            return asdict(run(spec, Place(self.database.conninfo, self.folder, addresses={})).counts)
         except Problem as problem:
             return {"problem": problem.what}
 
@@ -147,11 +147,9 @@ class LivingTrials(Trials):
             one.file.write_text(json.dumps(data), encoding="utf-8")
             after = self.draw.uniform(0, truth.seconds)
             child = one.start()
-            try:
-                child.wait(after)
-            except subprocess.TimeoutExpired:
-                kill(one, child)
-            ended(child)
+            if not child.wait(after):
+                child.kill()
+            child.end()
             return self._again("killed while made anew", f"{after:.3f} s", one, truth)
 
     def forgotten(self, truth: Truth) -> Fault:
