@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.copy import QueuedLibpqWriter
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.pipelines.relations import ROW, add_columns, read_relation
@@ -23,6 +24,8 @@ from data_platform.sql.text import Sql, identifier, identifiers, joined, literal
 
 _MOST_TORN = 100_000
 """Records that are kept in memory until they are in quarantine."""
+_AHEAD = 128
+"""Pieces of at most 128 KiB."""
 TEXT = Sql("_dpe_text")
 """The temporary table of rows that are not typed yet."""
 _JSON_COPY = Sql("(FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01', NULL E'\\x03')")
@@ -77,10 +80,18 @@ class Staged:
     way: str
 
 
+class _Ahead(QueuedLibpqWriter):
+    """Sends from a thread of its own, so that the next block is made meanwhile; at most _AHEAD pieces wait."""
+
+    def __init__(self, cursor: psycopg.Cursor[Any]) -> None:
+        super().__init__(cursor)
+        self._queue.maxsize = _AHEAD  # its own is eight times as long, which costs memory and no time
+
+
 def copy_in(connection: psycopg.Connection[Any], statement: Sql, blocks: Iterable[bytes]) -> int:
     """COPY … FROM STDIN of these blocks; the number of rows."""
     with connection.cursor() as cursor:
-        with cursor.copy(statement.encode()) as copy:
+        with cursor.copy(statement.encode(), writer=_Ahead(cursor)) as copy:
             for block in blocks:
                 copy.write(block)
         return cursor.rowcount
