@@ -22,11 +22,11 @@ sources:
     deletes: {column: gone}
 targets: [{table: t.rows, key: [a, b], version: version}]
 """
-Row = tuple[int, str, int, str, bool]
+Row = tuple[int, str, int | None, str, bool]
 ROWS = st.tuples(
     st.integers(1, 3),
     st.sampled_from(["x", ""]),
-    st.integers(0, 8),
+    st.none() | st.integers(0, 8),
     st.sampled_from(["p", "q", ""]),
     st.booleans(),
 )
@@ -38,20 +38,28 @@ def write(folder: Path, batches: list[list[Row]]) -> None:
         path.unlink()
     for number, batch in enumerate(batches):
         lines = [
-            f'{a},"{b}",{version},"{value}",{"t" if gone else "f"}\n' for a, b, version, value, gone in batch
+            f'{a},"{b}",{"" if version is None else version},"{value}",{"t" if gone else "f"}\n'
+            for a, b, version, value, gone in batch
         ]
         (folder / "in" / f"{number:03}.csv").write_text("a,b,version,value,gone\n" + "".join(lines))
 
 
-def reference(batches: list[list[Row]]) -> list[tuple[int, str, int, str]]:
-    """The greatest version of a key; among equals a deletion, then the last to come; where that says gone, nothing."""
-    latest: dict[tuple[int, str], tuple[int, str, bool]] = {}
+def reference(batches: list[list[Row]]) -> list[tuple[int, str, int | None, str]]:
+    """The greatest version of a key; among equals a deletion, then the last to come; where that says gone, nothing.
+
+    None is less than any version.
+    """
+    latest: dict[tuple[int, str], tuple[int | None, str, bool]] = {}
     for batch in batches:
         for a, b, version, value, gone in batch:
             old = latest.get((a, b))
-            if old is None or version > old[0] or (version == old[0] and (gone or not old[2])):
+            if old is None or rank(version) > rank(old[0]) or (version == old[0] and (gone or not old[2])):
                 latest[a, b] = (version, value, gone)
     return sorted((*key, version, value) for key, (version, value, gone) in latest.items() if not gone)
+
+
+def rank(version: int | None) -> int:
+    return -1 if version is None else version
 
 
 def content(database: Database) -> list[Any]:
@@ -128,6 +136,18 @@ def test_an_older_row_that_comes_after_its_deletion_stays_away(database: Databas
     write(tmp_path, [[], [], [(1, "x", 6, "q", False)]])
     do(database, tmp_path, SPEC)
     assert content(database) == [(1, "x", 6, "q")]
+
+
+def test_a_row_without_a_version_does_not_undo_a_deletion(database: Database, tmp_path: Path) -> None:
+    write(tmp_path, [[(1, "x", 5, "p", True)], [(1, "x", None, "p", False), (2, "x", None, "p", False)]])
+    do(database, tmp_path, SPEC)
+    assert content(database) == [(2, "x", None, "p")]
+    write(tmp_path, [[], [], [(2, "x", None, "p", True)], [(2, "x", None, "p", False)]])
+    do(database, tmp_path, SPEC)
+    assert content(database) == []
+    write(tmp_path, [[], [], [], [], [(2, "x", 0, "q", False)]])
+    do(database, tmp_path, SPEC)
+    assert content(database) == [(2, "x", 0, "q")]
 
 
 def test_a_target_without_an_index_on_its_key_is_refused(database: Database, tmp_path: Path) -> None:

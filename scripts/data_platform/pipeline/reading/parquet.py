@@ -6,7 +6,6 @@ import importlib
 import io
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ def stream(source: Source, path: Path) -> Stream:
     file = _open(path)
     names = tuple(file.schema_arrow.names)
     arrays = frozenset(name for name, type_ in source.columns.items() if str(type_).rstrip().endswith("]"))
-    return Stream(columns=names, options=_OPTIONS, blocks=lambda: _ahead(_blocks(path, arrays)))
+    return Stream(columns=names, options=_OPTIONS, blocks=lambda: _blocks(path, arrays))
 
 
 def columns_of(path: Path) -> dict[str, Sql]:
@@ -58,15 +57,6 @@ def _blocks(path: Path, arrays: frozenset[str]) -> Iterator[bytes]:
         held = io.BytesIO()
         csv.write_csv(_plain(pyarrow, batch, arrays), held, options)
         yield held.getvalue()
-
-
-def _ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same, each made while the server takes the one before."""
-    with ThreadPoolExecutor(1) as worker:
-        coming = worker.submit(next, blocks, None)
-        while (block := coming.result()) is not None:
-            coming = worker.submit(next, blocks, None)
-            yield block
 
 
 def _plain(pyarrow: Any, batch: Any, arrays: frozenset[str]) -> Any:

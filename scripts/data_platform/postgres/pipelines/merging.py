@@ -251,12 +251,15 @@ def same_key(wanted: Merge) -> Sql:
 
 
 def _not_buried(state: State, wanted: Merge) -> Sql:
-    """Whether no tombstone is as new as the row: an older row that comes late does not bring back what was deleted."""
+    """Whether no tombstone is as new as the row: an older row that comes late does not bring back what was deleted.
+
+    No version is older than any, and as old as none.
+    """
     if not wanted.version:
         return Sql("true")
     return phrase(
         "NOT EXISTS (SELECT FROM {tombstones} b WHERE b.pipeline = {pipeline} AND b.target = {target}"
-        " AND b.key = jsonb_build_array({key}) AND b.version::{type} >= r.{version})",
+        " AND b.key = jsonb_build_array({key}) AND (r.{version} IS NULL OR b.version::{type} >= r.{version}))",
         tombstones=state.table("tombstones"),
         pipeline=literal(state.pipeline),
         target=literal(wanted.target.name),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,9 +82,18 @@ def copy_in(connection: psycopg.Connection[Any], statement: Sql, blocks: Iterabl
     """COPY … FROM STDIN of these blocks; the number of rows."""
     with connection.cursor() as cursor:
         with cursor.copy(statement.encode()) as copy:
-            for block in blocks:
+            for block in _ahead(iter(blocks)):
                 copy.write(block)
         return cursor.rowcount
+
+
+def _ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same, each made while the server takes the one before."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = worker.submit(next, blocks, None)
+            yield block
 
 
 def make_room(connection: psycopg.Connection[Any], name: str, columns: Mapping[str, Sql]) -> None:
