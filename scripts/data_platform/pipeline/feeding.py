@@ -168,28 +168,32 @@ def fill(work: Work, feeding: Feeding, projection: Projection, slot: str) -> tup
     relations.run(connection, [make])
     counted = relations.run(connection, [call])
     assert counted is not None
-    begin = phrase(
+    relations.run(connection, [drop, begin_behind(feed, projection.name, slot, floor)])
+    return int(counted[0]), int(counted[1])
+
+
+def begin_behind(feed: Feed, reader: str, slot: str, floor: Sql) -> Sql:
+    """What is up to that position the reader has from elsewhere."""
+    return phrase(
         "UPDATE {readers} SET floor = {floor} WHERE name = {name} AND slot = {slot}",
         readers=qualified_name(feed.named("readers")),
         floor=floor,
-        name=literal(projection.name),
+        name=literal(reader),
         slot=literal(slot),
     )
-    relations.run(connection, [drop, begin])
-    return int(counted[0]), int(counted[1])
 
 
 def rows_of_tables(outboxes: Sequence[Outbox]) -> Sql:
     """What the tables have, as the events that would have told it."""
     floor = _floor(outboxes[0].feed)
-    return joined(" UNION ALL ", [_rows(one, floor) for one in outboxes])
+    return joined(" UNION ALL ", [rows_of_table(one, floor) for one in outboxes])
 
 
 def _floor(feed: Feed) -> Sql:
     return phrase("(SELECT coalesce(max(position), 0) FROM {outbox})", outbox=qualified_name(feed.source))
 
 
-def _rows(outbox: Outbox, floor: Sql) -> Sql:
+def rows_of_table(outbox: Outbox, floor: Sql) -> Sql:
     """The rows of a table, each as the event that would have told its insert."""
     return phrase(
         "SELECT {floor} AS position, {stream} AS stream, {floor} AS version, {type} AS type, to_jsonb(r) AS payload,"

@@ -1,4 +1,4 @@
-"""The patterns `events` and `cqrs`: a store or an outbox, and read models that follow it.
+"""The patterns `events` and `cqrs`: a store or an outbox, and read models and collections that follow it.
 
 An event that a handler refuses stops its projection there: what came before is applied, the event is named, the others
 go on. To go past it would leave a read model that is wrong and says nothing. A handler that is mended is another
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from data_platform.errors import UsageProblem
+from data_platform.pipeline import relaying
 from data_platform.pipeline.events import (
     Projection,
     advance,
@@ -26,7 +27,7 @@ from data_platform.pipeline.steps import Step
 from data_platform.pipeline.writing import Work
 from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.models import rights_kept
-from data_platform.postgres.pipelines.sessions import telling
+from data_platform.postgres.pipelines.sessions import Passing, telling
 from data_platform.postgres.pipelines.state import Counts
 
 MADE, NEXT = "_dpe_projection", "_dpe_projection_next"
@@ -36,14 +37,19 @@ BATCH = 5_000
 
 
 def steps(work: Work) -> Iterator[Step]:
-    """Store or outbox first, then each projection to the end, then what nobody waits for goes."""
+    """Store or outbox first, then each projection and collection to the end, then what nobody waits for goes."""
     feeding = feeding_of(work)
-    stopped: list[UsageProblem] = []
+    stopped: list[UsageProblem | Passing] = []
     for spec in work.spec.kept.projections:
         projection = Projection(spec.name, feeding.feed, spec.tables, spec.handlers)
         try:
             yield from _follow(work, feeding, projection)
         except UsageProblem as problem:
+            stopped.append(problem)
+    for collection in work.spec.kept.collections:
+        try:
+            yield from relaying.follow(work, feeding, collection)
+        except (UsageProblem, Passing) as problem:
             stopped.append(problem)
     if stopped:
         raise stopped[0]

@@ -94,8 +94,10 @@ def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lam
             where=spec.file,
             expected="the pattern incremental, with `cursor:` in a source",
         )
-    if place.resnapshot and spec.pattern != "cdc":
-        raise UsageProblem("--resnapshot is for the pattern cdc", where=spec.file)
+    if place.resnapshot and spec.pattern != "cdc" and not spec.kept.collections:
+        raise UsageProblem(
+            "--resnapshot is for the pattern cdc, and for collections of cqrs", where=spec.file
+        )
     return through(spec, place, Job("run", lambda work: _steps(work, found)), dry_run=dry_run, tell=tell)
 
 

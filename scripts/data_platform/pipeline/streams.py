@@ -37,7 +37,7 @@ class Place:
     until: str | None = None
     addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     resnapshot: bool = False
-    """cdc: whether its tables are to be copied anew."""
+    """Whether the tables of cdc are to be copied anew, and the collections of cqrs filled anew."""
 
     @property
     def is_backfill(self) -> bool:

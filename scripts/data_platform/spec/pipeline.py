@@ -476,3 +476,9 @@ def _within_mistakes(document: Document, spec: Pipeline, path: Path_, source: So
             yield document.error(
                 (*path, "key"), "spec-pipeline", message, f"one of: {', '.join(source.columns)}"
             )
+    for number, one in enumerate(spec.kept.collections):
+        for name in (one.column, *one.payload) if one.source == source.name and source.columns else ():
+            if name not in source.columns:
+                message = f"`{source.name}` has no column `{name}`"
+                where = ("collections", str(number))
+                yield document.error(where, "spec-pipeline", message, f"one of: {', '.join(source.columns)}")

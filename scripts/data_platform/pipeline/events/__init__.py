@@ -10,7 +10,7 @@ later. `peek` reads only transactions older than every running one. A writer lef
 readers waiting for an hour, and loses nothing.
 """
 
-from data_platform.pipeline.events.feed import Feed, feed_tables, peek, register
+from data_platform.pipeline.events.feed import Feed, confirm, feed_tables, peek, register
 from data_platform.pipeline.events.outbox import Outbox, guarded_upsert, outbox_tables, purge
 from data_platform.pipeline.events.projection import (
     Projection,
@@ -41,6 +41,7 @@ __all__ = [
     "Projection",
     "Upcaster",
     "advance",
+    "confirm",
     "feed_tables",
     "guarded_upsert",
     "outbox_tables",
