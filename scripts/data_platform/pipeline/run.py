@@ -21,6 +21,7 @@ from data_platform.pipeline.writing import (
     Batch,
     Work,
     derive_target,
+    exchange,
     look_at_written,
     stage_unit,
     transform,
@@ -226,6 +227,7 @@ def _together(
             )
             for chain in found
         ]
+        exchange(work, batch)
         for chain in found:
             look_at_written(work, chain, batch)
         drop_temporary(work.state.connection, [*reversed(temporary)])

@@ -124,6 +124,8 @@ class Target:
     version: str | None = None
     type: Literal[1, 2, 6] = 2
     tracked: tuple[str, ...] = ()
+    swap: bool = False
+    """snapshot: whether a new table is built beside and takes the name, instead of changing what differs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +276,7 @@ class _Reader:
             version=data.get("version"),
             type=data.get("type", 2),
             tracked=tuple(data.get("tracked", ())),
+            swap=data.get("swap", False),
         )
 
     def levels(self, data: Mapping[str, Any]) -> Levels:
@@ -392,6 +395,9 @@ def _check_mistakes(document: Document, spec: Pipeline) -> Iterator[Finding]:
 def _target_mistakes(document: Document, spec: Pipeline, path: Path_, target: Target) -> Iterator[Finding]:
     if not target.key and spec.pattern in ("scd", "cdc"):
         yield document.error(path, "spec-pipeline", f"{spec.pattern} tells rows by a key", "key: [id]")
+    if target.swap and spec.pattern != "snapshot":
+        message = "only a table that is the whole of its source can be exchanged for a new one"
+        yield document.error((*path, "swap"), "spec-pipeline", message, "pattern: snapshot")
     if target.version and not target.key:
         message = "`version` says which of two rows of a key wins, and there is no key"
         yield document.error((*path, "version"), "spec-pipeline", message, "key: [id]")
