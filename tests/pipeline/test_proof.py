@@ -122,6 +122,12 @@ def trials(folder: Path, text: str) -> Iterator[LivingTrials]:
 TRUTH = faults.Truth({}, 0.2)
 
 
+def test_made_up_rows_are_not_held_against_checks(tmp_path: Path) -> None:
+    checks = "checks: [{on: balances.account, check: rows, max: 0}]\n"
+    with trials(tmp_path, EVENTS + checks) as made:
+        assert made.truth()[1].equal
+
+
 def test_a_read_model_that_forgets_nobody_is_found(tmp_path: Path) -> None:
     with trials(tmp_path, EVENTS[: EVENTS.index("      SubjectErased")]) as made:
         assert made.forgotten(TRUTH).lost

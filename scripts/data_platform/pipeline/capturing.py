@@ -18,7 +18,7 @@ from data_platform.model.database import Name
 from data_platform.pipeline.drifting import Known, refusal, taken_over
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.steps import Step, step_of
-from data_platform.pipeline.writing import Work, target_table
+from data_platform.pipeline.writing import Batch, Work, look_at_written, target_table, with_told
 from data_platform.postgres.connect import redacted
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.staging import Stream
@@ -168,8 +168,19 @@ def _copied(
             target = target_table(state, work.spec, chain.target, columns, ())
             counts, way = replace_all(state, read.name, "snapshot", columns, target, chain.target.key, stream)
             done.append(step_of(chain, "snapshot", counts, way, started))
+        done = [*_looked_at(work, found, done)]
         state.checkpoint(STEP, UNIT, position.kept())
     return done
+
+
+def _looked_at(work: Work, found: Sequence[Chain], done: Sequence[Step]) -> Iterator[Step]:
+    """What was done, and what checks tell of the targets that were written, as transactions of the source left them."""
+    batch = Batch()
+    written = {step.target for step in done}
+    for chain in found:
+        if str(chain.target.table) in written:
+            look_at_written(work, chain, batch)
+    return with_told(done, batch)
 
 
 def _on_disk(state: State) -> None:
@@ -261,7 +272,7 @@ class _Following:
         """These transactions and the place behind them, committed; then the source may forget them."""
         with self.work.state.connection.transaction():
             _on_disk(self.work.state)
-            done = list(self._applied(batch))
+            done = [*_looked_at(self.work, self.found, [*self._applied(batch)])]
             self.position = replace(self.position, lsn=end)
             self.work.state.checkpoint(STEP, UNIT, self.position.kept())
         if not self.work.dry_run:

@@ -24,6 +24,7 @@ from data_platform.pipeline.writing import (
     merge_of,
     own_rows,
     transform,
+    with_told,
 )
 from data_platform.postgres.pipelines import merging, relations, replaying, staging
 from data_platform.postgres.pipelines.relations import Relation, Rule, table_name
@@ -192,7 +193,7 @@ def _group(work: Work, group: Group, own: Sequence[Chain], which: Which, last: i
         replaying.settle(state, group, picked, same_rows=same_rows)
         relations.drop_temporary(state.connection, [*reversed(temporary)])
         state.touch(source.name, group.unit)
-    yield from (replace(step, counts=step.counts.plus(bad)) for step in run.with_told(done, batch))
+    yield from (replace(step, counts=step.counts.plus(bad)) for step in with_told(done, batch))
 
 
 def _of_some_rows(checks: Sequence[Check]) -> tuple[Check, ...]:

@@ -26,6 +26,7 @@ from data_platform.pipeline.writing import (
     stage_unit,
     transform,
     view_landings,
+    with_told,
     write_target,
 )
 from data_platform.postgres.pipelines.relations import drop_temporary
@@ -244,12 +245,6 @@ def _supersede(state: State, found: Sequence[Chain], units: Sequence[Unit], step
         names = {unit.source.name for unit in units} | {chain.target.source for chain in found}
         for unit in units:
             state.supersede(sorted(names), unit.name)
-
-
-def with_told(done: Sequence[Step], batch: Batch) -> Iterator[Step]:
-    """What checks tell stands with the first step of its transaction."""
-    for number, step in enumerate(done):
-        yield replace(step, told=tuple(batch.told)) if number == 0 and batch.told else step
 
 
 # --- sources as they are, then SQL over them ---

@@ -13,6 +13,7 @@ from data_platform.pipeline import dimensions, streams, swap
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.quality.gating import has_staged, look_at_staged, look_at_target
 from data_platform.pipeline.quality.verdicts import Verdict
+from data_platform.pipeline.steps import Step
 from data_platform.pipeline.streams import Place, Unit
 from data_platform.postgres.pipelines import merging, relations, staging, swapping
 from data_platform.postgres.pipelines.beside import Beside
@@ -255,6 +256,12 @@ def exchange(work: Work, batch: Batch) -> None:
 def look_at_written(work: Work, chain: Chain, batch: Batch) -> None:
     """The checks of a target, in the transaction that wrote it."""
     batch.told += look_at_target(work.spec, work.state, chain.target.table)
+
+
+def with_told(done: Sequence[Step], batch: Batch) -> Iterator[Step]:
+    """What checks tell stands with the first step of its transaction."""
+    for number, step in enumerate(done):
+        yield replace(step, told=tuple(batch.told)) if number == 0 and batch.told else step
 
 
 def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, batch: Batch) -> Counts:

@@ -352,9 +352,6 @@ def _disagreements(document: Document, spec: Pipeline) -> Iterator[Finding]:
     yield from _check_mistakes(document, spec)
     if spec.pattern == "cdc":
         yield from _stream_mistakes(document, spec)
-    if spec.checks and spec.pattern in ("cdc", *WITHIN):
-        message = f"{spec.pattern} is not held against checks yet, and nobody should believe that it was"
-        yield document.error(("checks",), "spec-not-yet", message, "dpe quality check of the tables")
     for number, target in enumerate(spec.targets):
         yield from _target_mistakes(document, spec, ("targets", str(number)), target)
     for number, source in enumerate(spec.sources):
@@ -382,14 +379,43 @@ def _twice(document: Document, spec: Pipeline) -> Iterator[Finding]:
         tables.add(target.table)
 
 
+_NOT_STAGED: Mapping[str, str] = {
+    "cdc": "a change that is set aside is missing in every later state of its row",
+    **dict.fromkeys(
+        WITHIN, "rows of the store's own tables are there already, and nobody can set them aside"
+    ),
+}
+"""Why rows are not looked at before they are written, by the patterns in which they are not."""
+
+
 def _check_mistakes(document: Document, spec: Pipeline) -> Iterator[Finding]:
-    tables = {target.table for target in spec.targets}
     for number, check in enumerate(spec.checks):
-        if check.staged is None and check.table not in tables:
+        path = ("checks", str(number), "on")
+        if check.staged is not None and spec.pattern in _NOT_STAGED:
+            fix = f"on: what the run writes ({', '.join(_checked(spec))}), or dpe quality check"
+            yield document.error(path, "spec-check", _NOT_STAGED[spec.pattern], fix)
+        elif check.staged is None and not _is_checked(spec, check.table):
             staged = [*(one.name for one in spec.sources), *(one.name for one in spec.transforms)]
-            names = ", ".join([*staged, *map(str, sorted(tables))])
-            message = f"`{check.table}` is no target, source or transform of this pipeline"
-            yield document.error(("checks", str(number), "on"), "spec-check", message, f"one of: {names}")
+            names = ", ".join([*(staged if spec.pattern not in _NOT_STAGED else []), *_checked(spec)])
+            message = f"`{check.table}` is nothing that this pipeline reads or writes"
+            yield document.error(path, "spec-check", message, f"one of: {names}")
+
+
+def _is_checked(spec: Pipeline, table: Name) -> bool:
+    """Whether a run writes that table, or keeps it."""
+    kept = {one.name for one in spec.kept.views} | {one.view for one in spec.kept.summaries}
+    return (
+        table in kept
+        or any(table == one.table for one in spec.targets)
+        or any(table.schema == one.name for one in spec.kept.projections)
+    )
+
+
+def _checked(spec: Pipeline) -> list[str]:
+    """What a check may be on, as a person is told."""
+    tables = {one.table for one in spec.targets} | {one.name for one in spec.kept.views}
+    tables |= {one.view for one in spec.kept.summaries}
+    return [*map(str, sorted(tables)), *(f"tables of {one.name}" for one in spec.kept.projections)]
 
 
 def _target_mistakes(document: Document, spec: Pipeline, path: Path_, target: Target) -> Iterator[Finding]:

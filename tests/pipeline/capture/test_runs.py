@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
 
 import psycopg
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from data_platform.errors import EnvironmentProblem, Problem, UsageProblem
 from data_platform.pipeline import capturing
 from data_platform.pipeline.prove.following import LOGICAL
+from data_platform.pipeline.run import Ran
 from data_platform.pipeline.status import status
 from data_platform.postgres.server import Database, embedded_server
 from data_platform.spec.document import SpecProblem
@@ -42,6 +44,35 @@ def test_a_copy_and_then_what_changes(copied: Ends) -> None:
     copied.assert_same()
     assert copied.run().steps == ()
     assert copied.source_does(CONFIRMED) == ask(copied.target, POSITION)
+
+
+def checked(ends: Ends, action: str) -> Ran:
+    """A run that is held against what the target is after each batch."""
+    text = (
+        SPEC.format(drift="freeze")
+        + "checks:\n  - {on: dw.a, check: range, columns: [n], max: 100, action: %s}"
+    )
+    return do(
+        ends.target, ends.folder, text % action, addresses=dict.fromkeys("ab", ends.source.admin_conninfo)
+    )
+
+
+def test_a_check_that_fails_takes_its_batch_back(copied: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capturing, "BATCH", 1)
+    place = ask(copied.target, POSITION)
+    copied.source_does("UPDATE a SET n = 5 WHERE id = 1")
+    copied.source_does("UPDATE a SET n = 101 WHERE id = 2")
+    copied.source_does("UPDATE a SET n = 6 WHERE id = 2")
+    with pytest.raises(UsageProblem, match=r"does not hold: 1 of 3 rows .* nothing of this unit was kept"):
+        checked(copied, "fail")
+    assert ask(copied.target, "SELECT id, n FROM dw.a ORDER BY 1") == [
+        (1, 5),
+        (2, None),
+        (3, Decimal("3.10")),
+    ]
+    assert ask(copied.target, POSITION) > place
+    assert [len(step.told) for step in checked(copied, "warn").steps] == [1, 0]
+    copied.assert_same()
 
 
 def test_truncate_and_what_comes_behind_it_in_one_transaction(copied: Ends) -> None:

@@ -106,6 +106,60 @@ def test_what_no_handler_takes_is_named_and_what_came_before_is_there(
     assert ask(database, "SELECT id, balance FROM balances.account ORDER BY 1") == [("a", 20), ("b", 4)]
 
 
+CHECK = "checks: [{on: balances.account, check: range, columns: [balance], max: 50, action: %s}]\n"
+
+
+def test_a_check_takes_back_what_a_run_applied(database: Database, tmp_path: Path) -> None:
+    do(database, tmp_path, EVENTS + CHECK % "fail")
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 70}), ("Paid", {"amount": -40}))
+    assert counted(do(database, tmp_path, EVENTS + CHECK % "fail")) == [("applied", 3, 3, 0)]
+    append(database, "b", ("Opened", {"owner": "Bob"}), ("Paid", {"amount": 60}))
+    with pytest.raises(UsageProblem, match="nothing of this unit was kept"):
+        do(database, tmp_path, EVENTS + CHECK % "fail")
+    assert ask(database, "SELECT id, balance FROM balances.account") == [("a", 30)]
+    ran = do(database, tmp_path, EVENTS + CHECK % "warn")
+    assert [(step.counts.inserted, len(step.told)) for step in ran.steps] == [(2, 1)]
+
+
+def test_an_event_that_is_refused_is_named_beside_checks_too(database: Database, tmp_path: Path) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": "much"}), ("Paid", {"amount": 1}))
+    with pytest.raises(UsageProblem, match=r"stands before event 2 \(Paid, version 2 of a\)"):
+        do(database, tmp_path, EVENTS + CHECK % "fail")
+    assert ask(database, "SELECT count(*) FROM balances.account") == [(0,)]
+
+
+def test_a_projection_that_is_built_anew_is_looked_at_before_it_is_exchanged(
+    database: Database, tmp_path: Path
+) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 40}))
+    do(database, tmp_path, EVENTS + CHECK % "fail")
+    twice = EVENTS.replace("balance + (", "balance + 2 * (") + CHECK % "fail"
+    with pytest.raises(UsageProblem, match="nothing of this unit was kept"):
+        do(database, tmp_path, twice)
+    assert ask(database, "SELECT balance FROM balances.account") == [(40,)]
+
+
+def test_a_read_model_is_looked_at_as_it_is_filled(shop: Database, tmp_path: Path) -> None:
+    check = "checks: [{on: overview.orders, check: rows, min: 100}]\n"
+    with pytest.raises(UsageProblem, match="nothing of this unit was kept"):
+        do(shop, tmp_path, CQRS + check)
+    assert ask(shop, "SELECT to_regnamespace('overview')") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("on", "told"),
+    [
+        ("orders", "nobody can set them aside"),
+        ("shop.orders", "is nothing that this pipeline reads or writes"),
+    ],
+)
+def test_checks_are_on_the_read_model(tmp_path: Path, on: str, told: str) -> None:
+    with pytest.raises(SpecProblem, match=told):
+        spec_of(tmp_path, CQRS + f"checks: [{{on: {on}, check: rows, min: 1}}]\n")
+
+
 def test_a_projection_that_changed_is_built_beside_and_exchanged(database: Database, tmp_path: Path) -> None:
     do(database, tmp_path, EVENTS)
     append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 5}))

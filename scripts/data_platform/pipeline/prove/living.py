@@ -21,7 +21,7 @@ from data_platform.pipeline.prove.faults import Content, Fault, NotTried, Tell, 
 from data_platform.pipeline.prove.kept import Keeps, keeps_of
 from data_platform.pipeline.prove.qdrant import Engine
 from data_platform.pipeline.prove.stores import Events, Store, Writers, events_of, tables_of
-from data_platform.pipeline.prove.trial import Made, begun, ended
+from data_platform.pipeline.prove.trial import Made, begun, ended, spec_text
 from data_platform.pipeline.relaying import address_name
 from data_platform.pipeline.run import run
 from data_platform.pipeline.streams import Place
@@ -103,7 +103,7 @@ def living(server: Server, made: Made, folder: Path) -> Iterator[Living]:
         with connect(database.conninfo, read_only=False) as connection:
             store.fill(connection)
         file = folder / "spec.yaml"
-        file.write_text(Path(spec.file).read_text(encoding="utf-8"), encoding="utf-8")
+        file.write_text(spec_text(spec), encoding="utf-8")
         writers = Writers(database.conninfo, store, f"{made.seed} {folder.name}")
         keeps = keeps_of(spec)
         addresses = {}

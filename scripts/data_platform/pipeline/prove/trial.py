@@ -28,6 +28,7 @@ from data_platform.postgres.connect import connect
 from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.relations import table_name
 from data_platform.postgres.server import Database, Server
+from data_platform.spec import document
 from data_platform.spec.pipeline import TARGET, Pipeline, Source
 from data_platform.sql.text import Sql, columns_of, identifiers, phrase, qualified
 
@@ -104,6 +105,15 @@ class Trial:
             if relations.read_relation(connection, quarantine) is not None:
                 found["quarantine"] = rows_in(connection, quarantine, Sql("r.source, r.content, r.reasons"))
             return found
+
+
+def spec_text(spec: Pipeline) -> str:
+    """What the spec's file says, without its checks: those are of real rows."""
+    file = Path(spec.file)
+    data = document.read(file).data
+    if "checks" not in data:
+        return file.read_text(encoding="utf-8")
+    return json.dumps({key: value for key, value in data.items() if key != "checks"})
 
 
 def begun(file: Path, conninfo: str, folder: Path, addresses: Mapping[str, str]) -> subprocess.Popen[str]:
@@ -183,7 +193,7 @@ def trial(
                 addresses[source.name] = here.conninfo
                 _fill(here.conninfo, source, [row for batch in batches for row in batch])
         file = folder / "spec.yaml"
-        file.write_text(Path(made.spec.file).read_text(encoding="utf-8"), encoding="utf-8")
+        file.write_text(spec_text(made.spec), encoding="utf-8")
         one = Trial(made, database, folder, file, addresses, files, stream)
         if stream is not None and copied:
             run(made.spec, Place(database.conninfo, folder, addresses=addresses))
