@@ -237,12 +237,18 @@ def _together(
     yield from (replace(one, left_out=left_out) for one in with_told(done, batch))
 
 
+def transforms_of(found: Sequence[Chain]) -> set[str]:
+    """Names of all transforms that lead to these targets."""
+    return {one.name for chain in found for one in chain.transforms}
+
+
 def _supersede(state: State, found: Sequence[Chain], units: Sequence[Unit], step: str) -> None:
     """What is in quarantine of these units, where they are read as a whole: what was mended there is bad no more."""
     if step == ALL:
         state.supersede(None, None)
     elif all(unit.path is not None or unit.name == streams.WHOLE for unit in units):
-        names = {unit.source.name for unit in units} | {chain.target.source for chain in found}
+        names = {unit.source.name for unit in units} | transforms_of(found)
+        names |= {chain.target.source for chain in found}
         for unit in units:
             state.supersede(sorted(names), unit.name)
 
@@ -285,7 +291,7 @@ def derive(
     started = time.monotonic()
     with state.connection.transaction():
         temporary: list[str] = []
-        state.supersede([chain.target.source for chain in derived], "all")
+        state.supersede(sorted(transforms_of(derived)), "all")
         view_landings(state, derived, landings, temporary)
         batch = Batch()
         transform(work, derived, "all", temporary, batch)
