@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data_platform.errors import Problem, UsageProblem
-from data_platform.pipeline import keeping, projecting, streams
+from data_platform.pipeline import keeping, leaving, projecting, streams
 from data_platform.pipeline.capturing import capture
 from data_platform.pipeline.plan import Chain, chains
 from data_platform.pipeline.steps import Step, step_of
@@ -100,6 +100,8 @@ def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lam
         raise UsageProblem(
             "--resnapshot is for the pattern cdc, and for collections of cqrs", where=spec.file
         )
+    if place.drop_removed and spec.pattern not in ("events", "cqrs"):
+        raise UsageProblem("--drop-removed is for the patterns events and cqrs", where=spec.file)
     return through(spec, place, Job("run", lambda work: _steps(work, found)), dry_run=dry_run, tell=tell)
 
 
@@ -152,6 +154,8 @@ def _total(steps: Sequence[Step]) -> Counts:
 
 
 def _steps(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
+    if work.place.drop_removed:
+        yield from leaving.let_go(work)
     if work.spec.pattern in WITHIN:
         yield from WITHIN[work.spec.pattern](work)
     elif work.spec.pattern in ("etl", "snapshot"):

@@ -39,6 +39,9 @@ class Place:
     resnapshot: bool = False
     """Whether the tables of cdc are to be copied anew, and the collections of cqrs filled anew."""
 
+    drop_removed: bool = False
+    """Whether projections and collections that the spec names no more are let go."""
+
     @property
     def is_backfill(self) -> bool:
         return self.since is not None or self.until is not None

@@ -62,6 +62,11 @@ def _declare(parser: ArgumentParser) -> None:
         help="cdc: copy the tables anew, where the slot is lost; cqrs: fill the collections anew",
     )
     parser.add_argument(
+        "--drop-removed",
+        action="store_true",
+        help="events, cqrs: let go of projections and collections that the spec names no more, with their tables",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="do it all, say what was done, and take it back"
     )
     parser.add_argument(
@@ -88,6 +93,7 @@ def _run(invocation: Invocation) -> Outcome:
         arguments.since,
         arguments.until,
         resnapshot=arguments.resnapshot,
+        drop_removed=arguments.drop_removed,
     )
     emitter = _emitter(spec, place, arguments)
     with progress("connecting") as tell:

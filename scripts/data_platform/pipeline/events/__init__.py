@@ -15,6 +15,7 @@ from data_platform.pipeline.events.outbox import Outbox, guarded_upsert, outbox_
 from data_platform.pipeline.events.projection import (
     Projection,
     advance,
+    dropped,
     projection_function,
     projection_schema,
     projection_tables,
@@ -42,6 +43,7 @@ __all__ = [
     "Upcaster",
     "advance",
     "confirm",
+    "dropped",
     "feed_tables",
     "guarded_upsert",
     "outbox_tables",

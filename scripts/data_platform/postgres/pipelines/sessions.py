@@ -19,7 +19,13 @@ _PASSING = (
     errors.DeadlockDetected,
     errors.LockNotAvailable,
 )
-_REFUSED = (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, errors.RaiseException)
+_REFUSED = (
+    psycopg.DataError,
+    psycopg.ProgrammingError,
+    psycopg.IntegrityError,
+    errors.RaiseException,
+    errors.DependentObjectsStillExist,
+)
 _NOT_PASSING = (errors.DiskFull, errors.InsufficientPrivilege, errors.ConfigurationLimitExceeded)
 
 
