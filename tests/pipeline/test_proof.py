@@ -12,14 +12,16 @@ import pytest
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.events import feed
-from data_platform.pipeline.prove import faults
+from data_platform.pipeline.plan import chains
+from data_platform.pipeline.prove import faults, trial
+from data_platform.pipeline.prove.following import LOGICAL
 from data_platform.pipeline.prove.living import LivingTrials
 from data_platform.pipeline.prove.prove import Proof, prove
 from data_platform.pipeline.prove.trial import Made
 from data_platform.postgres.server import embedded_server
 from data_platform.sql.templates import render
 from data_platform.sql.text import Sql
-from pipeline.running import spec_of
+from pipeline.running import HEAD, spec_of
 
 QUIET = lambda what, share: None  # noqa: E731
 COLUMNS = "columns: {id: bigint, name: text, total: 'numeric(10,2)', at: timestamptz, gone: boolean}"
@@ -86,6 +88,32 @@ def test_a_run_whose_checkpoint_is_not_with_its_rows_is_found(
     bad = {one.name: one for one in proof.faults if not one.equal}
     assert not proof.good
     assert bad["client killed"].doubled == 300
+
+
+FOLLOWED = f"""
+pattern: cdc
+drift: DRIFT
+sources: [{{name: rows, dsn: "env:NOWHERE", table: rows, {COLUMNS}}}]
+targets: [{{table: t.rows, key: [id]}}]
+"""
+
+
+def test_ddl_while_a_table_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with embedded_server() as server, embedded_server(settings=LOGICAL) as source:
+
+        def tried(drift: str) -> faults.Fault:
+            spec = spec_of(tmp_path, FOLLOWED.replace("DRIFT", drift))
+            made = Made(spec, chains(spec), rows=60, followed=source)
+            with TemporaryDirectory(dir=tmp_path) as worlds:
+                (found,) = faults.Trials(server, made, Path(worlds), 1).drifted(TRUTH)
+            assert isinstance(found, faults.Fault)
+            return found
+
+        assert [tried(drift).equal for drift in ("freeze", "ignore", "evolve")] == [True] * 3
+        # Runs that do something else than the spec says, which is that of another policy.
+        monkeypatch.setattr(trial, "spec_text", lambda spec: HEAD + FOLLOWED.replace("DRIFT", "ignore"))
+        assert tried("freeze").why == "it went on"
+        assert tried("evolve").why == "0 rows have the new column's value, and not 25"
 
 
 # --- stores that others write to ---
