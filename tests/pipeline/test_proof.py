@@ -113,7 +113,7 @@ def test_ddl_while_a_table_is_followed(tmp_path: Path, monkeypatch: pytest.Monke
         # Runs that do something else than the spec says, which is that of another policy.
         monkeypatch.setattr(trial, "spec_text", lambda spec: HEAD + FOLLOWED.replace("DRIFT", "ignore"))
         assert tried("freeze").why == "it went on"
-        assert tried("evolve").why == "0 rows have the new column's value, and not 25"
+        assert tried("evolve").why.startswith("0 rows have the new column's value")
 
 
 # --- stores that others write to ---

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from data_platform.errors import UsageProblem
 from data_platform.pipeline import dimensions, run, streams
 from data_platform.pipeline.plan import Chain, chains, gathering, read_by
+from data_platform.pipeline.recapturing import recapture
 from data_platform.pipeline.run import Job, Ran, Tell
 from data_platform.pipeline.steps import Step, step_of
 from data_platform.pipeline.streams import Place
@@ -32,6 +33,7 @@ from data_platform.postgres.pipelines.replaying import Group
 from data_platform.postgres.pipelines.state import Counts
 from data_platform.spec.checks import Check
 from data_platform.spec.pipeline import Pipeline, Transform
+from data_platform.spec.pipeline_patterns import WITHIN
 from data_platform.sql.text import Sql, columns_of, identifier, joined, phrase
 
 WHOLE = ("etl", "snapshot")
@@ -82,11 +84,18 @@ def replay(
     tell: Tell = lambda text, share: None,
 ) -> Replayed:
     """Try what is in quarantine again. Raises what a run raises, and UsageProblem where a row cannot be tried alone."""
-    if spec.pattern not in (*WHOLE, *BATCHES):
+    if spec.pattern in WITHIN:
         raise UsageProblem(
-            f"nothing of a pipeline with the pattern {spec.pattern} can be tried again alone",
+            f"a pipeline with the pattern {spec.pattern} has no quarantine, so there is nothing to try again",
             where=spec.file,
-            expected=f"one of {', '.join((*BATCHES, *WHOLE))}",
+            expected=f"one of {', '.join((*BATCHES, *WHOLE, 'cdc'))}",
+            try_="dpe pipeline run: what was refused stopped it there, and it goes on once that is mended",
+        )
+    if spec.pattern == "cdc" and (which.reason is not None or which.limit is not None):
+        raise UsageProblem(
+            "cdc reads rows of quarantine again at the source, all of a source at once",
+            where=spec.file,
+            try_="dpe pipeline replay without --reason and --limit",
         )
     if which.is_part and spec.pattern in WHOLE:
         raise UsageProblem(
@@ -109,6 +118,12 @@ def _steps(work: Work, which: Which, seen: _Held) -> Iterator[Step]:
     if work.spec.pattern in WHOLE:
         if seen.before:
             yield from run.all_at_once(work, found, again=True)
+    elif work.spec.pattern == "cdc":
+        own = [chain for chain in found if which.source in (None, chain.sources[0].name)]
+        names = {chain.sources[0].name for chain in found}
+        seen.orphans = [one for one in replaying.groups(work.state, None) if one.source not in names]
+        if any(one.source in names for one in replaying.groups(work.state, None)):
+            yield from recapture(work, found, own)
     elif work.spec.pattern == "elt":
         landings, derived = run.kept_and_derived(work.spec, found)
         yield from _groups(work, landings, which, seen)
