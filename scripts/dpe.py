@@ -17,4 +17,5 @@ sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120 
 
 from data_platform.cli import main  # noqa: E402
 
-sys.exit(main())
+if __name__ == "__main__":  # not again in processes that are forked for a proof
+    sys.exit(main())

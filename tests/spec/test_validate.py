@@ -85,6 +85,13 @@ def test_a_spec_is_a_mapping_of_a_known_kind(text: str, rule: str, words: str) -
         ),
         ("", "spec-missing-key", (1, 1), "needs `tables:` (Tables, by name", "add `tables:`"),
         (
+            "tables: {orders: {columns: {id: uuid}, indexes: [{columns: [id]}, {columns: [id], colums: [id]}]}}\n",
+            "spec-unknown-key",
+            (3, 83),
+            "unknown key `colums` in `indexes[1]`",
+            "`columns:`",
+        ),
+        (
             "tables:\n  orders:\n    columns:\n      a: {references: {table: orders}}\n",
             "spec-missing-key",
             (6, 11),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from data_platform.cli.contract import Command, Invocation, Outcome
@@ -9,6 +10,11 @@ from data_platform.errors import EnvironmentProblem
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+
+
+def _whole() -> list[str]:
+    """Without arguments: all tests, on several processors, each file's in one process with a server of its own."""
+    return ["-n", str(min(os.cpu_count() or 1, 4)), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -21,7 +27,7 @@ def _run(invocation: Invocation) -> Outcome:
     from data_platform import environment  # noqa: PLC0415
 
     try:
-        environment.run_tests(invocation.arguments.arguments)
+        environment.run_tests(invocation.arguments.arguments or _whole())
     except environment.Fault as fault:
         raise EnvironmentProblem(fault.cause, try_=fault.command) from fault
 

@@ -22,7 +22,7 @@ from data_platform.pipeline.steps import Step
 from data_platform.pipeline.streams import Place
 from data_platform.pipeline.writing import Work
 from data_platform.postgres.pipelines import relations
-from data_platform.postgres.pipelines.sessions import Passing, telling
+from data_platform.postgres.pipelines.sessions import Passing, flush, telling
 from data_platform.postgres.pipelines.state import Counts
 from data_platform.qdrant import points
 from data_platform.qdrant.calls import Call, path_of
@@ -167,6 +167,11 @@ class _Relay:
         if found:
             self._call(server, points.written(self.place, found, int(time.time())))
 
+    def _flush(self) -> None:
+        """What is sent no crash of PostgreSQL may take back, also where who wrote it did not wait for the disk."""
+        if not self.work.dry_run:
+            flush(self.work.place.conninfo)
+
     @property
     def _size(self) -> int:
         return max(1, min(_AT_MOST, _BYTES // (self.spec.dimensions * _A_NUMBER)))
@@ -199,6 +204,7 @@ class _Relay:
             )
             row = relations.run(connection, [register(feed, self.spec.name), query])
             assert row is not None
+            self._flush()
             version = int(row[0])
             read = there = 0
             for batch in self._rows(version):
@@ -239,6 +245,7 @@ class _Relay:
             if not events:
                 return
             good, found, problem = self._until_refused(events)
+            self._flush()
             self._send(server, [*found.values()])
             if good:
                 last = good[-1]

@@ -131,13 +131,13 @@ def _located(document: Document, error: _Error, key: str | None) -> Finding:
     path: Path_ = tuple(str(part) for part in error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
         return _bad_key(document, (*path, str(error.instance)), error)
-    name = path[-1] if path else "the spec"
+    name = _place(error)
     value = error.instance
     expectation = error.validator_value
     match error.validator:
         case "additionalProperties":
             known = sorted(error.schema.get("properties", {}))
-            return _unknown_key(document, path, str(key), known)
+            return _unknown_key(document, path, name, str(key), known)
         case "required":
             hint = _description(error.schema, str(key))
             return document.error(
@@ -194,9 +194,19 @@ def _bad_key(document: Document, path: Path_, error: _Error) -> Finding:
     return document.error(path, "spec-name", f"the key is {_shown(path[-1])}; expected: {hint}", "rename it")
 
 
-def _unknown_key(document: Document, parent: Path_, key: str, known: list[str]) -> Finding:
+def _place(error: _Error) -> str:
+    """What the reader calls the place: its key, or `checks[0]` for one of a list."""
+    path = list(error.absolute_path)
+    if not path:
+        return "the spec"
+    if isinstance(path[-1], int) and len(path) > 1:
+        return f"{path[-2]}[{path[-1]}]"
+    return str(path[-1])
+
+
+def _unknown_key(document: Document, parent: Path_, name: str, key: str, known: list[str]) -> Finding:
     near = difflib.get_close_matches(key, known, 1, 0.5)
-    where = f" in `{_clean(parent[-1])}`" if parent else ""
+    where = f" in `{_clean(name)}`" if parent else ""
     fix = f"`{near[0]}:`" if near else f"one of {', '.join(known)}"
     return document.error(
         (*parent, key),

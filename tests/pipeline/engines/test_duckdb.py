@@ -14,59 +14,19 @@ from data_platform.pipeline.engines import duckdb as project
 from data_platform.pipeline.engines.look import look
 from data_platform.postgres.server import Database, Server
 from data_platform.spec import document
-from pipeline.running import ask, do, spec_of
-
-CSV = """id,customer,status,total,quantity,day,updated_at,deleted
-1,7,"",10.50,3,2024-02-29,2026-01-01T00:00:00Z,f
-2,8,,-2.50,-7,1969-12-31,2026-01-01T00:00:00Z,f
-3,,"say ""so"", ß 🌱",0,0,2000-01-01,2026-01-01T12:00:00+02,f
-3,7,Straße,0.01,5,,2026-01-02T00:00:00Z,f
-3,7,old,9.99,5,2024-12-30,2025-01-02T00:00:00Z,f
-4,9,"two
-lines",,,2024-12-30,2026-01-03T00:00:00Z,f
-5,9," pad ",7,2,2024-12-30,2026-01-03T00:00:00Z,f
-"""
-SECOND = """id,customer,status,total,quantity,day,updated_at,deleted
-1,7,new,11.00,3,2024-02-29,2026-02-01T00:00:00Z,f
-3,7,late,1.00,1,2024-02-29,2025-06-01T00:00:00Z,f
-4,9,,,,,2026-02-01T00:00:00Z,t
-5,9,gone,,,,2026-02-02T00:00:00Z,t
-5,9,late again,1,1,2024-01-01,2026-01-15T00:00:00Z,f
-6,10,A,5,9,2024-03-01,2026-02-01T00:00:00Z,f
-"""
-COLUMNS = (
-    "columns: {id: bigint, customer: bigint, status: text, total: 'numeric(12,2)', quantity: integer, day: date,"
-    " updated_at: timestamptz, deleted: boolean}"
+from pipeline.engines.shop import (
+    BAD,
+    CSV,
+    KINDS_OF,
+    LINES,
+    SECOND,
+    SOURCE,
+    SPECS,
+    with_bad,
+    write_parquet,
+    write_rounded,
 )
-SOURCE = f"sources: [{{name: rows, path: 'in/*.csv', {COLUMNS}, deletes: {{column: deleted}}}}]"
-KEPT = SOURCE.replace(", deletes: {column: deleted}", "")
-SUMS = "SELECT customer, count(*) AS n, sum(total) AS total FROM rows GROUP BY customer"
-TIDY = """
-transforms:
-  - name: tidy
-    sql: |
-      SELECT id, coalesce(customer, 0) AS customer, lower(trim(status)) AS status, total * 2 AS total,
-             quantity / 2 AS half, quantity % 3 AS rest, day - date '2024-01-01' AS days, updated_at, deleted FROM rows
-"""
-SPECS = {
-    "incremental": f"pattern: incremental\n{SOURCE}{TIDY}targets: [{{table: shop.t, key: [id], version: updated_at}}]",
-    "no version": f"pattern: incremental\n{SOURCE}\ntargets: [{{table: shop.t, key: [id]}}]",
-    "added": f"pattern: incremental\n{KEPT}\ntargets: [{{table: shop.t}}]",
-    "etl": f"pattern: etl\n{SOURCE}{TIDY}targets: [{{table: shop.t, key: [id], version: updated_at}}]",
-    "snapshot": f"pattern: snapshot\n{KEPT}\ntargets: [{{table: shop.t, key: [id], version: updated_at}}]",
-    "elt": f"""pattern: elt
-{SOURCE}
-transforms: [{{name: per_customer, sql: "{SUMS}"}}]
-targets:
-  - {{table: shop.raw, from: rows, key: [id], version: updated_at}}
-  - {{table: shop.t, from: per_customer}}
-""",
-    "scd 2": f"pattern: scd\n{SOURCE}\ntargets: [{{table: shop.t, key: [id], version: updated_at, type: 2}}]",
-    "scd 2, tracked": f"pattern: scd\n{SOURCE}\n"
-    "targets: [{table: shop.t, key: [id], version: updated_at, tracked: [status]}]",
-    "scd 6": f"pattern: scd\n{SOURCE}\ntargets: [{{table: shop.t, key: [id], version: updated_at, type: 6}}]",
-    "scd 1": f"pattern: scd\n{SOURCE}\ntargets: [{{table: shop.t, key: [id], version: updated_at, type: 1}}]",
-}
+from pipeline.running import ask, do, spec_of
 
 
 def rendered(server: Server, folder: Path, text: str, *, verify: bool = False) -> Path:
@@ -98,7 +58,7 @@ def both(database: Database, folder: Path) -> tuple[list[Any], list[Any]]:
             " AND column_name <> 'valid' ORDER BY ordinal_position",
         )
     ]
-    times = {"updated_at", "valid_from", "valid_to"}
+    times = {"updated_at", "valid_from", "valid_to", "seen", "local"}
     there = [f"epoch_us({name})::bigint" if name in times else f'"{name}"' for name in names]
     here = [
         f"(extract(epoch FROM {name}) * 1000000)::bigint" if name in times else f'"{name}"' for name in names
@@ -121,6 +81,33 @@ def test_it_gives_the_rows_of_a_run(server: Server, database: Database, tmp_path
         expected, found = both(database, tmp_path)
         assert found == expected
         assert expected
+
+
+@pytest.mark.parametrize("name", KINDS_OF)
+def test_every_kind_of_value_comes_as_it_is(
+    server: Server, database: Database, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(LINES)
+    write_parquet(tmp_path / "in" / "b.parquet")
+    script = rendered(server, tmp_path, KINDS_OF[name])
+    do(database, tmp_path, KINDS_OF[name])
+    run(script, tmp_path)
+    expected, found = both(database, tmp_path)
+    assert len(expected) == 5
+    assert found == expected
+
+
+@pytest.mark.parametrize(("column", "value"), BAD)
+def test_a_value_that_would_be_changed_stops_it(
+    server: Server, tmp_path: Path, column: str, value: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text(with_bad(column, value))
+    told = run(rendered(server, tmp_path, SPECS["added"]), tmp_path, code=1)
+    assert value in told
+    with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
 
 
 def test_a_row_that_is_not_of_its_types_stops_it_and_changes_nothing(server: Server, tmp_path: Path) -> None:
@@ -158,3 +145,13 @@ targets: [{{table: shop.t, key: [customer]}}]
     assert (one.rule, one.severity, judged[0].verdict) == ("engine-refused", "error", "refused")
     assert one.fix
     assert "avg(x::double precision)" in one.fix
+
+
+def test_a_number_of_a_typed_file_is_not_rounded(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_rounded(tmp_path / "in" / "1.parquet")
+    text = """pattern: incremental
+sources: [{name: rows, path: 'in/*.parquet', columns: {id: bigint, total: 'numeric(12,2)'}}]
+targets: [{table: shop.t, key: [id]}]
+"""
+    assert "total: not numeric(12,2): 1.005" in run(rendered(server, tmp_path, text), tmp_path, code=1)

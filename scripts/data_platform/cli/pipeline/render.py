@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from data_platform.report.finding import Finding
     from data_platform.spec.pipeline import Pipeline
 
-TARGETS = ("duckdb", "airflow", "dagster")
+TARGETS = ("duckdb", "spark", "airflow", "dagster")
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -68,8 +68,8 @@ def _made(
     arguments: Any, spec: Pipeline, head: tuple[str, ...]
 ) -> tuple[Project, tuple[Finding, ...], list[Judged]]:
     from data_platform.cli.progress import progress  # noqa: PLC0415
-    from data_platform.pipeline.engines import duckdb, schedulers  # noqa: PLC0415
-    from data_platform.pipeline.engines.look import look  # noqa: PLC0415
+    from data_platform.pipeline.engines import duckdb, schedulers, spark  # noqa: PLC0415
+    from data_platform.pipeline.engines.look import ENGINES, look  # noqa: PLC0415
     from data_platform.pipeline.engines.project import Project  # noqa: PLC0415
     from data_platform.postgres.server import embedded_server  # noqa: PLC0415
     from data_platform.spec import document  # noqa: PLC0415
@@ -77,13 +77,14 @@ def _made(
     if arguments.target in ("airflow", "dagster"):
         comment = "\n".join(f"# {' '.join(line.split())}" for line in head)
         return schedulers.render(spec, arguments.target, comment), (), []
+    engine = ENGINES[arguments.target]
     with progress("running the transforms on both"), embedded_server() as server:
         job, found, judged = look(
-            server, document.read(Path(arguments.spec)), spec, "duckdb", head, verify=not arguments.no_verify
+            server, document.read(Path(arguments.spec)), spec, engine, head, verify=not arguments.no_verify
         )
     if any(one.severity == "error" for one in found):
         return Project({}), found, judged
-    project = duckdb.render(job)
+    project = (spark if engine == "spark" else duckdb).render(job)
     return project, (*found, *project.findings), judged
 
 

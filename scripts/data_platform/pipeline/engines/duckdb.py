@@ -14,9 +14,10 @@ from data_platform.pipeline.engines.project import (
     findings_of,
     literal,
     refuse_unreadable,
+    title_of,
 )
 from data_platform.pipeline.engines.running import quoted
-from data_platform.pipeline.engines.types import plain, word
+from data_platform.pipeline.engines.types import form_of, plain, word
 from data_platform.spec.pipeline import Source
 
 _ORDER = "_dpe_row DESC"
@@ -43,7 +44,7 @@ def render(job: Job) -> Project:
     script = filled(
         "duckdb.py.txt",
         head=job.comment("#"),
-        title=_title(job),
+        title=title_of(job),
         name=repr(job.spec.name),
         whole=repr(job.whole),
         freeze=repr(job.spec.drift in ("freeze", "quarantine")),
@@ -54,11 +55,6 @@ def render(job: Job) -> Project:
     )
     ast.parse(script)  # a fault of ours is found here
     return Project({"pipeline.py": script, **files}, tuple(findings_of(job, "duckdb")))
-
-
-def _title(job: Job) -> str:
-    sources, goals = (", ".join(one.name for one in some) for some in (job.sources(), job.goals))
-    return f"{job.spec.name}: {sources} into {goals}."
 
 
 def table(goal: Goal) -> str:
@@ -111,7 +107,7 @@ def _json_kind(type_: str) -> str:
 
 
 def values(source: Source, columns: dict[str, str] | object) -> str:
-    """The columns as their declared types. A text that is no whole number is an error, where DuckDB would round it."""
+    """The columns as their declared types. A text that DuckDB would round or cut is an error."""
     assert isinstance(columns, dict)
     return ", ".join(f"{_value(source, name, type_)} AS {quoted(name)}" for name, type_ in columns.items())
 
@@ -121,11 +117,12 @@ def _value(source: Source, name: str, type_: str) -> str:
     if source.format == "csv" and plain(type_).endswith("[]"):
         # PostgreSQL writes {a,b}; DuckDB reads [a,b].
         return f"CAST(regexp_replace({column}, '^\\{{(.*)\\}}$', '[\\1]') AS {kind})"
-    if source.format != "parquet" and plain(type_) in ("smallint", "integer", "bigint"):
-        told = _text(f"{name}: not {type_}: ")
+    form = form_of(type_, typed=source.format == "parquet")
+    if form is not None:
+        told, text = _text(f"{name}: not {type_}: "), f"CAST({column} AS VARCHAR)"
         return (
-            f"CASE WHEN {column} IS NULL OR regexp_full_match({column}, '\\s*[+-]?[0-9]+\\s*')"
-            f" THEN CAST({column} AS {kind}) ELSE error({told} || {column}) END"
+            f"CASE WHEN {column} IS NULL OR regexp_matches({text}, {_text(form)})"
+            f" THEN CAST({column} AS {kind}) ELSE error({told} || {text}) END"
         )
     return f"CAST({column} AS {kind})"
 

@@ -22,7 +22,7 @@ from data_platform.spec.document import Document
 from data_platform.spec.pipeline import Pipeline, Source
 from data_platform.spec.pipeline_patterns import WITHIN
 
-ENGINES: Mapping[str, Engine] = {"duckdb": "duckdb"}
+ENGINES: Mapping[str, Engine] = {"duckdb": "duckdb", "spark": "spark"}
 """The dialect that a target's transforms are written in; those that are not here run the spec as it is."""
 
 

@@ -254,6 +254,12 @@ def finding(
 # --- texts ---
 
 
+def title_of(job: Job) -> str:
+    """What goes where, in a line."""
+    sources, goals = (", ".join(one.name for one in some) for some in (job.sources(), job.goals))
+    return f"{job.spec.name}: {sources} into {goals}."
+
+
 def filled(template: str, **values: str) -> str:
     """A template of this folder with its places filled."""
     path = Path(resource("templates", "pipeline", "engines", template))

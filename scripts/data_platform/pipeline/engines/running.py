@@ -146,7 +146,7 @@ class Spark:
                 f"CAST(c{number} AS {word(type_, 'spark')}) AS {ticked(column)}"
                 for number, (column, type_) in enumerate(columns.items())
             )
-            listed = ", ".join(f"({', '.join(map(_constant, row.values()))})" for row in rows[name])
+            listed = ", ".join(f"({', '.join(map(constant, row.values()))})" for row in rows[name])
             made = self.session.sql(f"SELECT {casts} FROM VALUES {listed} AS v ({texts})")
             made.cache().createOrReplaceTempView(ticked(name))
 
@@ -166,12 +166,12 @@ class Spark:
         ]
 
 
-def _constant(value: Value) -> str:
+def constant(value: Value) -> str:
     """A text for Spark, in which a backslash escapes."""
     if value is None:
         return "NULL"
     if isinstance(value, list):
-        return f"CAST(ARRAY({', '.join(map(_constant, value))}) AS ARRAY<STRING>)"
+        return f"CAST(ARRAY({', '.join(map(constant, value))}) AS ARRAY<STRING>)"
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 

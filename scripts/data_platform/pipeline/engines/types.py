@@ -41,6 +41,16 @@ _SAME = {
 }
 _PARTS = re.compile(r"(?P<name>[a-z0-9 ]+?)\s*(\((?P<size>[0-9, ]+)\))?\s*(?P<rest>with(out)? time zone)?\Z")
 _MOST_DIGITS = 38
+_DAY = r"[0-9]{4,5}-[0-9]{1,2}-[0-9]{1,2}"
+_ZONE = r"( ?(Z|UTC|GMT|[+-][0-9]{1,2}(:?[0-9]{2})?))?"
+_TIME = rf"{_DAY}([ T][0-9]{{1,2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?{_ZONE})?"
+_TIMES = ("timestamp", "timestamptz", "date")
+_FORMS = {
+    **dict.fromkeys(("smallint", "integer", "bigint"), r"[+-]?[0-9]+"),
+    **dict.fromkeys(("timestamp", "timestamptz"), _TIME),
+    "date": _DAY,
+    "uuid": r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+}
 BARE = "numeric"
 """Without digits: PostgreSQL's has no limit, theirs must have one."""
 
@@ -64,6 +74,20 @@ def digits(type_: str) -> tuple[int, int] | None:
         return None
     first, *rest = (int(one) for one in found["size"].split(","))
     return first, rest[0] if rest else 0
+
+
+def form_of(type_: str, *, typed: bool) -> str | None:
+    """A regular expression of the texts that all engines read as the same value of a type; None where all are.
+
+    Others are rounded (1.005 as numeric(12, 2)), cut (digits of a second) or filled up (2026-02) by one of them.
+    `typed`: what is read has types of its own, and can be rounded at most.
+    """
+    name, size = plain(type_), digits(type_)
+    if name == BARE and size:
+        form: str | None = rf"[+-]?[0-9]*(\.[0-9]{{0,{size[1]}}}0*)?"
+    else:
+        form = None if typed and name in _TIMES else _FORMS.get(name)
+    return rf"^\s*{form}\s*$" if form else None
 
 
 def word(type_: str, engine: Engine) -> str | None:

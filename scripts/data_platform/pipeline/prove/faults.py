@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +15,10 @@ from typing import Any, Protocol
 
 import psycopg
 
+from data_platform.pipeline.prove.child import Child
 from data_platform.pipeline.prove.data import Row, content
 from data_platform.pipeline.prove.following import Followed
-from data_platform.pipeline.prove.trial import Made, ended, trial
+from data_platform.pipeline.prove.trial import Made, trial
 from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Database, Server
 from data_platform.spec.pipeline import Source
@@ -73,7 +73,7 @@ class World(Protocol):
     def database(self) -> Database: ...
     @property
     def source(self) -> Followed | None: ...
-    def start(self) -> subprocess.Popen[str]: ...
+    def start(self) -> Child: ...
     def run(self) -> dict[str, Any]: ...
     def content(self) -> Content: ...
 
@@ -109,7 +109,7 @@ class Trials:
         with self.world(copied=True) as one:
             child = one.start()
             begun = time.monotonic()
-            said = ended(child)
+            said = child.end()
             seconds = time.monotonic() - begun
             if one.quiet() and "problem" not in said:
                 said = one.run()
@@ -152,7 +152,7 @@ class Trials:
         self,
         name: str,
         truth: Truth,
-        hit: Callable[[World, subprocess.Popen[str]], bool],
+        hit: Callable[[World, Child], bool],
         *,
         copied: bool | None = None,
     ) -> Fault:
@@ -167,7 +167,7 @@ class Trials:
                 child = one.start()
                 time.sleep(after)
                 was_hit = hit(one, child)
-                ended(child)
+                child.end()
                 _wait_for(one.database.conninfo)
                 fault = self._again(name, f"{after:.3f} s", one, truth)
             if was_hit or not fault.equal:
@@ -184,7 +184,7 @@ class Trials:
                 time.sleep(after)
                 with connect(one.database.admin_conninfo, read_only=False) as admin:
                     admin.execute(_CUT)
-                said = ended(child)
+                said = child.end()
                 if one.quiet() and "problem" not in said:
                     said = one.run()
                 if "problem" in said:
@@ -198,7 +198,7 @@ class Trials:
         with self.world() as one:
             both = [one.start(), one.start()]
             for child in both:
-                ended(child)
+                child.end()
             return self._again("two runs at once", "the start", one, truth)
 
     def out_of_order(self, truth: Truth) -> Fault | NotTried:
@@ -351,14 +351,14 @@ def compared(name: str, at: str, wanted: Content, found: Content) -> Fault:
     return Fault(name, at, lost, more, not why, why)
 
 
-def kill(one: World, child: subprocess.Popen[str]) -> bool:
+def kill(one: World, child: Child) -> bool:
     """SIGKILL; whether the run was still going on."""
-    going = child.poll() is None
+    going = child.going()
     child.kill()
     return going
 
 
-def crash(one: World, child: subprocess.Popen[str]) -> bool:
+def crash(one: World, child: Child) -> bool:
     """Kill a process of the server as the system's out-of-memory killer does; whether there was one of the run."""
     return _crash(one.database)
 
@@ -375,7 +375,7 @@ def _crash(database: Database) -> bool:
         return True
 
 
-def crash_source(one: World, child: subprocess.Popen[str]) -> bool:
+def crash_source(one: World, child: Child) -> bool:
     """As `crash`, of the server that is read."""
     assert one.source is not None
     found = _crash(one.source.database)
@@ -383,7 +383,7 @@ def crash_source(one: World, child: subprocess.Popen[str]) -> bool:
     return found
 
 
-def cut_source(one: World, child: subprocess.Popen[str]) -> bool:
+def cut_source(one: World, child: Child) -> bool:
     """End the run's sessions on the source; whether there were any."""
     assert one.source is not None
     with connect(one.source.database.admin_conninfo, read_only=False) as admin:

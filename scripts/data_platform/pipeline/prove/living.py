@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,13 @@ import psycopg
 
 from data_platform.errors import Problem
 from data_platform.pipeline.prove import qdrant
+from data_platform.pipeline.prove.child import Child, begun
 from data_platform.pipeline.prove.collected import Collected
-from data_platform.pipeline.prove.faults import Content, Fault, NotTried, Tell, Trials, Truth, kill
+from data_platform.pipeline.prove.faults import Content, Fault, NotTried, Tell, Trials, Truth
 from data_platform.pipeline.prove.kept import Keeps, keeps_of
 from data_platform.pipeline.prove.qdrant import Engine
 from data_platform.pipeline.prove.stores import Events, Store, Writers, events_of, tables_of
-from data_platform.pipeline.prove.trial import Made, begun, ended, spec_text
+from data_platform.pipeline.prove.trial import Made
 from data_platform.pipeline.relaying import address_name
 from data_platform.pipeline.run import run
 from data_platform.pipeline.streams import Place
@@ -53,20 +53,22 @@ class Living:
     source: None = None
     """There is none beside the store."""
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> Child:
         """A run as a process; the writers are at work."""
         self.writers.start()
-        return begun(self.file, self.database.conninfo, self.folder, self.addresses)
+        return begun(self.file, self._place())
 
     def run(self) -> dict[str, Any]:
         """A run to its end, in this process, which nobody kills: what it counted, or its problem."""
         self.writers.start()
-        spec = read_pipeline(document.read(self.file))
+        spec = replace(read_pipeline(document.read(self.file)), checks=())
         try:
-            place = Place(self.database.conninfo, self.folder, addresses=self.addresses)
-            return asdict(run(spec, place).counts)
+            return asdict(run(spec, self._place()).counts)
         except Problem as problem:
             return {"problem": problem.what}
+
+    def _place(self) -> Place:
+        return Place(self.database.conninfo, self.folder, addresses=self.addresses)
 
     def quiet(self) -> bool:
         """Wait for the writers, and for whatever else the server does that new events would wait for."""
@@ -101,9 +103,11 @@ def living(server: Server, made: Made, folder: Path) -> Iterator[Living]:
         database = stack.enter_context(server.scratch_database(extensions=_extensions(spec)))
         engine = stack.enter_context(qdrant.running()) if spec.kept.collections else None
         with connect(database.conninfo, read_only=False) as connection:
+            # Crashes are of what a run makes: what was there before it stays.
+            connection.execute("SET synchronous_commit = on")
             store.fill(connection)
         file = folder / "spec.yaml"
-        file.write_text(spec_text(spec), encoding="utf-8")
+        file.write_text(Path(spec.file).read_text(encoding="utf-8"), encoding="utf-8")
         writers = Writers(database.conninfo, store, f"{made.seed} {folder.name}")
         keeps = keeps_of(spec)
         addresses = {}
@@ -172,11 +176,9 @@ class LivingTrials(Trials):
             one.file.write_text(json.dumps(data), encoding="utf-8")
             after = self.draw.uniform(0, truth.seconds)
             child = one.start()
-            try:
-                child.wait(after)
-            except subprocess.TimeoutExpired:
-                kill(one, child)
-            ended(child)
+            if not child.wait(after):
+                child.kill()
+            child.end()
             return self._again("killed while made anew", f"{after:.3f} s", one, truth)
 
     def collections(self, truth: Truth) -> Iterator[Fault]:
@@ -193,7 +195,7 @@ class LivingTrials(Trials):
             if filled:
                 one.run()
                 self._changes(one)
-            children: list[subprocess.Popen[str]] = []
+            children: list[Child] = []
 
             def after(_: int) -> None:
                 while not children:
@@ -202,7 +204,7 @@ class LivingTrials(Trials):
 
             one.engine.after = after
             children.append(one.start())
-            ended(children[0])
+            children[0].end()
             one.engine.after = lambda number: None
             at = "while it follows" if filled else "while it is filled"
             return self._again("killed before a confirmation", at, one, truth)

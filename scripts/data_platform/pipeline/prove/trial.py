@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +15,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 
-import data_platform
 from data_platform.pipeline.plan import Chain
+from data_platform.pipeline.prove.child import Child, begun
 from data_platform.pipeline.prove.data import Row, as_json, rows_of, shape_of, write_files
 from data_platform.pipeline.prove.following import Followed, followed
 from data_platform.pipeline.run import run
@@ -28,12 +25,10 @@ from data_platform.postgres.connect import connect
 from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.relations import table_name
 from data_platform.postgres.server import Database, Server
-from data_platform.spec import document
 from data_platform.spec.pipeline import TARGET, Pipeline, Source
 from data_platform.sql.text import Sql, columns_of, identifiers, phrase, qualified
 
 _PAGE = 500
-_SECONDS = 120
 _TIMES = ("valid_from", "valid_to", "valid")
 """Columns of a dimension that hold the time of a run, where the rows do not say their own."""
 
@@ -50,11 +45,15 @@ class Made:
     followed: Server | None = None
     """cdc: the cluster of the sources, whose change stream can be read."""
 
+    _split: dict[str, list[list[Row]]] = field(default_factory=dict, repr=False, compare=False)
+
     def batches_of(self, source: Source) -> list[list[Row]]:
-        """The source's rows, split."""
-        every = rows_of(shape_of(source, self.chains), self.rows, f"{self.seed} {source.name}")
-        size = -(-len(every) // self.batches)
-        return [every[first : first + size] for first in range(0, len(every), size)]
+        """The source's rows, split; made once."""
+        if source.name not in self._split:
+            every = rows_of(shape_of(source, self.chains), self.rows, f"{self.seed} {source.name}")
+            size = -(-len(every) // self.batches)
+            self._split[source.name] = [every[first : first + size] for first in range(0, len(every), size)]
+        return self._split[source.name]
 
 
 @dataclass
@@ -69,17 +68,17 @@ class Trial:
     files: Mapping[str, list[Path]] = field(default_factory=dict)
     source: Followed | None = None
 
-    def start(self) -> subprocess.Popen[str]:
+    def start(self) -> Child:
         """A run as a process, once it has begun. A source that is followed changes beside it."""
         if self.source is not None:
             self.source.begin()
-        return begun(self.file, self.database.conninfo, self.folder, self.addresses)
+        return begun(self.file, Place(self.database.conninfo, self.folder, addresses=self.addresses))
 
     def run(self) -> dict[str, Any]:
         """A run to its end, over all that the sources ever have: what it counted, or its problem."""
         if self.source is not None:
             self.source.settle()
-        return ended(self.start())
+        return self.start().end()
 
     def quiet(self) -> bool:
         """Whether a source that is followed went on changing; a run lets it come to its end."""
@@ -130,55 +129,6 @@ class Trial:
         return found
 
 
-def spec_text(spec: Pipeline) -> str:
-    """What the spec's file says, without its checks: those are of real rows."""
-    file = Path(spec.file)
-    data = document.read(file).data
-    if "checks" not in data:
-        return file.read_text(encoding="utf-8")
-    return json.dumps({key: value for key, value in data.items() if key != "checks"})
-
-
-def begun(file: Path, conninfo: str, folder: Path, addresses: Mapping[str, str]) -> subprocess.Popen[str]:
-    """A run of the spec in a file as a process, once it has begun."""
-    root = Path(data_platform.__file__).parents[1]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
-    }
-    child = subprocess.Popen(
-        [sys.executable, "-m", "data_platform.pipeline.prove.child", str(file)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env=environment,
-    )
-    assert child.stdin is not None
-    assert child.stdout is not None
-    where = {
-        "conninfo": conninfo,
-        "base": str(folder),
-        "addresses": dict(addresses),
-    }
-    child.stdin.write(json.dumps(where) + "\n")
-    child.stdin.close()
-    child.stdin = None  # communicate would flush it
-    child.stdout.readline()
-    return child
-
-
-def ended(child: subprocess.Popen[str]) -> dict[str, Any]:
-    """What a run says at its end."""
-    said, _ = child.communicate(timeout=_SECONDS)
-    lines = said.strip().splitlines()
-    return (
-        dict(json.loads(lines[-1]))
-        if lines
-        else {"problem": "it said nothing", "exit_code": child.returncode}
-    )
-
-
 def rows_in(connection: psycopg.Connection[Any], relation: Sql, columns: Sql | None = None) -> Counter[str]:
     """The rows of a table or of a query in parentheses as text, with how often each is there."""
     columns = columns or Sql("r.*")
@@ -216,7 +166,7 @@ def trial(
                 addresses[source.name] = here.conninfo
                 _fill(here.conninfo, source, [row for batch in batches for row in batch])
         file = folder / "spec.yaml"
-        file.write_text(spec_text(made.spec), encoding="utf-8")
+        file.write_text(Path(made.spec.file).read_text(encoding="utf-8"), encoding="utf-8")
         one = Trial(made, database, folder, file, addresses, files, stream)
         if stream is not None and copied:
             run(made.spec, Place(database.conninfo, folder, addresses=addresses))

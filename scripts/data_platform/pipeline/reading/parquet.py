@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,8 @@ def stream(source: Source, path: Path) -> Stream:
     """The file's columns that are declared, or all of them."""
     file = _open(path)
     names = tuple(file.schema_arrow.names)
-    return Stream(columns=names, options=_OPTIONS, blocks=lambda: _blocks(path))
+    arrays = frozenset(name for name, type_ in source.columns.items() if str(type_).rstrip().endswith("]"))
+    return Stream(columns=names, options=_OPTIONS, blocks=lambda: _blocks(path, arrays))
 
 
 def columns_of(path: Path) -> dict[str, Sql]:
@@ -49,27 +50,54 @@ def _open(path: Path) -> Any:
         raise UsageProblem(f"no Parquet: {error}", where=str(path)) from None
 
 
-def _blocks(path: Path) -> Iterator[bytes]:
+def _blocks(path: Path, arrays: frozenset[str]) -> Iterator[bytes]:
     pyarrow, csv, _ = _modules()
     options = csv.WriteOptions(include_header=False)
     for batch in _open(path).iter_batches(batch_size=_BATCH):
         held = io.BytesIO()
-        csv.write_csv(_plain(pyarrow, batch), held, options)
+        csv.write_csv(_plain(pyarrow, batch, arrays), held, options)
         yield held.getvalue()
 
 
-def _plain(pyarrow: Any, batch: Any) -> Any:
-    """The batch with what separated values cannot hold as text: lists and structs as JSON, bytes as hex."""
-    arrays = [_text(pyarrow, array) for array in batch.columns]
-    return pyarrow.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+def _plain(pyarrow: Any, batch: Any, arrays: frozenset[str]) -> Any:
+    """The batch with what separated values cannot hold as text: lists for `arrays` as PostgreSQL writes an array, other
+    lists and structs as JSON, bytes as hex.
+    """
+    names = batch.schema.names
+    texts = [
+        _text(pyarrow, array, _array if name in arrays else _json)
+        for name, array in zip(names, batch.columns, strict=True)
+    ]
+    return pyarrow.RecordBatch.from_arrays(texts, names=names)
 
 
-def _text(pyarrow: Any, array: Any) -> Any:
+def _json(value: Any) -> str:
+    return json.dumps(value, default=str)
+
+
+def _array(value: Any) -> str:
+    """The manual, 8.15.6: braces, and every item in quotes."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, list):
+        return "{" + ",".join(map(_array, value)) + "}"
+    text = (
+        f"\\x{value.hex()}"
+        if isinstance(value, bytes)
+        else _json(value)
+        if isinstance(value, dict)
+        else str(value)
+    )
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _text(pyarrow: Any, array: Any, nested: Callable[[Any], str]) -> Any:
     kinds = pyarrow.types
     if kinds.is_dictionary(array.type):
-        return _text(pyarrow, array.dictionary_decode())
+        return _text(pyarrow, array.dictionary_decode(), nested)
     if kinds.is_nested(array.type):
-        texts = [None if one is None else json.dumps(one, default=str) for one in array.to_pylist()]
+        texts = [None if one is None else nested(one) for one in array.to_pylist()]
         return pyarrow.array(texts, pyarrow.string())
     if (
         kinds.is_binary(array.type)

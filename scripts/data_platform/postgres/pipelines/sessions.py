@@ -50,6 +50,16 @@ def writing(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
+def flush(conninfo: str) -> None:
+    """Everything that any session sees now outlives a crash, whatever its commits were told not to wait for.
+
+    By a commit of a session of its own, which waits until the WAL up to there is on disk.
+    """
+    with writing(conninfo) as connection, connection.transaction():
+        connection.execute("SET LOCAL synchronous_commit = on")
+        connection.execute("SELECT pg_logical_emit_message(true, 'dpe', '')")
+
+
 @contextmanager
 def telling(conninfo: str) -> Iterator[None]:
     """Errors of the server: `Passing`, UsageProblem for a wrong value or statement, else EnvironmentProblem."""
