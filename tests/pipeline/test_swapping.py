@@ -37,7 +37,7 @@ CREATE TABLE shop.prices (
     doubled numeric GENERATED ALWAYS AS (price * 2) STORED,
     CONSTRAINT one_name UNIQUE (name, kind),
     EXCLUDE USING btree (price WITH =) WHERE (price > 1000)
-) WITH (fillfactor = 70, autovacuum_enabled = false);
+) WITH (fillfactor = 70, autovacuum_enabled = false, toast.autovacuum_enabled = false);
 ALTER TABLE shop.prices DROP COLUMN gone;
 CREATE INDEX "cheap ones" ON shop.prices (lower(name), price DESC) INCLUDE (kind) WHERE price < 10;
 CREATE STATISTICS shop.together (dependencies) ON name, kind FROM shop.prices;
@@ -149,6 +149,10 @@ def test_sequences_go_on(database: Database, tmp_path: Path) -> None:
         (
             "CREATE FUNCTION shop.cheapest() RETURNS bigint BEGIN ATOMIC SELECT min(price) FROM shop.prices; END",
             r"the function shop.cheapest\(\)",
+        ),
+        (
+            "ALTER TABLE shop.prices ADD number int GENERATED ALWAYS AS IDENTITY",
+            "has columns that its source does not give: number",
         ),
         ("ALTER TABLE shop.prices ADD note text", "has columns that its source does not give: note"),
     ],

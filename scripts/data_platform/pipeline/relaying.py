@@ -196,13 +196,18 @@ class _Relay:
         )
         drawn = relations.run(connection, [sequence])
         assert drawn is not None
+        # Registered before, so that nothing is purged that it has not read; and the long transaction of the filling
+        # writes nothing until its end, so that other readers need not wait for it.
+        with telling(work.place.conninfo), connection.transaction():
+            relations.run(connection, [register(feed, self.spec.name)])
+            work.state.checkpoint(STEP, self.spec.name, {"filled": False})
         with telling(work.place.conninfo), self.feeding.still(work):
             query = phrase(
                 "SELECT greatest(max(position), {drawn}) FROM {outbox}",
                 drawn=drawn[0],
                 outbox=qualified_name(feed.source),
             )
-            row = relations.run(connection, [register(feed, self.spec.name), query])
+            row = relations.run(connection, [query])
             assert row is not None
             self._flush()
             version = int(row[0])

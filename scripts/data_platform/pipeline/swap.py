@@ -28,8 +28,7 @@ def built(state: State, target: Target, unit: str, wanted: Merge, deletes: Delet
     connection, table = state.connection, wanted.target
     if relations.is_empty(connection, table.name):
         return None
-    swapping.refuse_dependents(connection, target.table.schema, target.table.name)
-    _refuse_more_columns(wanted)
+    _refuse_more_columns(wanted, swapping.made_by_itself(connection, target.table))
     aside = merging.set_aside(state, target.source, unit, wanted.relation, wanted.fitting, table.name)
     if aside or merging.has_newer(connection, wanted):
         return None
@@ -46,8 +45,9 @@ def built(state: State, target: Target, unit: str, wanted: Merge, deletes: Delet
     return Swapped(Counts(read, inserted=written, deleted=deleted, unchanged=read - written), (made,))
 
 
-def _refuse_more_columns(wanted: Merge) -> None:
-    more = [name for name in wanted.target.writable if name not in wanted.columns]
+def _refuse_more_columns(wanted: Merge, made_by_itself: frozenset[str]) -> None:
+    kept = (*wanted.target.writable, *sorted(made_by_itself - set(wanted.target.writable)))
+    more = [name for name in kept if name not in wanted.columns]
     if more:
         raise UsageProblem(
             f"{wanted.target.name} has columns that its source does not give: {', '.join(more)}",

@@ -79,6 +79,19 @@ def test_what_was_there_and_what_comes(shop: Database, tmp_path: Path, engine: E
     assert [(one.name, one.told) for one in kept] == [("found", "0 events not read")]
 
 
+def test_nobody_waits_for_a_filling_and_nothing_is_purged_meanwhile(
+    shop: Database, tmp_path: Path, engine: Engine
+) -> None:
+    writing = (
+        "SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND datname = current_database()"
+    )
+    readers = "SELECT name, window_from::text FROM p_outbox.readers"
+    seen = []
+    engine.before = lambda number: seen.append((ask(shop, writing), ask(shop, readers)))
+    go(shop, tmp_path, engine)
+    assert seen == [([(0,)], [("found", "0")])]
+
+
 def test_tombstones_go_once_nothing_older_can_come(
     shop: Database, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,9 @@ def created(made: Beside, old: Sql) -> Sql:
     )
     space = made.hanging["space"]
     return phrase(
-        "CREATE {kind} {beside} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS){options}{space}",
+        "CREATE {kind} {beside} (LIKE {old} INCLUDING ALL EXCLUDING INDEXES EXCLUDING STATISTICS)"
+        " USING {method}{options}{space}",
+        method=identifier(made.hanging["method"]),
         kind=kind,
         beside=made.beside,
         old=old,

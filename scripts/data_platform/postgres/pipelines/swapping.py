@@ -52,6 +52,12 @@ def refuse_dependents(connection: Connection, schema: str, name: str) -> tuple[i
     return table, hanging
 
 
+def made_by_itself(connection: Connection, name: Name) -> frozenset[str]:
+    """Columns whose values the table makes itself, others each time."""
+    hanging = refuse_dependents(connection, name.schema, name.name)[1]
+    return frozenset(one["column"] for one in hanging["sequences"] if one["identity"])
+
+
 def built_or_refused(
     connection: Connection, name: Name, target: Relation, rows: Sql, columns: Sequence[str]
 ) -> Beside | None:

@@ -1,6 +1,7 @@
 -- All that hangs on a table and goes with it, as one document.
 SELECT jsonb_build_object(
- 'kind', c.relkind, 'persistence', c.relpersistence, 'options', to_jsonb(c.reloptions),
+ 'kind', c.relkind, 'persistence', c.relpersistence, 'options', to_jsonb(c.reloptions || ARRAY(SELECT 'toast.' || o FROM pg_class s, unnest(s.reloptions) o WHERE s.oid = c.reltoastrelid)),
+ 'method', (SELECT amname FROM pg_am WHERE oid = c.relam),
  'space', (SELECT spcname FROM pg_tablespace WHERE oid = c.reltablespace),
  'owner', pg_get_userbyid(c.relowner), 'security', c.relrowsecurity, 'forced', c.relforcerowsecurity,
  'comment', obj_description(c.oid, 'pg_class'), 'identity', c.relreplident,

@@ -9,6 +9,10 @@ UNION SELECT format('the publication %%I', p.pubname) FROM pg_publication_tables
  WHERE c.oid = %(table)s AND p.schemaname = c.relnamespace::regnamespace::text AND p.tablename = c.relname
 UNION SELECT format('the subscription %%I', s.subname) FROM pg_subscription_rel r JOIN pg_subscription s ON s.oid = r.srsubid
  WHERE r.srrelid = %(table)s AND has_table_privilege('pg_subscription', 'SELECT')
+UNION SELECT format('the extension %%I', x.extname) FROM pg_depend d JOIN pg_extension x ON x.oid = d.refobjid
+ WHERE d.classid = 'pg_class'::regclass AND d.objid = %(table)s AND d.deptype = 'e'
+UNION SELECT format('a security label of %%s', provider) FROM pg_seclabel
+ WHERE classoid = 'pg_class'::regclass AND objoid = %(table)s
 UNION SELECT 'the table ' || inhrelid::regclass || ', which inherits from it' FROM pg_inherits WHERE inhparent = %(table)s
 UNION SELECT 'the table ' || inhparent::regclass || ', which it inherits from' FROM pg_inherits WHERE inhrelid = %(table)s
 UNION SELECT format('the function %%s', p.oid::regprocedure) FROM pg_depend d JOIN pg_proc p ON p.oid = d.objid
