@@ -28,7 +28,7 @@ from data_platform.qdrant import points
 from data_platform.qdrant.calls import Call, path_of
 from data_platform.qdrant.points import Versioned
 from data_platform.qdrant.rest import Rest, rest
-from data_platform.spec.pipeline import Source
+from data_platform.spec.pipeline import Pipeline, Source
 from data_platform.spec.pipeline_patterns import CollectionSpec
 from data_platform.sql.text import Sql, literal, phrase, qualified_name
 
@@ -48,6 +48,11 @@ def server_of(place: Place, spec: CollectionSpec) -> Rest:
 def address_name(spec: CollectionSpec) -> str:
     """Under which a Place has the address of its server; no source is called so."""
     return f"collection {spec.name}"
+
+
+def relay_name(pipeline: Pipeline, spec: CollectionSpec) -> str:
+    """What its points say that they are of."""
+    return f"{pipeline.name}.{spec.name}"
 
 
 def point_id(spec: CollectionSpec, stream: str) -> str:
@@ -106,7 +111,7 @@ class _Relay:
 
     @property
     def place(self) -> points.Place:
-        relay = f"{self.work.spec.name}.{self.spec.name}"
+        relay = relay_name(self.work.spec, self.spec)
         return points.Place(self.spec.collection, relay, self.spec.vector)
 
     @property

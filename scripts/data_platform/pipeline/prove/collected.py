@@ -13,6 +13,7 @@ import psycopg
 
 from data_platform.pipeline.prove.kept import Keeps
 from data_platform.pipeline.prove.qdrant import Engine
+from data_platform.pipeline.relaying import relay_name
 from data_platform.postgres.pipelines.relations import table_name
 from data_platform.qdrant.points import OWN
 from data_platform.spec.pipeline import Pipeline
@@ -66,12 +67,15 @@ class Collected:
         return found
 
     def _points(self, connection: Connection) -> Iterator[tuple[str, Counter[str]]]:
+        relays = {relay_name(self.spec, one) for one in self.spec.kept.collections}
         for one in self.spec.kept.collections:
             rows = self._rows(connection, one)
             counted: Counter[str] = Counter()
             for point in self.engine.points(one.collection):
                 payload = dict(point.payload)
-                if "gone_at" in payload.pop(OWN, {}):
+                own = payload.pop(OWN, {})
+                # Several may share a collection; a point of none of them is one too many.
+                if "gone_at" in own or own.get("relay") in relays - {relay_name(self.spec, one)}:
                     continue
                 told = _told(payload)
                 same = _same(point.vector, rows.get(told), one)
