@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +15,15 @@ from data_platform.errors import UsageProblem
 from data_platform.pipeline.events import feed
 from data_platform.pipeline.plan import chains
 from data_platform.pipeline.prove import faults
+from data_platform.pipeline.prove.exchanging import Reader
 from data_platform.pipeline.prove.following import LOGICAL
 from data_platform.pipeline.prove.living import LivingTrials
 from data_platform.pipeline.prove.prove import Proof, prove
 from data_platform.pipeline.prove.trial import Made
-from data_platform.postgres.server import embedded_server
+from data_platform.postgres.server import Database, embedded_server
 from data_platform.sql.templates import render
 from data_platform.sql.text import Sql
-from pipeline.running import spec_of
+from pipeline.running import ask, spec_of
 
 QUIET = lambda what, share: None  # noqa: E731
 COLUMNS = "columns: {id: bigint, name: text, total: 'numeric(10,2)', at: timestamptz, gone: boolean}"
@@ -89,6 +91,35 @@ def test_a_run_whose_checkpoint_is_not_with_its_rows_is_found(
     bad = {one.name: one for one in proof.faults if not one.equal}
     assert not proof.good
     assert bad["client killed"].doubled == 300
+
+
+SWAPPED = f"""
+pattern: snapshot
+sources: [{{name: rows, path: rows.csv, {COLUMNS}}}]
+targets: [{{table: t.rows, key: [id], swap: true}}]
+"""
+
+
+def test_a_table_that_is_exchanged_is_never_seen_half(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, SWAPPED)
+    with embedded_server() as server, TemporaryDirectory(dir=tmp_path) as worlds:
+        made = faults.Trials(server, Made(spec, chains(spec), rows=300), Path(worlds), 1)
+        truth, _ = made.truth()
+        assert [made.exchanged(truth).why for _ in range(2)] == ["", ""]
+
+
+def test_a_reader_who_finds_a_new_table_empty_says_so(database: Database) -> None:
+    """As an exchange by hand leaves it to those whose snapshot is older."""
+    by_hand = (
+        "CREATE TABLE rows_new (LIKE rows); INSERT INTO rows_new SELECT * FROM rows;"
+        "DROP TABLE rows; ALTER TABLE rows_new RENAME TO rows"
+    )
+    ask(database, "CREATE TABLE rows AS SELECT n FROM generate_series(1, 50) AS n")
+    with Reader(database.conninfo, [Sql("rows")]) as reader:
+        for _ in range(30):
+            ask(database, by_hand)
+            time.sleep(0.004)
+    assert reader.strange() == "a reader saw 0 rows in rows"
 
 
 FOLLOWED = f"""

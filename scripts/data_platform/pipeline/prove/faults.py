@@ -17,6 +17,7 @@ import psycopg
 
 from data_platform.pipeline.prove.child import Child
 from data_platform.pipeline.prove.data import Row, content
+from data_platform.pipeline.prove.exchanging import Reader, swapped, thinned
 from data_platform.pipeline.prove.following import Followed
 from data_platform.pipeline.prove.trial import Made, trial
 from data_platform.postgres.connect import connect
@@ -27,6 +28,7 @@ Content = Mapping[str, Counter[str]]
 _BEGUN_SECONDS = 10.0
 _TRIES, _SOONER = 6, 0.6
 _SOURCE_HITS = 2
+_EXCHANGES = 3
 _UNDECLARED = "nobody_declared_this"
 _SESSIONS = """
 FROM pg_stat_activity WHERE application_name = 'dpe' AND datname = current_database() AND pid <> pg_backend_pid()
@@ -293,6 +295,21 @@ class Trials:
                     why = str(said.get("problem", "")) or ("" if same == wanted else "other numbers of rows")
                     yield Fault(name, "evolve", 0, 0, not why, why)
 
+    def exchanged(self, truth: Truth) -> Fault:
+        """A table that was whole once is exchanged, killed in the middle, and read all the while."""
+        name, after = "killed while exchanged", self.draw.uniform(0, truth.seconds)
+        with trial(self.server, self.made, self.fresh()) as one:
+            one.run()
+            thinned(one)
+            with Reader(one.database.conninfo, swapped(one)) as reader:
+                child = one.start()
+                child.wait(after)
+                child.kill()
+                child.end()
+                fault = self._again(name, f"{after:.3f} s", one, truth)
+            strange = reader.strange()
+            return replace(fault, equal=False, why=strange) if strange and fault.equal else fault
+
     def altered(self, source: Source) -> Fault:
         """A source that is followed gets a column, and rows with it, while all that was before waits in the stream."""
         name, drift = f"DDL on {source.name}", self.made.spec.drift
@@ -328,6 +345,9 @@ class Trials:
     def others(self, truth: Truth, tell: Tell) -> Iterator[Fault | NotTried]:
         """What is done to files and pages: order, repetition, torn rows, drift, a server that is down."""
         yield from self.source_hit(truth)
+        if any(chain.target.swap for chain in self.made.chains):
+            for _ in range(_EXCHANGES):
+                yield self.exchanged(truth)
         yield self.out_of_order(truth)
         yield self.doubled(truth)
         tell("torn rows and drift", 0.93)
