@@ -68,14 +68,22 @@ def written(place: Place, points: Sequence[Versioned], now: int) -> Call:
     return Call("PUT", path_of(place.collection, "/points?wait=true"), body)
 
 
-def older_removed(place: Place, version: int) -> Call:
-    """Take away all points of this relay that are older."""
-    return _deleted(place, {"key": f"{OWN}.version", "range": {"lt": version}})
+def older(place: Place, version: int, limit: int) -> Call:
+    """Asks for points of this relay that are older and are no tombstones: their ids are in `points` of the answer."""
+    conditions = [
+        _own(place),
+        {"key": f"{OWN}.version", "range": {"lt": version}},
+        {"is_empty": {"key": f"{OWN}.gone_at"}},
+    ]
+    body = {"filter": {"must": conditions}, "limit": limit, "with_payload": False, "with_vector": False}
+    return Call("POST", path_of(place.collection, "/points/scroll"), body)
 
 
 def tombstones_removed(place: Place, now: int) -> Call:
     """Take away the tombstones of this relay that have stood long enough."""
-    return _deleted(place, {"key": f"{OWN}.gone_at", "range": {"lt": now - TOMBSTONE_SECONDS}})
+    old = {"key": f"{OWN}.gone_at", "range": {"lt": now - TOMBSTONE_SECONDS}}
+    path = path_of(place.collection, "/points/delete?wait=true")
+    return Call("POST", path, {"filter": {"must": [_own(place), old]}})
 
 
 def _point(place: Place, one: Versioned, now: int) -> dict[str, Any]:
@@ -90,10 +98,5 @@ def _newer(one: Versioned) -> dict[str, Any]:
     return {"must": [{"has_id": [one.id]}, {"key": f"{OWN}.version", "range": {"lt": one.version}}]}
 
 
-def _deleted(place: Place, condition: Mapping[str, Any]) -> Call:
-    own = {"key": f"{OWN}.relay", "match": {"value": place.relay}}
-    return Call(
-        "POST",
-        path_of(place.collection, "/points/delete?wait=true"),
-        {"filter": {"must": [own, dict(condition)]}},
-    )
+def _own(place: Place) -> dict[str, Any]:
+    return {"key": f"{OWN}.relay", "match": {"value": place.relay}}

@@ -232,6 +232,10 @@ class LivingTrials(Trials):
                 one.run()
                 self._changes(one)
             one.quiet()
+            # Filled anew at the end, so that what was before the filling comes too.
+            data = document.read(one.file).data
+            one.keeps.change(data)
+            one.file.write_text(json.dumps(data), encoding="utf-8")
             one.run()
             writes = one.engine.writes[:]
             for name, body in reversed(writes):

@@ -77,6 +77,11 @@ class Engine:
                 return 200, {"status": "completed"}
             case "PUT", ["collections", name, "points"] if name in self.collections:
                 return self._written(name, body)
+            case "POST", ["collections", name, "points", "scroll"] if name in self.collections:
+                request = self.edge.ScrollRequest(limit=body["limit"], filter=self._filter(body["filter"]))
+                with self.lock:
+                    page, _ = self.collections[name][1].scroll(request)
+                return 200, {"points": [{"id": str(one.id)} for one in page]}
             case "POST", ["collections", name, "points", "delete"] if name in self.collections:
                 gone = self.edge.UpdateOperation.delete_points_by_filter(self._filter(body["filter"]))
                 with self.lock:
@@ -121,6 +126,8 @@ class Engine:
     def _condition(self, body: Mapping[str, Any]) -> Any:
         if "has_id" in body:
             return self.edge.HasIdCondition(set(body["has_id"]))
+        if "is_empty" in body:
+            return self.edge.FieldCondition(body["is_empty"]["key"], is_empty=True)
         if "match" in body:
             return self.edge.FieldCondition(body["key"], match=self.edge.MatchValue(body["match"]["value"]))
         if "range" in body:
