@@ -396,9 +396,11 @@ def _check_mistakes(document: Document, spec: Pipeline) -> Iterator[Finding]:
             yield document.error(path, "spec-check", _NOT_STAGED[spec.pattern], fix)
         elif check.staged is None and not _is_checked(spec, check.table):
             staged = [*(one.name for one in spec.sources), *(one.name for one in spec.transforms)]
-            names = ", ".join([*(staged if spec.pattern not in _NOT_STAGED else []), *_checked(spec)])
-            message = f"`{check.table}` is nothing that this pipeline reads or writes"
-            yield document.error(path, "spec-check", message, f"one of: {names}")
+            known, names = "no target, source or transform of", [*staged, *_checked(spec)]
+            if spec.pattern in _NOT_STAGED:
+                known, names = "nothing that is written by", _checked(spec)
+            message = f"`{check.table}` is {known} this pipeline"
+            yield document.error(path, "spec-check", message, f"one of: {', '.join(names)}")
 
 
 def _is_checked(spec: Pipeline, table: Name) -> bool:

@@ -182,7 +182,7 @@ def test_a_read_model_is_looked_at_as_it_is_filled(shop: Database, tmp_path: Pat
     ("on", "told"),
     [
         ("orders", "nobody can set them aside"),
-        ("shop.orders", "is nothing that this pipeline reads or writes"),
+        ("shop.orders", "is nothing that is written by this pipeline"),
     ],
 )
 def test_checks_are_on_the_read_model(tmp_path: Path, on: str, told: str) -> None:
