@@ -75,7 +75,7 @@ class Peer:
     def rate(self, url: str, rows: int, width: int) -> float:
         """Rows a second of a load into the database at this SQLAlchemy address."""
         command = [
-            str(_python(self.environment, self.packages)),
+            str(python_of(self.environment, self.packages)),
             "-c",
             self.script,
             url,
@@ -103,7 +103,7 @@ def _home() -> Path:
     return Path(given) if given else Path.home() / ".cache" / "data-platform-engineer" / "bench"
 
 
-def _python(environment: str, packages: Sequence[str]) -> Path:
+def python_of(environment: str, packages: Sequence[str]) -> Path:
     """The interpreter of an environment, which is built where it is not there."""
     place = _home() / environment
     python = place / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

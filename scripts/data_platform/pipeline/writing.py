@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import urlsplit
 
+import psycopg
+
 from data_platform.errors import UsageProblem
 from data_platform.pipeline import dimensions, streams, swap
 from data_platform.pipeline.plan import Chain
@@ -189,12 +191,32 @@ def _straight(
     """The rows that COPY wrote; None where the target has rows already, or refuses one of these."""
     if stream.is_json:
         return None
-    found = target_table(state, spec, target, {name: str(type_) for name, type_ in columns.items()}, ())
+    types = {name: str(type_) for name, type_ in columns.items()}
+    if target.key and types.keys() >= set(target.key):
+        there = relations.read_relation(state.connection, table_name(target.table))
+        if there is None:
+            return _created(state, target, stream, types)
+    found = target_table(state, spec, target, types, ())
     if not (target.key or spec.pattern == "etl"):
         return staging.copy_if_good(state.connection, found.name, stream)
     if not relations.is_empty(state.connection, found.name):
         return None
     return staging.copy_if_good(state.connection, found.name, stream)
+
+
+def _created(state: State, target: Target, stream: Stream, columns: Mapping[str, str]) -> int | None:
+    """As `_straight`, into a table that is made for it, its key after the rows: one sort, no insertion for each."""
+    connection = state.connection
+    made = relations.create_table(connection, target.table, columns, ())
+    rows = staging.copy_if_good(connection, made.name, stream)
+    try:
+        with connection.transaction():
+            relations.add_key(connection, made, target.key)
+            return rows
+    except psycopg.IntegrityError:
+        connection.execute(phrase("TRUNCATE {table}", table=made.name).encode())
+        relations.add_key(connection, made, target.key)
+        return None
 
 
 # --- targets ---

@@ -111,6 +111,12 @@ def create_table(
     return found
 
 
+def add_key(connection: psycopg.Connection[Any], table: Relation, key: Sequence[str]) -> None:
+    """The primary key of a table that has rows. psycopg.IntegrityError where they have none, or one twice."""
+    statement = phrase("ALTER TABLE {table} ADD PRIMARY KEY ({key})", table=table.name, key=identifiers(key))
+    connection.execute(statement.encode())
+
+
 def create_schema(connection: psycopg.Connection[Any], name: str) -> None:
     """Where it is not there; asked for first, since IF NOT EXISTS needs the right to make one all the same."""
     if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is None:
