@@ -186,6 +186,26 @@ def test_a_store_that_is_not_ours_is_refused(project: Path, capsys: pytest.Captu
         assert main(["pipeline", verb, "orders.yaml", *words]) == 5
 
 
+def test_the_store_of_a_collection_is_asked_for_too(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "kind: pipeline\nstore: Shop DB\nname: p\npattern: cqrs\n"
+    text += "sources: [{name: things, dsn: target, table: things, key: [id]}]\n"
+    text += "collections: [{name: c, store: Search, url: env:Q, collection: c, from: things,"
+    text += " vector: {column: v, dimensions: 2}}]"
+    (project / "orders.yaml").write_text(text)
+    for words in (["pipeline", "run", "orders.yaml", "--dsn", "env:SHOP"], ["spec", "check", "orders.yaml"]):
+        assert main(words) == 5
+    stores = "### Data Stores\n| Store | Engine | Owner Role |\n|---|---|---|\n"
+    stores += "| Search | {} | Data Platform Engineer |\n"
+    (project / "CLAUDE.md").write_text(SCOPE + stores.format("Qdrant"))
+    assert main(["spec", "check", "orders.yaml"]) == 0
+    (project / "CLAUDE.md").write_text(SCOPE + stores.format("redis"))
+    capsys.readouterr()
+    assert main(["pipeline", "run", "orders.yaml", "--dsn", "env:SHOP"]) == 2
+    assert "Search is a store of redis" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [

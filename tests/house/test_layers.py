@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "scripts" / "data_platform"
 
 CAPABILITIES = ("schema", "storage", "migration", "retrieval", "pipeline")
-FLOORS = (("cli",), CAPABILITIES, ("spec", "postgres", "ddl"), ("model", "sql"), ("report",))
+FLOORS = (("cli",), CAPABILITIES, ("spec", "postgres", "qdrant", "ddl"), ("model", "sql"), ("report",))
 """From the top; a room may import its own floor's modules only if they are its own, and anything below."""
 APART = ("scope", "environment")
 EVERYWHERE = ("errors", "record", "resources", "__init__", "")

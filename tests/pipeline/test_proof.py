@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +13,17 @@ import pytest
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.events import feed
+from data_platform.pipeline.plan import chains
 from data_platform.pipeline.prove import faults
+from data_platform.pipeline.prove.exchanging import Reader
+from data_platform.pipeline.prove.following import LOGICAL
 from data_platform.pipeline.prove.living import LivingTrials
 from data_platform.pipeline.prove.prove import Proof, prove
 from data_platform.pipeline.prove.trial import Made
-from data_platform.postgres.server import embedded_server
+from data_platform.postgres.server import Database, embedded_server
 from data_platform.sql.templates import render
 from data_platform.sql.text import Sql
-from pipeline.running import spec_of
+from pipeline.running import ask, spec_of
 
 QUIET = lambda what, share: None  # noqa: E731
 COLUMNS = "columns: {id: bigint, name: text, total: 'numeric(10,2)', at: timestamptz, gone: boolean}"
@@ -89,6 +93,61 @@ def test_a_run_whose_checkpoint_is_not_with_its_rows_is_found(
     assert bad["client killed"].doubled == 300
 
 
+SWAPPED = f"""
+pattern: snapshot
+sources: [{{name: rows, path: rows.csv, {COLUMNS}}}]
+targets: [{{table: t.rows, key: [id], swap: true}}]
+"""
+
+
+def test_a_table_that_is_exchanged_is_never_seen_half(tmp_path: Path) -> None:
+    spec = spec_of(tmp_path, SWAPPED)
+    with embedded_server() as server, TemporaryDirectory(dir=tmp_path) as worlds:
+        made = faults.Trials(server, Made(spec, chains(spec), rows=300), Path(worlds), 1)
+        truth, _ = made.truth()
+        assert [made.exchanged(truth).why for _ in range(2)] == ["", ""]
+
+
+def test_a_reader_who_finds_a_new_table_empty_says_so(database: Database) -> None:
+    """As an exchange by hand leaves it to those whose snapshot is older."""
+    by_hand = (
+        "CREATE TABLE rows_new (LIKE rows); INSERT INTO rows_new SELECT * FROM rows;"
+        "DROP TABLE rows; ALTER TABLE rows_new RENAME TO rows"
+    )
+    ask(database, "CREATE TABLE rows AS SELECT n FROM generate_series(1, 50) AS n")
+    with Reader(database.conninfo, [Sql("rows")]) as reader:
+        for _ in range(30):
+            ask(database, by_hand)
+            time.sleep(0.004)
+    assert reader.strange() == "a reader saw 0 rows in rows"
+
+
+FOLLOWED = f"""
+pattern: cdc
+drift: DRIFT
+sources: [{{name: rows, dsn: "env:NOWHERE", table: rows, {COLUMNS}}}]
+targets: [{{table: t.rows, key: [id]}}]
+"""
+
+
+def test_ddl_while_a_table_is_followed(tmp_path: Path) -> None:
+    with embedded_server() as server, embedded_server(settings=LOGICAL) as source:
+
+        def tried(drift: str, runs: str | None = None) -> faults.Fault:
+            spec = spec_of(tmp_path, FOLLOWED.replace("DRIFT", drift))
+            # What runs do, where that is another policy than the spec's.
+            spec_of(tmp_path, FOLLOWED.replace("DRIFT", runs or drift))
+            made = Made(spec, chains(spec), rows=60, followed=source)
+            with TemporaryDirectory(dir=tmp_path) as worlds:
+                (found,) = faults.Trials(server, made, Path(worlds), 1).drifted(TRUTH)
+            assert isinstance(found, faults.Fault)
+            return found
+
+        assert [tried(drift).equal for drift in ("freeze", "ignore", "evolve")] == [True] * 3
+        assert tried("freeze", runs="ignore").why == "it went on"
+        assert tried("evolve", runs="ignore").why.startswith("0 rows have the new column's value")
+
+
 # --- stores that others write to ---
 
 EVENTS = """
@@ -121,6 +180,12 @@ def trials(folder: Path, text: str) -> Iterator[LivingTrials]:
 
 
 TRUTH = faults.Truth({}, 0.2)
+
+
+def test_made_up_rows_are_not_held_against_checks(tmp_path: Path) -> None:
+    checks = "checks: [{on: balances.account, check: rows, max: 0}]\n"
+    with trials(tmp_path, EVENTS + checks) as made:
+        assert made.truth()[1].equal
 
 
 def test_a_read_model_that_forgets_nobody_is_found(tmp_path: Path) -> None:

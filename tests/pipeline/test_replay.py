@@ -165,6 +165,52 @@ def test_a_row_alone_would_give_another_sum(database: Database, tmp_path: Path) 
         again(database, tmp_path, text.replace("total: int", "total: text"))
 
 
+CHECKED = (
+    SPEC.replace("TYPE", "int").replace(" KEY", ", from: doubled, key: [id]") + "transforms:\n"
+    "  - {name: named, sql: 'SELECT id, note, total FROM rows WHERE id > 0'}\n"
+    "  - {name: doubled, sql: 'SELECT id, note, total * 2 AS total FROM named'}\n"
+    "checks: [{on: named, check: range, columns: [total], max: 5, action: quarantine}]\n"
+)
+
+
+def test_rows_that_a_check_of_a_transform_set_aside(database: Database, tmp_path: Path) -> None:
+    write(tmp_path, "1.csv", "1,a,1\n2,b,7\n3,c,9\n")
+    do(database, tmp_path, CHECKED)
+    assert [reasons for _, _, reasons in waiting(database)] == [["check named range total"]] * 2
+    done = again(database, tmp_path, CHECKED.replace("max: 5", "max: 8"))
+    assert (done.orphans, done.before, done.after) == (0, 2, 1)
+    assert ask(database, "SELECT id, total FROM t.rows ORDER BY 1") == [(1, 2), (2, 14)]
+    assert again(database, tmp_path, CHECKED.replace("max: 5", "max: 8")).after == 1
+    # A file that is read again as a whole tells again what of it is bad.
+    write(tmp_path, "1.csv", "1,a,1\n2,b,7\n3,c,3\n")
+    do(database, tmp_path, CHECKED.replace("max: 5", "max: 8"))
+    assert waiting(database) == []
+    assert ask(database, "SELECT id, total FROM t.rows ORDER BY 1") == [(1, 2), (2, 14), (3, 6)]
+
+
+def test_rows_of_a_transform_that_is_joined_on_with_its_batch(database: Database, tmp_path: Path) -> None:
+    joined = CHECKED.replace("FROM named'", "FROM named JOIN rows USING (id, note, total)'")
+    write(tmp_path, "1.csv", "1,a,1\n2,b,7\n")
+    do(database, tmp_path, joined)
+    with pytest.raises(UsageProblem, match="`doubled` reads rows too"):
+        again(database, tmp_path, joined.replace("max: 5", "max: 8"))
+    assert len(waiting(database)) == 1
+
+
+def test_rows_set_aside_on_the_way_to_what_is_derived(database: Database, tmp_path: Path) -> None:
+    text = CHECKED.replace("incremental", "elt").replace(
+        "targets: [", "targets: [{table: raw.rows, from: rows}, "
+    )
+    write(tmp_path, "1.csv", "1,a,1\n2,b,7\n")
+    do(database, tmp_path, text)
+    write(tmp_path, "2.csv", "3,c,9\n")
+    do(database, tmp_path, text)
+    assert len(waiting(database)) == 2
+    done = again(database, tmp_path, text.replace("max: 5", "max: 8"))
+    assert (done.orphans, done.after) == (0, 1)
+    assert ask(database, "SELECT id, total FROM t.rows ORDER BY 1") == [(1, 2), (2, 14)]
+
+
 def test_what_is_derived_follows(database: Database, tmp_path: Path) -> None:
     text = (
         f"pattern: elt\nsources: [{ROWS}]\n"

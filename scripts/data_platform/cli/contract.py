@@ -83,6 +83,11 @@ class Invocation:
             )
         return replace(self, decision=decision)
 
+    def require_other(self, name: str) -> Invocation:
+        """The same for a store beside the one that `--store` names, such as the other side of a check."""
+        arguments = SimpleNamespace(**{**vars(self.arguments), "store": None})
+        return replace(self, arguments=arguments).require_store(name)
+
     def write(self, files: Mapping[Path, str]) -> tuple[str, ...]:
         """`write_files` with this command line's `--force`; the result is `Outcome.artifacts`."""
         from data_platform.cli.files import write_files  # noqa: PLC0415

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from data_platform.model.design import Design
     from data_platform.spec.document import Document
 
+_KEPT = ("views", "summaries", "projections", "collections")
 KINDS = ("model", "storage", "change", "retrieval", "pipeline", "quality")
 
 
@@ -152,8 +153,10 @@ def _checked_pipeline(document: Document, allowed: Invocation) -> Outcome:
     from data_platform.spec.pipeline import read_pipeline  # noqa: PLC0415
 
     spec = read_pipeline(document)
+    for one in spec.kept.collections:
+        allowed.require_other(one.store)
     counts = {name: len(getattr(spec, name)) for name in ("sources", "transforms", "targets")}
-    kept = {name: len(getattr(spec.kept, name)) for name in ("views", "summaries", "projections")}
+    kept = {name: len(getattr(spec.kept, name)) for name in _KEPT}
     counts |= {name: number for name, number in kept.items() if number}
     listed = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     return Outcome(

@@ -18,7 +18,7 @@ from data_platform.model.database import Name
 from data_platform.pipeline.drifting import Known, refusal, taken_over
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.steps import Step, step_of
-from data_platform.pipeline.writing import Work, target_table
+from data_platform.pipeline.writing import Batch, Work, look_at_written, target_table, with_told
 from data_platform.postgres.connect import redacted
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.staging import Stream
@@ -72,7 +72,7 @@ def capture(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
 
     Raises UsageProblem: the source drifted, or has no identity to tell rows by. EnvironmentProblem: the slot is lost.
     """
-    conninfo = _address(work)
+    conninfo = address_of(work)
     kept = work.state.positions(STEP).get(UNIT)
     position = None if work.place.resnapshot else position_of(kept)
     if position is None:
@@ -81,17 +81,23 @@ def capture(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
         if work.dry_run:  # there is no slot to follow
             return
     else:
-        _check(work, conninfo, position)
+        check(work, conninfo, position)
     with telling(conninfo), closing(slots.source_session(conninfo)) as source:
         until = slots.end_of_wal(source)
-    if until <= position.lsn:
-        return
-    follow = _Following(work, found, conninfo, position)
-    with reading(conninfo, position.slot, publication_of(work.spec), position.lsn) as reader:
-        yield from follow.all(reader, until)
+    yield from follow(work, found, conninfo, position, until)
 
 
-def _address(work: Work) -> str:
+def follow(
+    work: Work, found: Sequence[Chain], conninfo: str, position: Position, until: int
+) -> Iterator[Step]:
+    """All transactions before a place of the WAL."""
+    if until > position.lsn:
+        following = _Following(work, found, conninfo, position)
+        with reading(conninfo, position.slot, publication_of(work.spec), position.lsn) as reader:
+            yield from following.all(reader, until)
+
+
+def address_of(work: Work) -> str:
     addresses = {work.place.address(source) for source in work.spec.sources}
     if len(addresses) != 1:
         raise UsageProblem(
@@ -157,7 +163,7 @@ def _copied(
 ) -> list[Step]:
     state, done = work.state, []
     with state.connection.transaction():
-        _on_disk(state)
+        on_disk(state)
         for chain in found:
             started = time.monotonic()
             read = chain.sources[0]
@@ -168,11 +174,22 @@ def _copied(
             target = target_table(state, work.spec, chain.target, columns, ())
             counts, way = replace_all(state, read.name, "snapshot", columns, target, chain.target.key, stream)
             done.append(step_of(chain, "snapshot", counts, way, started))
+        done = [*looked_at(work, found, done)]
         state.checkpoint(STEP, UNIT, position.kept())
     return done
 
 
-def _on_disk(state: State) -> None:
+def looked_at(work: Work, found: Sequence[Chain], done: Sequence[Step]) -> Iterator[Step]:
+    """What was done, and what checks tell of the targets that were written, as transactions of the source left them."""
+    batch = Batch()
+    written = {step.target for step in done}
+    for chain in found:
+        if str(chain.target.table) in written:
+            look_at_written(work, chain, batch)
+    return with_told(done, batch)
+
+
+def on_disk(state: State) -> None:
     """What is confirmed to the source must outlive a crash of the target."""
     state.connection.execute("SET LOCAL synchronous_commit = on")
 
@@ -180,7 +197,7 @@ def _on_disk(state: State) -> None:
 # --- the stream ---
 
 
-def _check(work: Work, conninfo: str, position: Position) -> None:
+def check(work: Work, conninfo: str, position: Position) -> None:
     """EnvironmentProblem where the stream does not go on from there."""
     where, spec = redacted(conninfo), work.spec
     tables = {source.name: source.table for source in spec.sources}
@@ -260,8 +277,8 @@ class _Following:
     def _keep(self, reader: Reader, batch: Sequence[Transaction], end: int) -> Iterator[Step]:
         """These transactions and the place behind them, committed; then the source may forget them."""
         with self.work.state.connection.transaction():
-            _on_disk(self.work.state)
-            done = list(self._applied(batch))
+            on_disk(self.work.state)
+            done = [*looked_at(self.work, self.found, [*self._applied(batch)])]
             self.position = replace(self.position, lsn=end)
             self.work.state.checkpoint(STEP, UNIT, self.position.kept())
         if not self.work.dry_run:

@@ -78,8 +78,11 @@ def outboxes_of(spec: Pipeline) -> tuple[Outbox, ...]:
 def _store(work: Work) -> Feeding:
     spec = work.spec.kept.events
     assert spec is not None
-    _install(work, spec.schema, store_statements(spec))
-    return Feeding(event_store(spec).feed, version=repr(spec.upcasters))
+    said = repr(spec.upcasters)
+    digest = hashlib.sha256(said.encode()).hexdigest()
+    statements = (*store_statements(spec), *definition(spec.schema, work.spec.name, digest))
+    _install(work, spec.schema, statements, upcasters=digest)
+    return Feeding(event_store(spec).feed, version=said)
 
 
 def store_statements(spec: EventsSpec) -> tuple[Sql, ...]:
@@ -97,22 +100,62 @@ def _upcasters(spec: EventsSpec) -> Iterator[Sql]:
         )
 
 
-def _install(work: Work, schema: str, statements: Sequence[Sql]) -> bool:
-    """Run them, unless they were run before; whether that was so."""
+def definition(schema: str, pipeline: str, digest: str) -> tuple[Sql, ...]:
+    """By what upcasters a store reads, and whose they are."""
+    table = qualified(schema, "definition")
+    return (
+        phrase(
+            "CREATE TABLE IF NOT EXISTS {table} (id int PRIMARY KEY CHECK (id = 1), upcasters text NOT NULL,"
+            " pipeline text NOT NULL)",
+            table=table,
+        ),
+        phrase(
+            "INSERT INTO {table} AS d VALUES (1, {digest}, {pipeline}) ON CONFLICT (id) DO UPDATE"
+            " SET upcasters = excluded.upcasters, pipeline = excluded.pipeline"
+            " WHERE d.upcasters <> excluded.upcasters",
+            table=table,
+            digest=literal(digest),
+            pipeline=literal(pipeline),
+        ),
+    )
+
+
+def _refuse_other_upcasters(work: Work, schema: str, mine: str, known: str | None) -> None:
+    """UsageProblem where another pipeline reads this store by other upcasters, and they are not changed by us now."""
+    connection, table = work.state.connection, qualified(schema, "definition")
+    if relations.read_relation(connection, table) is None:
+        return
+    row = relations.run(connection, [phrase("SELECT upcasters, pipeline FROM {table}", table=table)])
+    if row is not None and row[0] not in (mine, known):
+        raise UsageProblem(
+            f"the event store {schema} reads old events by the upcasters of the pipeline {row[1]}; these are others",
+            where=work.spec.file,
+            expected="the same `upcasters:` in every spec of a store, since all of them read the same events",
+            try_=f"copy them from the spec of {row[1]}",
+        )
+
+
+def _install(work: Work, schema: str, statements: Sequence[Sql], upcasters: str | None = None) -> None:
+    """Run them, unless they were run before."""
     state = work.state
     position = {"sha256": hashlib.sha256("\n".join(statements).encode()).hexdigest()}
-    if state.positions(STEP).get(schema) == position:
-        return False
+    position |= {"upcasters": upcasters} if upcasters else {}
+    known = state.positions(STEP).get(schema, {})
+    if known == position and upcasters is None:
+        return
     with state.connection.transaction():
         # Another pipeline may be making the same one.
         lock = phrase(
             "SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))", name=literal(f"dpe feed {schema}")
         )
         relations.run(state.connection, [lock])
+        if upcasters is not None:
+            _refuse_other_upcasters(work, schema, upcasters, known.get("upcasters"))
+        if known == position:
+            return
         relations.create_schema(state.connection, schema)
         relations.run(state.connection, statements)
         state.checkpoint(STEP, schema, position)
-    return True
 
 
 # --- an outbox ---
@@ -168,28 +211,32 @@ def fill(work: Work, feeding: Feeding, projection: Projection, slot: str) -> tup
     relations.run(connection, [make])
     counted = relations.run(connection, [call])
     assert counted is not None
-    begin = phrase(
+    relations.run(connection, [drop, begin_behind(feed, projection.name, slot, floor)])
+    return int(counted[0]), int(counted[1])
+
+
+def begin_behind(feed: Feed, reader: str, slot: str, floor: Sql) -> Sql:
+    """What is up to that position the reader has from elsewhere."""
+    return phrase(
         "UPDATE {readers} SET floor = {floor} WHERE name = {name} AND slot = {slot}",
         readers=qualified_name(feed.named("readers")),
         floor=floor,
-        name=literal(projection.name),
+        name=literal(reader),
         slot=literal(slot),
     )
-    relations.run(connection, [drop, begin])
-    return int(counted[0]), int(counted[1])
 
 
 def rows_of_tables(outboxes: Sequence[Outbox]) -> Sql:
     """What the tables have, as the events that would have told it."""
     floor = _floor(outboxes[0].feed)
-    return joined(" UNION ALL ", [_rows(one, floor) for one in outboxes])
+    return joined(" UNION ALL ", [rows_of_table(one, floor) for one in outboxes])
 
 
 def _floor(feed: Feed) -> Sql:
     return phrase("(SELECT coalesce(max(position), 0) FROM {outbox})", outbox=qualified_name(feed.source))
 
 
-def _rows(outbox: Outbox, floor: Sql) -> Sql:
+def rows_of_table(outbox: Outbox, floor: Sql) -> Sql:
     """The rows of a table, each as the event that would have told its insert."""
     return phrase(
         "SELECT {floor} AS position, {stream} AS stream, {floor} AS version, {type} AS type, to_jsonb(r) AS payload,"

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
+from data_platform.pipeline.quality.gating import look_at_target
 from data_platform.pipeline.steps import Step
 from data_platform.pipeline.summarizing import summarize
 from data_platform.pipeline.views import MaterializedView, Refresh, refresh, refresh_plan, refresh_tables
@@ -100,7 +101,7 @@ def _drop(work: Work, changed: Sequence[View]) -> tuple[Sql, ...]:
 
 
 def _refreshed(work: Work, view: View, planned: Refresh, way: str) -> Step:
-    """Refresh and record; rows that it has and did not write are unchanged."""
+    """Refresh, record and look at; rows that it has and did not write are unchanged."""
     connection, started = work.state.connection, time.monotonic()
     with views.written(connection, view.name) as written:
         row = relations.run(connection, [refresh(work.state.schema, planned)])
@@ -108,6 +109,7 @@ def _refreshed(work: Work, view: View, planned: Refresh, way: str) -> Step:
     rows = int(row[0])
     inserted, deleted = (written[0], written[1]) if planned.concurrently else (rows, 0)
     counts = Counts(read=rows, inserted=inserted, unchanged=rows - inserted, deleted=deleted)
+    told = look_at_target(work.spec, work.state, view.name)
     unit = "beside its readers" if planned.concurrently else "while its readers wait"
     source = ", ".join(sorted(str(one) for one in view.reads))
-    return Step(source, unit, str(view.name), counts, way, time.monotonic() - started)
+    return Step(source, unit, str(view.name), counts, way, time.monotonic() - started, told)

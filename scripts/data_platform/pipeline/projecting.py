@@ -1,4 +1,4 @@
-"""The patterns `events` and `cqrs`: a store or an outbox, and read models that follow it.
+"""The patterns `events` and `cqrs`: a store or an outbox, and read models and collections that follow it.
 
 An event that a handler refuses stops its projection there: what came before is applied, the event is named, the others
 go on. To go past it would leave a read model that is wrong and says nothing. A handler that is mended is another
@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from data_platform.errors import UsageProblem
+from data_platform.pipeline import relaying
 from data_platform.pipeline.events import (
     Projection,
     advance,
@@ -22,28 +23,36 @@ from data_platform.pipeline.events import (
     swap,
 )
 from data_platform.pipeline.feeding import Feeding, feeding_of, fill
+from data_platform.pipeline.quality.gating import CheckFails, checks_of, look_at_schema
+from data_platform.pipeline.quality.verdicts import Verdict
 from data_platform.pipeline.steps import Step
 from data_platform.pipeline.writing import Work
 from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.models import rights_kept
-from data_platform.postgres.pipelines.sessions import telling
+from data_platform.postgres.pipelines.sessions import Passing, telling
 from data_platform.postgres.pipelines.state import Counts
 
 MADE, NEXT = "_dpe_projection", "_dpe_projection_next"
 """Under which it is remembered what a projection was made by, and what the one that is built beside."""
 BATCH = 5_000
 """Events a transaction."""
+_ALL = 2**62
 
 
 def steps(work: Work) -> Iterator[Step]:
-    """Store or outbox first, then each projection to the end, then what nobody waits for goes."""
+    """Store or outbox first, then each projection and collection to the end, then what nobody waits for goes."""
     feeding = feeding_of(work)
-    stopped: list[UsageProblem] = []
+    stopped: list[UsageProblem | Passing] = []
     for spec in work.spec.kept.projections:
         projection = Projection(spec.name, feeding.feed, spec.tables, spec.handlers)
         try:
             yield from _follow(work, feeding, projection)
         except UsageProblem as problem:
+            stopped.append(problem)
+    for collection in work.spec.kept.collections:
+        try:
+            yield from relaying.follow(work, feeding, collection)
+        except (UsageProblem, Passing) as problem:
             stopped.append(problem)
     if stopped:
         raise stopped[0]
@@ -63,9 +72,10 @@ def _follow(work: Work, feeding: Feeding, projection: Projection) -> Iterator[St
         started = time.monotonic()
         with state.connection.transaction(), rights_kept(state.connection, projection.name):
             relations.run(state.connection, swap(projection))
+            told = look_at_schema(work.spec, state, projection.name)
             state.checkpoint(MADE, projection.name, digest)
             state.checkpoint(NEXT, projection.name, {})
-        yield _step(projection, "exchanged", (0, 0), "built anew", started)
+        yield _step(projection, "exchanged", (0, 0), "built anew", started, told)
     yield from _advance(work, projection, "live")
 
 
@@ -85,6 +95,7 @@ def _begin(
         with telling(work.place.conninfo), feeding.still(work):
             relations.run(work.state.connection, statements)
             counted = fill(work, feeding, projection, slot) if feeding.outboxes else (0, 0)
+            told = look_at_schema(work.spec, work.state, projection.name) if slot == "live" else ()
             work.state.checkpoint(step, projection.name, digest)
     except UsageProblem as problem:
         raise UsageProblem(
@@ -94,11 +105,39 @@ def _begin(
             try_="tables and handlers that take what is there",
         ) from problem
     if feeding.outboxes:
-        yield _step(projection, "rows that were there", counted, "filled", started)
+        yield _step(projection, "rows that were there", counted, "filled", started, told)
 
 
 def _advance(work: Work, projection: Projection, slot: str) -> Iterator[Step]:
-    """To the end, a batch a transaction; smaller ones where one is refused, down to the event that is."""
+    """To the end. A projection that checks look at goes there at once: in between a transaction may be half applied."""
+    if slot == "live" and checks_of(work.spec, projection.name):
+        yield from _at_once(work, projection)
+    else:
+        yield from _in_batches(work, projection, slot)
+
+
+def _at_once(work: Work, projection: Projection) -> Iterator[Step]:
+    """What is left of the window that was begun, and all that has come since; taken back where a check fails."""
+    connection, started = work.state.connection, time.monotonic()
+    try:
+        with telling(work.place.conninfo), connection.transaction():
+            rows = [relations.run(connection, [advance(projection, _ALL)]) or (0, 0) for _ in range(2)]
+            counted = [sum(row[number] for row in rows) for number in range(2)]
+            told = look_at_schema(work.spec, work.state, projection.name) if counted[0] else ()
+    except CheckFails:
+        raise
+    except UsageProblem:
+        # Which event is it? They are applied again, fewer at a time, and taken back.
+        with connection.transaction(force_rollback=True):
+            for _ in _in_batches(work, projection, "live"):
+                pass
+        raise
+    if counted[0]:
+        yield _step(projection, "events", counted, "applied", started, told)
+
+
+def _in_batches(work: Work, projection: Projection, slot: str) -> Iterator[Step]:
+    """A batch a transaction; smaller ones where one is refused, down to the event that is."""
     size = BATCH
     while True:
         started = time.monotonic()
@@ -130,9 +169,16 @@ def _refused(work: Work, projection: Projection, slot: str, problem: UsageProble
     )
 
 
-def _step(projection: Projection, unit: str, counted: Sequence[int], way: str, started: float) -> Step:
+def _step(
+    projection: Projection,
+    unit: str,
+    counted: Sequence[int],
+    way: str,
+    started: float,
+    told: tuple[Verdict, ...] = (),
+) -> Step:
     """Events without a handler change nothing."""
     read, applied = counted[0], counted[1]
     counts = Counts(read=read, inserted=applied, unchanged=read - applied)
     source = str(projection.feed.source)
-    return Step(source, unit, projection.name, counts, way, time.monotonic() - started)
+    return Step(source, unit, projection.name, counts, way, time.monotonic() - started, told)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline import dimensions, run, streams
-from data_platform.pipeline.plan import Chain, chains, gathering
+from data_platform.pipeline.plan import Chain, chains, gathering, read_by
+from data_platform.pipeline.recapturing import recapture
 from data_platform.pipeline.run import Job, Ran, Tell
 from data_platform.pipeline.steps import Step, step_of
 from data_platform.pipeline.streams import Place
@@ -24,13 +25,15 @@ from data_platform.pipeline.writing import (
     merge_of,
     own_rows,
     transform,
+    with_told,
 )
 from data_platform.postgres.pipelines import merging, relations, replaying, staging
 from data_platform.postgres.pipelines.relations import Relation, Rule, table_name
 from data_platform.postgres.pipelines.replaying import Group
 from data_platform.postgres.pipelines.state import Counts
 from data_platform.spec.checks import Check
-from data_platform.spec.pipeline import Pipeline
+from data_platform.spec.pipeline import Pipeline, Transform
+from data_platform.spec.pipeline_patterns import WITHIN
 from data_platform.sql.text import Sql, columns_of, identifier, joined, phrase
 
 WHOLE = ("etl", "snapshot")
@@ -81,11 +84,18 @@ def replay(
     tell: Tell = lambda text, share: None,
 ) -> Replayed:
     """Try what is in quarantine again. Raises what a run raises, and UsageProblem where a row cannot be tried alone."""
-    if spec.pattern not in (*WHOLE, *BATCHES):
+    if spec.pattern in WITHIN:
         raise UsageProblem(
-            f"nothing of a pipeline with the pattern {spec.pattern} can be tried again alone",
+            f"a pipeline with the pattern {spec.pattern} has no quarantine, so there is nothing to try again",
             where=spec.file,
-            expected=f"one of {', '.join((*BATCHES, *WHOLE))}",
+            expected=f"one of {', '.join((*BATCHES, *WHOLE, 'cdc'))}",
+            try_="dpe pipeline run: what was refused stopped it there, and it goes on once that is mended",
+        )
+    if spec.pattern == "cdc" and (which.reason is not None or which.limit is not None):
+        raise UsageProblem(
+            "cdc reads rows of quarantine again at the source, all of a source at once",
+            where=spec.file,
+            try_="dpe pipeline replay without --reason and --limit",
         )
     if which.is_part and spec.pattern in WHOLE:
         raise UsageProblem(
@@ -108,11 +118,17 @@ def _steps(work: Work, which: Which, seen: _Held) -> Iterator[Step]:
     if work.spec.pattern in WHOLE:
         if seen.before:
             yield from run.all_at_once(work, found, again=True)
+    elif work.spec.pattern == "cdc":
+        own = [chain for chain in found if which.source in (None, chain.sources[0].name)]
+        names = {chain.sources[0].name for chain in found}
+        seen.orphans = [one for one in replaying.groups(work.state, None) if one.source not in names]
+        if any(one.source in names for one in replaying.groups(work.state, None)):
+            yield from recapture(work, found, own)
     elif work.spec.pattern == "elt":
         landings, derived = run.kept_and_derived(work.spec, found)
         yield from _groups(work, landings, which, seen)
         # What the derived tables refused is in the groups that no landing has.
-        again = [one for one in seen.orphans if one.source in {chain.target.source for chain in derived}]
+        again = [one for one in seen.orphans if one.source in run.transforms_of(derived)]
         seen.orphans = [one for one in seen.orphans if one not in again]
         yield from run.derive(work, derived, landings, again=bool(again))
     else:
@@ -147,14 +163,37 @@ def _chains_of(group: Group, found: Sequence[Chain]) -> list[Chain]:
             for chain in found
             if table_name(chain.target.table) == group.target and chain.target.source == group.source
         ]
-    return [chain for chain in found if any(one.name == group.source for one in chain.sources)]
+    return [chain for chain in found if group.source in _names(chain)]
+
+
+def _names(chain: Chain) -> set[str]:
+    return {one.name for one in chain.sources} | {one.name for one in chain.transforms}
+
+
+def _behind(group: Group, chain: Chain) -> Iterator[tuple[Transform, frozenset[str]]]:
+    """The transforms that rows of a group go through, each with what it reads of the batch beside them."""
+    staged = _names(chain)
+    through = {group.source}
+    for one in chain.transforms:
+        read = frozenset(read_by(one)) & staged
+        if read & through:
+            through.add(one.name)
+            yield one, read - through
 
 
 def _refuse_gathering(spec: Pipeline, group: Group, own: Sequence[Chain]) -> None:
+    """UsageProblem where rows of a group alone would give others than they did among the rest of their batch."""
     if group.target is not None:
         return  # these are behind the transforms
     for chain in own:
-        for one in chain.transforms:
+        for one, beside in _behind(group, chain):
+            if beside:
+                raise UsageProblem(
+                    f"`{one.name}` reads {', '.join(sorted(beside))} too, whose rows of that time are gone",
+                    where=spec.file,
+                    expected=f"what reads `{group.source}` alone, and tables of the store",
+                    try_="mend the rows at the source, which then gives them again: dpe pipeline run",
+                )
             if gathering(one):
                 raise UsageProblem(
                     f"`{one.name}` makes one row of several, so rows of `{group.source}` alone would give another one",
@@ -188,11 +227,11 @@ def _group(work: Work, group: Group, own: Sequence[Chain], which: Which, last: i
             look_at_written(work, chain, batch)
         aside = staged.quarantined + sum(batch.quarantined.values())
         bad = Counts(read=aside, quarantined=aside)
-        same_rows = group.target is not None or not any(chain.transforms for chain in own)
+        same_rows = group.target is not None or not any([*_behind(group, chain)] for chain in own)
         replaying.settle(state, group, picked, same_rows=same_rows)
         relations.drop_temporary(state.connection, [*reversed(temporary)])
         state.touch(source.name, group.unit)
-    yield from (replace(step, counts=step.counts.plus(bad)) for step in run.with_told(done, batch))
+    yield from (replace(step, counts=step.counts.plus(bad)) for step in with_told(done, batch))
 
 
 def _of_some_rows(checks: Sequence[Check]) -> tuple[Check, ...]:
@@ -216,9 +255,10 @@ def _columns(
     unchecked = replace(work, spec=replace(work.spec, checks=()))
     transform(unchecked, [chain], group.unit, temporary, Batch())
     found = relations.temporary(work.state.connection, group.source)
-    # Of no rows; the rows come out of the quarantine into a table of these types.
-    relations.drop_temporary(work.state.connection, [group.source])
-    temporary.remove(group.source)
+    # Of no rows; the rows come out of the quarantine into a table of these types, and go on from there.
+    made = [one.name for one in reversed(chain.transforms) if one.name in temporary]
+    relations.drop_temporary(work.state.connection, made)
+    temporary[:] = [name for name in temporary if name not in made]
     return {name: Sql(type_) for name, type_ in found.columns.items()}
 
 

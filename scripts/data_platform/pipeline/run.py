@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from data_platform.errors import Problem, UsageProblem
-from data_platform.pipeline import keeping, projecting, streams
+from data_platform.pipeline import keeping, leaving, projecting, streams
 from data_platform.pipeline.capturing import capture
 from data_platform.pipeline.plan import Chain, chains
 from data_platform.pipeline.steps import Step, step_of
@@ -21,10 +21,12 @@ from data_platform.pipeline.writing import (
     Batch,
     Work,
     derive_target,
+    exchange,
     look_at_written,
     stage_unit,
     transform,
     view_landings,
+    with_told,
     write_target,
 )
 from data_platform.postgres.pipelines.relations import drop_temporary
@@ -94,8 +96,12 @@ def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lam
             where=spec.file,
             expected="the pattern incremental, with `cursor:` in a source",
         )
-    if place.resnapshot and spec.pattern != "cdc":
-        raise UsageProblem("--resnapshot is for the pattern cdc", where=spec.file)
+    if place.resnapshot and spec.pattern != "cdc" and not spec.kept.collections:
+        raise UsageProblem(
+            "--resnapshot is for the pattern cdc, and for collections of cqrs", where=spec.file
+        )
+    if place.drop_removed and spec.pattern not in ("events", "cqrs"):
+        raise UsageProblem("--drop-removed is for the patterns events and cqrs", where=spec.file)
     return through(spec, place, Job("run", lambda work: _steps(work, found)), dry_run=dry_run, tell=tell)
 
 
@@ -148,6 +154,8 @@ def _total(steps: Sequence[Step]) -> Counts:
 
 
 def _steps(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
+    if work.place.drop_removed:
+        yield from leaving.let_go(work)
     if work.spec.pattern in WITHIN:
         yield from WITHIN[work.spec.pattern](work)
     elif work.spec.pattern in ("etl", "snapshot"):
@@ -224,6 +232,7 @@ def _together(
             )
             for chain in found
         ]
+        exchange(work, batch)
         for chain in found:
             look_at_written(work, chain, batch)
         drop_temporary(work.state.connection, [*reversed(temporary)])
@@ -232,20 +241,20 @@ def _together(
     yield from (replace(one, left_out=left_out) for one in with_told(done, batch))
 
 
+def transforms_of(found: Sequence[Chain]) -> set[str]:
+    """Names of all transforms that lead to these targets."""
+    return {one.name for chain in found for one in chain.transforms}
+
+
 def _supersede(state: State, found: Sequence[Chain], units: Sequence[Unit], step: str) -> None:
     """What is in quarantine of these units, where they are read as a whole: what was mended there is bad no more."""
     if step == ALL:
         state.supersede(None, None)
     elif all(unit.path is not None or unit.name == streams.WHOLE for unit in units):
-        names = {unit.source.name for unit in units} | {chain.target.source for chain in found}
+        names = {unit.source.name for unit in units} | transforms_of(found)
+        names |= {chain.target.source for chain in found}
         for unit in units:
             state.supersede(sorted(names), unit.name)
-
-
-def with_told(done: Sequence[Step], batch: Batch) -> Iterator[Step]:
-    """What checks tell stands with the first step of its transaction."""
-    for number, step in enumerate(done):
-        yield replace(step, told=tuple(batch.told)) if number == 0 and batch.told else step
 
 
 # --- sources as they are, then SQL over them ---
@@ -286,7 +295,7 @@ def derive(
     started = time.monotonic()
     with state.connection.transaction():
         temporary: list[str] = []
-        state.supersede([chain.target.source for chain in derived], "all")
+        state.supersede(sorted(transforms_of(derived)), "all")
         view_landings(state, derived, landings, temporary)
         batch = Batch()
         transform(work, derived, "all", temporary, batch)

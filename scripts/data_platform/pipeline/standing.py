@@ -26,7 +26,7 @@ def standing_of(spec: Pipeline, conninfo: str) -> Iterator[Standing]:
     """Each that the spec names; nothing for patterns that write tables of their own."""
     if spec.kept.views:
         yield from _views(spec, conninfo)
-    if spec.kept.projections:
+    if spec.kept.projections or spec.kept.collections:
         yield from _projections(spec, conninfo)
 
 
@@ -46,7 +46,8 @@ def _projections(spec: Pipeline, conninfo: str) -> Iterator[Standing]:
     schema, table = (events.schema, "events") if events else (spec.kept.outbox, "outbox")
     with connect(conninfo, read_only=True) as connection, telling(conninfo):
         found = behind(connection, qualified(schema, "readers"), qualified(schema, table))
-    for one in spec.kept.projections:
-        there = found.get(one.name)
+    names = [one.name for one in spec.kept.projections] + [one.name for one in spec.kept.collections]
+    for name in names:
+        there = found.get(name)
         age = None if there is None else there.age_seconds or 0.0
-        yield Standing(one.name, age, "" if there is None else f"{there.events:,} events not read")
+        yield Standing(name, age, "" if there is None else f"{there.events:,} events not read")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from data_platform.pipeline.capturing import slot_of
+from data_platform.pipeline.leaving import left_by
 from data_platform.pipeline.standing import Standing, standing_of
 from data_platform.pipeline.streams import Place
 from data_platform.postgres.pipelines.looking import Seen, look
@@ -34,7 +35,7 @@ def status(spec: Pipeline, conninfo: str, addresses: Mapping[str, str] = Mapping
     """The last runs against the spec's service levels; for cdc the source's slot too. `addresses` as of a Place."""
     seen = look(conninfo, spec.state_schema, spec.name)
     standing = tuple(standing_of(spec, conninfo))
-    found = (*_findings(spec, seen), *_old(spec, seen, standing))
+    found = (*_findings(spec, seen), *_old(spec, seen, standing), *_left(spec, conninfo))
     if spec.pattern != "cdc":
         return Status(seen, found, standing=standing)
     source = Place(conninfo, Path(), addresses=addresses).address(spec.sources[0])
@@ -54,6 +55,21 @@ def _old(spec: Pipeline, seen: Seen, standing: Sequence[Standing]) -> Iterator[F
             )
             message = f"{one.name} may be {allowed:,.0f} s behind; {age}"
             yield _finding(spec, "error", "not-fresh", message, "dpe pipeline run, and look at the schedule")
+
+
+def _left(spec: Pipeline, conninfo: str) -> Iterator[Finding]:
+    """What the spec names no more and is kept still."""
+    for one in left_by(spec, conninfo):
+        held = "" if spec.kept.events else f", and holds the outbox back: {one.events:,} events not read"
+        message = f"the {one.kind} {one.name} is not in the spec any more{held}"
+        relay = f"{spec.name}.{one.name}"
+        goes = (
+            "its tables go"
+            if one.kind == "projection"
+            else f"its points stay in Qdrant, with {relay} as their _dpe.relay"
+        )
+        fix = f"put it back, or dpe pipeline run --drop-removed: {goes}"
+        yield _finding(spec, "warning", "not-in-the-spec", message, fix)
 
 
 def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:

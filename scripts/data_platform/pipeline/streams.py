@@ -37,7 +37,10 @@ class Place:
     until: str | None = None
     addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     resnapshot: bool = False
-    """cdc: whether its tables are to be copied anew."""
+    """Whether the tables of cdc are to be copied anew, and the collections of cqrs filled anew."""
+
+    drop_removed: bool = False
+    """Whether projections and collections that the spec names no more are let go."""
 
     @property
     def is_backfill(self) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 from data_platform.errors import UsageProblem
+from data_platform.pipeline.quality.gating import look_at_target
 from data_platform.pipeline.steps import Step
 from data_platform.pipeline.views import Measure, Summary, refill, summary_tables, verify
 from data_platform.pipeline.views.summary import drop_summary, follow_function, summary_triggers
@@ -21,6 +22,7 @@ from data_platform.sql.text import Sql, phrase
 STEP = "_dpe_summary"
 """Under which a summary's definition is remembered."""
 TRIGGERS = 4
+_AS_IT_IS = "as it is"
 
 
 def summary_of(pipeline: Pipeline, connection: Connection, spec: SummarySpec) -> Summary:
@@ -78,12 +80,12 @@ def summarize(work: Work, spec: SummarySpec) -> Iterator[Step]:
             rows = views.count(connection, table_name(summary.view))
             counts, way = Counts(read=rows, inserted=rows), "made"
         else:
-            found = _set_right(work, summary, spec)
-            if found is None:
-                return
-            counts, way = found
+            counts, way = _set_right(work, summary, spec) or (Counts(), _AS_IT_IS)
+        told = look_at_target(work.spec, state, summary.view, left="a summary is what its writers make it")
+    if way == _AS_IT_IS and not told:
+        return
     source, target = str(summary.source), str(summary.view)
-    yield Step(source, "all groups", target, counts, way, time.monotonic() - started)
+    yield Step(source, "all groups", target, counts, way, time.monotonic() - started, told)
 
 
 def _set_right(work: Work, summary: Summary, spec: SummarySpec) -> tuple[Counts, str] | None:

@@ -11,12 +11,14 @@ from urllib.parse import urlsplit
 import psycopg
 
 from data_platform.errors import UsageProblem
-from data_platform.pipeline import dimensions, streams
+from data_platform.pipeline import dimensions, streams, swap
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.quality.gating import has_staged, look_at_staged, look_at_target
 from data_platform.pipeline.quality.verdicts import Verdict
+from data_platform.pipeline.steps import Step
 from data_platform.pipeline.streams import Place, Unit
-from data_platform.postgres.pipelines import merging, relations, staging
+from data_platform.postgres.pipelines import merging, relations, staging, swapping
+from data_platform.postgres.pipelines.beside import Beside
 from data_platform.postgres.pipelines.merging import Merge
 from data_platform.postgres.pipelines.relations import Relation, table_name
 from data_platform.postgres.pipelines.staging import Staged, Stream
@@ -41,6 +43,8 @@ class Batch:
     ways: dict[str, str] = field(default_factory=dict)
     direct: dict[str, int] = field(default_factory=dict)
     told: list[Verdict] = field(default_factory=list)
+    beside: list[Beside] = field(default_factory=list)
+    """New tables that wait for their exchange."""
     left_out: dict[str, set[str]] = field(default_factory=dict)
     """By source the columns that it has and nobody declared."""
 
@@ -262,9 +266,24 @@ def transform(work: Work, found: Sequence[Chain], unit: str, temporary: list[str
                 batch.look_at(work, one.name, unit)
 
 
+def exchange(work: Work, batch: Batch) -> None:
+    """New tables take the names of the old ones; not in a dry run, whose readers would wait until it is taken back."""
+    for one in batch.beside:
+        if work.dry_run:
+            swapping.discard(work.state.connection, one)
+        else:
+            swapping.exchange(work.state.connection, one)
+
+
 def look_at_written(work: Work, chain: Chain, batch: Batch) -> None:
     """The checks of a target, in the transaction that wrote it."""
     batch.told += look_at_target(work.spec, work.state, chain.target.table)
+
+
+def with_told(done: Sequence[Step], batch: Batch) -> Iterator[Step]:
+    """What checks tell stands with the first step of its transaction."""
+    for number, step in enumerate(done):
+        yield replace(step, told=tuple(batch.told)) if number == 0 and batch.told else step
 
 
 def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, batch: Batch) -> Counts:
@@ -281,6 +300,11 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
             return dimensions.write(spec, state, chain, unit, own, whole=not bad).plus(refused)
         wanted, deletes = merge_of(spec, state, chain, own), chain.deletes
         whole = spec.pattern in ("etl", "snapshot")
+        if target.swap and not bad:
+            swapped = swap.built(state, target, unit, wanted, chain.deletes)
+            if swapped is not None:
+                batch.beside += swapped.beside
+                return swapped.counts
         if whole and not target.key:
             aside = merging.set_aside(
                 state, target.source, unit, wanted.relation, wanted.fitting, wanted.target.name

@@ -124,6 +124,8 @@ class Target:
     version: str | None = None
     type: Literal[1, 2, 6] = 2
     tracked: tuple[str, ...] = ()
+    swap: bool = False
+    """snapshot: whether a new table is built beside and takes the name, instead of changing what differs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +276,7 @@ class _Reader:
             version=data.get("version"),
             type=data.get("type", 2),
             tracked=tuple(data.get("tracked", ())),
+            swap=data.get("swap", False),
         )
 
     def levels(self, data: Mapping[str, Any]) -> Levels:
@@ -349,9 +352,6 @@ def _disagreements(document: Document, spec: Pipeline) -> Iterator[Finding]:
     yield from _check_mistakes(document, spec)
     if spec.pattern == "cdc":
         yield from _stream_mistakes(document, spec)
-    if spec.checks and spec.pattern in ("cdc", *WITHIN):
-        message = f"{spec.pattern} is not held against checks yet, and nobody should believe that it was"
-        yield document.error(("checks",), "spec-not-yet", message, "dpe quality check of the tables")
     for number, target in enumerate(spec.targets):
         yield from _target_mistakes(document, spec, ("targets", str(number)), target)
     for number, source in enumerate(spec.sources):
@@ -379,19 +379,53 @@ def _twice(document: Document, spec: Pipeline) -> Iterator[Finding]:
         tables.add(target.table)
 
 
+_NOT_STAGED: Mapping[str, str] = {
+    "cdc": "a change that is set aside is missing in every later state of its row",
+    **dict.fromkeys(
+        WITHIN, "rows of the store's own tables are there already, and nobody can set them aside"
+    ),
+}
+"""Why rows are not looked at before they are written, by the patterns in which they are not."""
+
+
 def _check_mistakes(document: Document, spec: Pipeline) -> Iterator[Finding]:
-    tables = {target.table for target in spec.targets}
     for number, check in enumerate(spec.checks):
-        if check.staged is None and check.table not in tables:
+        path = ("checks", str(number), "on")
+        if check.staged is not None and spec.pattern in _NOT_STAGED:
+            fix = f"on: what the run writes ({', '.join(_checked(spec))}), or dpe quality check"
+            yield document.error(path, "spec-check", _NOT_STAGED[spec.pattern], fix)
+        elif check.staged is None and not _is_checked(spec, check.table):
             staged = [*(one.name for one in spec.sources), *(one.name for one in spec.transforms)]
-            names = ", ".join([*staged, *map(str, sorted(tables))])
-            message = f"`{check.table}` is no target, source or transform of this pipeline"
-            yield document.error(("checks", str(number), "on"), "spec-check", message, f"one of: {names}")
+            known, names = "no target, source or transform of", [*staged, *_checked(spec)]
+            if spec.pattern in _NOT_STAGED:
+                known, names = "nothing that is written by", _checked(spec)
+            message = f"`{check.table}` is {known} this pipeline"
+            yield document.error(path, "spec-check", message, f"one of: {', '.join(names)}")
+
+
+def _is_checked(spec: Pipeline, table: Name) -> bool:
+    """Whether a run writes that table, or keeps it."""
+    kept = {one.name for one in spec.kept.views} | {one.view for one in spec.kept.summaries}
+    return (
+        table in kept
+        or any(table == one.table for one in spec.targets)
+        or any(table.schema == one.name for one in spec.kept.projections)
+    )
+
+
+def _checked(spec: Pipeline) -> list[str]:
+    """What a check may be on, as a person is told."""
+    tables = {one.table for one in spec.targets} | {one.name for one in spec.kept.views}
+    tables |= {one.view for one in spec.kept.summaries}
+    return [*map(str, sorted(tables)), *(f"tables of {one.name}" for one in spec.kept.projections)]
 
 
 def _target_mistakes(document: Document, spec: Pipeline, path: Path_, target: Target) -> Iterator[Finding]:
     if not target.key and spec.pattern in ("scd", "cdc"):
         yield document.error(path, "spec-pipeline", f"{spec.pattern} tells rows by a key", "key: [id]")
+    if target.swap and spec.pattern != "snapshot":
+        message = "only a table that is the whole of its source can be exchanged for a new one"
+        yield document.error((*path, "swap"), "spec-pipeline", message, "pattern: snapshot")
     if target.version and not target.key:
         message = "`version` says which of two rows of a key wins, and there is no key"
         yield document.error((*path, "version"), "spec-pipeline", message, "key: [id]")
@@ -476,3 +510,9 @@ def _within_mistakes(document: Document, spec: Pipeline, path: Path_, source: So
             yield document.error(
                 (*path, "key"), "spec-pipeline", message, f"one of: {', '.join(source.columns)}"
             )
+    for number, one in enumerate(spec.kept.collections):
+        for name in (one.column, *one.payload) if one.source == source.name and source.columns else ():
+            if name not in source.columns:
+                message = f"`{source.name}` has no column `{name}`"
+                where = ("collections", str(number))
+                yield document.error(where, "spec-pipeline", message, f"one of: {', '.join(source.columns)}")

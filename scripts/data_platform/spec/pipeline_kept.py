@@ -15,6 +15,7 @@ from data_platform.spec.pipeline_patterns import (
     ERASED,
     MADE,
     WRITES,
+    CollectionSpec,
     EventsSpec,
     EventType,
     Function,
@@ -47,11 +48,12 @@ def read_kept(reader: Reader, data: Mapping[str, Any], sources: Sequence[str], p
     types = _types(events, sources, pattern)
     summaries = [_summary(reader, path, one, sources) for path, one in _listed(data, "summaries")]
     projections = [_projection(reader, path, one, types) for path, one in _listed(data, "projections")]
+    collections = [_collection(reader, path, one, sources) for path, one in _listed(data, "collections")]
     outbox = _outbox(reader, data, sources) if pattern == "cqrs" else ""
     views = [_view(reader, path, one) for path, one in _listed(data, "views")]
     for key, names in (
         ("views", [str(one.name) for one in views] + [str(one.view) for one in summaries]),
-        ("projections", [one.name for one in projections]),
+        ("projections", [one.name for one in projections] + [one.name for one in collections]),
     ):
         for name in sorted({name for name in names if names.count(name) > 1}):
             reader.mistake((key,), f"`{name}` is here twice", "rename one", "spec-duplicate")
@@ -60,6 +62,7 @@ def read_kept(reader: Reader, data: Mapping[str, Any], sources: Sequence[str], p
         summaries=tuple(summaries),
         events=events,
         projections=tuple(projections),
+        collections=tuple(collections),
         outbox=outbox,
         rebuild=data.get("changed") == "rebuild",
     )
@@ -71,12 +74,18 @@ _OF = {
     "changed": ("views",),
     "events": ("events",),
     "projections": ("events", "cqrs"),
+    "collections": ("cqrs",),
     "outbox": ("cqrs",),
     "targets": ("etl", "elt", "incremental", "snapshot", "scd", "cdc"),
     "transforms": ("etl", "elt", "incremental", "snapshot", "scd", "cdc"),
 }
 """The patterns that a part of a spec means something to."""
-_NEEDED = {"views": ("views", "summaries"), "events": ("events", "projections"), "cqrs": ("projections",)}
+_NEEDED = {
+    "views": ("views", "summaries"),
+    "events": ("events", "projections"),
+    "cqrs": ("projections", "collections"),
+}
+"""What a pattern is about: of events both, else one of them."""
 
 
 def _refuse_strangers(reader: Reader, data: Mapping[str, Any], pattern: str) -> None:
@@ -87,8 +96,8 @@ def _refuse_strangers(reader: Reader, data: Mapping[str, Any], pattern: str) -> 
             )
     needed = _NEEDED.get(pattern, ())
     found = [key for key in needed if data.get(key)]
-    if needed and (not found or (pattern != "views" and len(found) < len(needed))):
-        listed = " or ".join(needed) if pattern == "views" else " and ".join(needed)
+    if needed and (not found or (pattern == "events" and len(found) < len(needed))):
+        listed = " and ".join(needed) if pattern == "events" else " or ".join(needed)
         reader.mistake(("pattern",), f"the pattern {pattern} keeps nothing here", f"{listed}:")
 
 
@@ -222,6 +231,31 @@ def _projection(reader: Reader, path: Path_, data: Mapping[str, Any], types: Seq
         name=reader.name((*path, "name"), data["name"]),
         tables=tuple(tables),
         handlers=MappingProxyType(handlers),
+    )
+
+
+def _collection(
+    reader: Reader, path: Path_, data: Mapping[str, Any], sources: Sequence[str]
+) -> CollectionSpec:
+    source, vector = data["from"], data["vector"]
+    if source not in sources:
+        reader.mistake(
+            (*path, "from"), f"there is no source `{source}`", f"one of: {', '.join(sources) or 'none'}"
+        )
+    if vector["column"] in data.get("payload", ()):
+        reader.mistake((*path, "payload"), "the vector is in the point anyway", "the other columns")
+    return CollectionSpec(
+        name=reader.name((*path, "name"), data["name"]),
+        store=data["store"],
+        url=data["url"],
+        api_key=data.get("api_key"),
+        collection=data["collection"],
+        source=source,
+        column=vector["column"],
+        dimensions=vector["dimensions"],
+        distance=vector.get("distance", "cosine"),
+        vector=vector.get("name", ""),
+        payload=tuple(data.get("payload", ())),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the patterns `views`, `events` and `cqrs` say beside sources: kept results, an event store, projections."""
+"""What the patterns `views`, `events` and `cqrs` say beside sources: kept results, an event store, what follows."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ CHANGES = ("insert", "update", "delete")
 """What an outbox tells of a row; a handler of `upsert` is one of the first two."""
 
 Function = Literal["count", "sum", "avg", "min", "max"]
+Distance = Literal["cosine", "dot", "euclid", "manhattan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +94,26 @@ class ProjectionSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CollectionSpec:
+    """A collection of Qdrant that follows a source: a point for each row that has a vector.
+
+    `payload` are the columns beside the key's; none means all but the vector's. `vector` is the vector's name there.
+    """
+
+    name: str
+    store: str
+    url: str
+    collection: str
+    source: str
+    column: str
+    dimensions: int
+    distance: Distance = "cosine"
+    vector: str = ""
+    payload: tuple[str, ...] = ()
+    api_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Kept:
     """All of it. `views` are in the order in which they can be made; `rebuild`: a changed definition is made anew."""
 
@@ -100,6 +121,7 @@ class Kept:
     summaries: tuple[SummarySpec, ...] = ()
     events: EventsSpec | None = None
     projections: tuple[ProjectionSpec, ...] = ()
+    collections: tuple[CollectionSpec, ...] = ()
     outbox: str = ""
     """The schema of the outbox; that of cqrs only."""
     rebuild: bool = False

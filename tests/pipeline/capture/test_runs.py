@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,7 +15,10 @@ from hypothesis import strategies as st
 from data_platform.errors import EnvironmentProblem, Problem, UsageProblem
 from data_platform.pipeline import capturing
 from data_platform.pipeline.prove.following import LOGICAL
+from data_platform.pipeline.replay import Replayed, Which, replay
+from data_platform.pipeline.run import Ran
 from data_platform.pipeline.status import status
+from data_platform.pipeline.streams import Place
 from data_platform.postgres.server import Database, embedded_server
 from data_platform.spec.document import SpecProblem
 from pipeline.capture.ends import SPEC, TABLES, Ends
@@ -42,6 +47,35 @@ def test_a_copy_and_then_what_changes(copied: Ends) -> None:
     copied.assert_same()
     assert copied.run().steps == ()
     assert copied.source_does(CONFIRMED) == ask(copied.target, POSITION)
+
+
+def checked(ends: Ends, action: str) -> Ran:
+    """A run that is held against what the target is after each batch."""
+    text = (
+        SPEC.format(drift="freeze")
+        + "checks:\n  - {on: dw.a, check: range, columns: [n], max: 100, action: %s}"
+    )
+    return do(
+        ends.target, ends.folder, text % action, addresses=dict.fromkeys("ab", ends.source.admin_conninfo)
+    )
+
+
+def test_a_check_that_fails_takes_its_batch_back(copied: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capturing, "BATCH", 1)
+    place = ask(copied.target, POSITION)
+    copied.source_does("UPDATE a SET n = 5 WHERE id = 1")
+    copied.source_does("UPDATE a SET n = 101 WHERE id = 2")
+    copied.source_does("UPDATE a SET n = 6 WHERE id = 2")
+    with pytest.raises(UsageProblem, match=r"does not hold: 1 of 3 rows .* nothing of this unit was kept"):
+        checked(copied, "fail")
+    assert ask(copied.target, "SELECT id, n FROM dw.a ORDER BY 1") == [
+        (1, 5),
+        (2, None),
+        (3, Decimal("3.10")),
+    ]
+    assert ask(copied.target, POSITION) > place
+    assert [len(step.told) for step in checked(copied, "warn").steps] == [1, 0]
+    copied.assert_same()
 
 
 def test_truncate_and_what_comes_behind_it_in_one_transaction(copied: Ends) -> None:
@@ -156,6 +190,54 @@ def test_a_row_that_the_target_refuses_is_in_quarantine(copied: Ends) -> None:
     assert (counts.read, counts.inserted, counts.quarantined, counts.deleted) == (3, 1, 1, 1)
     assert ask(copied.target, "SELECT n FROM dw.a WHERE id = 1") == [(1,)]
     assert held(copied.target)[0][1] == ["violates a_n_check"]
+
+
+def again(ends: Ends, **how: Any) -> Replayed:
+    """Quarantine tried again."""
+    addresses = dict.fromkeys("ab", ends.source.admin_conninfo)
+    place = Place(ends.target.conninfo, ends.folder, addresses=addresses)
+    spec = spec_of(ends.folder, SPEC.format(drift="freeze"))
+    return replay(
+        spec, place, Which(**{k: v for k, v in how.items() if k != "dry_run"}), dry_run="dry_run" in how
+    )
+
+
+def test_rows_in_quarantine_are_read_again_as_the_source_has_them(copied: Ends) -> None:
+    ask(copied.target, "ALTER TABLE dw.a ADD CONSTRAINT small CHECK (n < 100)")
+    copied.source_does(
+        "UPDATE a SET n = 200 WHERE id = 1; INSERT INTO a VALUES (7, 'new', 300), (8, 'x', 400)"
+    )
+    copied.source_does("INSERT INTO a VALUES (9, 'y', 500)")
+    copied.run()
+    assert ask(copied.target, "SELECT count(*) FROM dpe_pipeline.quarantine") == [(4,)]
+    # What is newer than the quarantine, and not streamed yet: a value, a deletion, and one that is refused still.
+    copied.source_does(
+        "UPDATE a SET n = 50 WHERE id = 7; DELETE FROM a WHERE id = 8; UPDATE a SET v = 'z' WHERE id = 2"
+    )
+    ask(copied.target, "ALTER TABLE dw.a DROP CONSTRAINT small, ADD CONSTRAINT small CHECK (n < 450)")
+    before = ask(copied.target, "SELECT * FROM dw.a ORDER BY id")
+    assert again(copied, dry_run=True).ran.counts.quarantined == 1
+    assert ask(copied.target, "SELECT * FROM dw.a ORDER BY id") == before
+    done = again(copied)
+    counts = done.ran.counts
+    assert counts.read == counts.written + counts.unchanged + counts.quarantined
+    assert (done.before, done.after, done.orphans) == (4, 1, 0)
+    assert ask(copied.target, "SELECT id, n FROM dw.a WHERE id <> 3 ORDER BY 1") == [
+        (1, 200),
+        (2, None),
+        (7, 50),
+    ]
+    ask(copied.target, "ALTER TABLE dw.a DROP CONSTRAINT small")
+    assert again(copied, source="b").after == 1
+    assert again(copied, source="a").after == 0
+    copied.assert_same()
+    assert again(copied).ran.steps == ()
+    copied.source_does("UPDATE a SET n = 1 WHERE id = 9")
+    copied.run()
+    copied.assert_same()
+    assert copied.source_does("SELECT count(*) FROM pg_replication_slots") == [(1,)]
+    with pytest.raises(UsageProblem, match="all of a source at once"):
+        again(copied, limit=1)
 
 
 def test_a_lost_slot_is_told_and_copied_anew(copied: Ends) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ from psycopg.types.json import Jsonb
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.run import Ran
+from data_platform.pipeline.run import run as run_spec
 from data_platform.pipeline.status import status
+from data_platform.pipeline.streams import Place
 from data_platform.postgres.server import Database
 from data_platform.spec.document import SpecProblem
 from pipeline.running import ask, do, spec_of
@@ -106,6 +109,87 @@ def test_what_no_handler_takes_is_named_and_what_came_before_is_there(
     assert ask(database, "SELECT id, balance FROM balances.account ORDER BY 1") == [("a", 20), ("b", 4)]
 
 
+def test_two_specs_read_a_store_by_the_same_upcasters(database: Database, tmp_path: Path) -> None:
+    one = EVENTS.replace(
+        "  types:", "  upcasters: [{type: Paid, since: 1, sql: \"payload || '{}'\"}]\n  types:"
+    )
+    other = one.replace("'{}'", "jsonb_build_object('amount', 1)")
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+
+    def run(folder: Path, text: str) -> Ran:
+        spec = replace(spec_of(folder, text.replace("balances", f"balances_{folder.name}")), name=folder.name)
+        return run_spec(spec, Place(database.conninfo, folder))
+
+    a, b = folders
+    run(a, one)
+    with pytest.raises(UsageProblem, match="by the upcasters of the pipeline a; these are others"):
+        run(b, other)
+    run(b, one)
+    append(database, "x", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 5}))
+    run(a, other)
+    assert ask(database, "SELECT balance FROM balances_a.account") == [(1,)]
+    with pytest.raises(UsageProblem, match="by the upcasters of the pipeline a; these are others"):
+        run(b, one)
+    run(b, other)
+    assert ask(database, "SELECT balance FROM balances_b.account") == [(1,)]
+
+
+CHECK = "checks: [{on: balances.account, check: range, columns: [balance], max: 50, action: %s}]\n"
+
+
+def test_a_check_takes_back_what_a_run_applied(database: Database, tmp_path: Path) -> None:
+    do(database, tmp_path, EVENTS + CHECK % "fail")
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 70}), ("Paid", {"amount": -40}))
+    assert counted(do(database, tmp_path, EVENTS + CHECK % "fail")) == [("applied", 3, 3, 0)]
+    append(database, "b", ("Opened", {"owner": "Bob"}), ("Paid", {"amount": 60}))
+    with pytest.raises(UsageProblem, match="nothing of this unit was kept"):
+        do(database, tmp_path, EVENTS + CHECK % "fail")
+    assert ask(database, "SELECT id, balance FROM balances.account") == [("a", 30)]
+    ran = do(database, tmp_path, EVENTS + CHECK % "warn")
+    assert [(step.counts.inserted, len(step.told)) for step in ran.steps] == [(2, 1)]
+
+
+def test_an_event_that_is_refused_is_named_beside_checks_too(database: Database, tmp_path: Path) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": "much"}), ("Paid", {"amount": 1}))
+    with pytest.raises(UsageProblem, match=r"stands before event 2 \(Paid, version 2 of a\)"):
+        do(database, tmp_path, EVENTS + CHECK % "fail")
+    assert ask(database, "SELECT count(*) FROM balances.account") == [(0,)]
+
+
+def test_a_projection_that_is_built_anew_is_looked_at_before_it_is_exchanged(
+    database: Database, tmp_path: Path
+) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 40}))
+    do(database, tmp_path, EVENTS + CHECK % "fail")
+    twice = EVENTS.replace("balance + (", "balance + 2 * (") + CHECK % "fail"
+    with pytest.raises(UsageProblem, match="nothing of this unit was kept"):
+        do(database, tmp_path, twice)
+    assert ask(database, "SELECT balance FROM balances.account") == [(40,)]
+
+
+def test_a_read_model_is_looked_at_as_it_is_filled(shop: Database, tmp_path: Path) -> None:
+    check = "checks: [{on: overview.orders, check: rows, min: 100}]\n"
+    with pytest.raises(UsageProblem, match="nothing of this unit was kept"):
+        do(shop, tmp_path, CQRS + check)
+    assert ask(shop, "SELECT to_regnamespace('overview')") == [(None,)]
+
+
+@pytest.mark.parametrize(
+    ("on", "told"),
+    [
+        ("orders", "nobody can set them aside"),
+        ("shop.orders", "is nothing that is written by this pipeline"),
+    ],
+)
+def test_checks_are_on_the_read_model(tmp_path: Path, on: str, told: str) -> None:
+    with pytest.raises(SpecProblem, match=told):
+        spec_of(tmp_path, CQRS + f"checks: [{{on: {on}, check: rows, min: 1}}]\n")
+
+
 def test_a_projection_that_changed_is_built_beside_and_exchanged(database: Database, tmp_path: Path) -> None:
     do(database, tmp_path, EVENTS)
     append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 5}))
@@ -143,6 +227,42 @@ def shop(database: Database) -> Database:
         "INSERT INTO shop.people VALUES (1, 'Ada'), (2, 'Bob'); INSERT INTO shop.orders VALUES (1, 1, 5), (2, 1, 7)",
     )
     return database
+
+
+def test_what_the_spec_names_no_more_is_told_and_let_go(shop: Database, tmp_path: Path) -> None:
+    both = CQRS + CQRS[CQRS.index("  - name: overview") :].replace("name: overview", "name: second")
+    do(shop, tmp_path, both)
+    do(shop, tmp_path, CQRS)
+    ask(shop, "UPDATE shop.orders SET total = 9")
+    do(shop, tmp_path, CQRS)
+    assert ask(shop, "SELECT count(*) FROM p_outbox.outbox") == [(2,)]
+    told = [
+        one
+        for one in status(spec_of(tmp_path, CQRS), shop.conninfo).findings
+        if one.rule == "not-in-the-spec"
+    ]
+    assert ["projection second" in one.message and "2 events not read" in one.message for one in told] == [
+        True
+    ]
+    ask(shop, "CREATE VIEW shop.mine AS SELECT * FROM second.orders")
+    with pytest.raises(UsageProblem, match=r"would go with them: shop\.mine"):
+        do(shop, tmp_path, CQRS, drop_removed=True)
+    ask(shop, "DROP VIEW shop.mine")
+    assert [step.way for step in do(shop, tmp_path, CQRS, drop_removed=True).steps] == ["let go"]
+    assert ask(shop, "SELECT to_regnamespace('second')") == [(None,)]
+    ask(shop, "UPDATE shop.orders SET total = 10")
+    do(shop, tmp_path, CQRS)
+    # What a reader's last window holds goes with the next one.
+    assert ask(shop, "SELECT count(*) FROM p_outbox.outbox WHERE payload ->> 'total' = '9'") == [(0,)]
+    assert status(spec_of(tmp_path, CQRS), shop.conninfo).findings == ()
+    assert {step.way for step in do(shop, tmp_path, both).steps} == {"filled"}
+    with pytest.raises(UsageProblem, match="--drop-removed is for"):
+        do(
+            shop,
+            tmp_path,
+            "pattern: etl\nsources: [{name: a, path: a.csv, columns: {id: int}}]\ntargets: [{table: t.t}]\n",
+            drop_removed=True,
+        )
 
 
 def test_what_was_there_and_what_comes(shop: Database, tmp_path: Path) -> None:

@@ -47,6 +47,32 @@ def counted(ran: Ran) -> dict[str, tuple[str, int, int, int]]:
     }
 
 
+CHECKS = "checks: [{on: %s, check: range, columns: [total], max: 1000, action: %s}]\n"
+
+
+def test_a_view_that_fails_its_check_is_not_refreshed(shop: Database, tmp_path: Path) -> None:
+    text = SOURCES + VIEWS
+    do(shop, tmp_path, text + CHECKS % ("marts.days", "fail"))
+    ask(shop, "UPDATE shop.orders SET total = 2000 WHERE id = 1")
+    with pytest.raises(UsageProblem, match="nothing of this unit was kept"):
+        do(shop, tmp_path, text + CHECKS % ("marts.days", "fail"))
+    assert ask(shop, "SELECT max(total) < 1000 FROM marts.days") == [(True,)]
+    ran = do(shop, tmp_path, text + CHECKS % ("marts.days", "warn"))
+    assert {step.target: len(step.told) for step in ran.steps} == {"marts.days": 1, "marts.best": 0}
+    assert ask(shop, "SELECT max(total) > 1000 FROM marts.days") == [(True,)]
+
+
+def test_a_summary_that_fails_its_check_is_told(shop: Database, tmp_path: Path) -> None:
+    text = SOURCES + SUMMARY
+    do(shop, tmp_path, text + CHECKS % ("shop.per_country", "fail"))
+    assert do(shop, tmp_path, text + CHECKS % ("shop.per_country", "fail")).steps == ()
+    ask(shop, "UPDATE shop.orders SET total = 2000 WHERE id = 1")
+    with pytest.raises(UsageProblem, match="a summary is what its writers make it"):
+        do(shop, tmp_path, text + CHECKS % ("shop.per_country", "fail"))
+    ran = do(shop, tmp_path, text + CHECKS % ("shop.per_country", "warn"))
+    assert [(step.way, len(step.told)) for step in ran.steps] == [("as it is", 1)]
+
+
 def test_made_in_order_and_refreshed_by_what_changed(shop: Database, tmp_path: Path) -> None:
     ran = do(shop, tmp_path, SOURCES + VIEWS)
     assert counted(ran) == {"marts.days": ("made", 15, 15, 0), "marts.best": ("made", 3, 3, 0)}

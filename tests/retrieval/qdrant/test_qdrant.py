@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
+from data_platform.qdrant.rest import Rest, rest
 from data_platform.retrieval.design import Design, design
 from data_platform.retrieval.qdrant.audit import findings
 from data_platform.retrieval.qdrant.changes import Change, change
 from data_platform.retrieval.qdrant.collection import collection, payload_indexes, sizes
 from data_platform.retrieval.qdrant.engine import tried
-from data_platform.retrieval.qdrant.rest import Rest, rest
 from data_platform.spec.retrieval import GIB, Needs, Retrieval
 from retrieval.pgvector.stores import spec_of, tenants
 from retrieval.qdrant.server import Recorded, running

@@ -19,13 +19,31 @@ if TYPE_CHECKING:
 
 
 def read_spec(invocation: Invocation, path: str) -> tuple[Pipeline, Invocation]:
-    """The spec, behind the gate of the store that it names."""
+    """The spec, behind the gate of each store that it writes to."""
     from data_platform.spec import validate  # noqa: PLC0415
     from data_platform.spec.pipeline import read_pipeline  # noqa: PLC0415
 
     document, allowed = read_document(invocation, path)
     validate.check(document, "pipeline")
-    return read_pipeline(document), allowed
+    spec = read_pipeline(document)
+    for one in spec.kept.collections:
+        _require_qdrant(invocation, one.store)
+    return spec, allowed
+
+
+def _require_qdrant(invocation: Invocation, name: str) -> None:
+    """The gate of the store of a collection. UsageProblem where claude.md says that it is of another engine."""
+    from data_platform.scope.decision import stores  # noqa: PLC0415
+    from data_platform.scope.names import store_key  # noqa: PLC0415
+
+    invocation.require_other(name)
+    for one in stores(invocation.project):
+        if store_key(one.name) == store_key(name) and one.engine and "qdrant" not in one.engine.lower():
+            raise UsageProblem(
+                f"{one.name} is a store of {one.engine}",
+                where=f"{one.file}:{one.line}",
+                expected="a Qdrant, for a collection",
+            )
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -39,7 +57,14 @@ def _declare(parser: ArgumentParser) -> None:
     parser.add_argument("--since", metavar="VALUE", help="backfill: the cursor's part from VALUE on")
     parser.add_argument("--until", metavar="VALUE", help="backfill: the cursor's part before VALUE")
     parser.add_argument(
-        "--resnapshot", action="store_true", help="cdc: copy the tables anew, where the slot is lost"
+        "--resnapshot",
+        action="store_true",
+        help="cdc: copy the tables anew, where the slot is lost; cqrs: fill the collections anew",
+    )
+    parser.add_argument(
+        "--drop-removed",
+        action="store_true",
+        help="events, cqrs: let go of projections and collections that the spec names no more, with their tables",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="do it all, say what was done, and take it back"
@@ -68,6 +93,7 @@ def _run(invocation: Invocation) -> Outcome:
         arguments.since,
         arguments.until,
         resnapshot=arguments.resnapshot,
+        drop_removed=arguments.drop_removed,
     )
     emitter = _emitter(spec, place, arguments)
     with progress("connecting") as tell:

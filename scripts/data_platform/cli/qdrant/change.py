@@ -14,7 +14,7 @@ from data_platform.errors import UsageProblem
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from data_platform.retrieval.qdrant.rest import Rest
+    from data_platform.qdrant.rest import Rest
     from data_platform.spec.retrieval import Retrieval
 
 Done = tuple[str, dict[str, Any]]
@@ -28,8 +28,8 @@ def _run(
     after: str = "Again: ",
 ) -> Outcome:
     """`command` is what the report says to run `after` this."""
+    from data_platform.qdrant.rest import rest  # noqa: PLC0415
     from data_platform.report.document import Code, Paragraph, Report  # noqa: PLC0415
-    from data_platform.retrieval.qdrant.rest import rest  # noqa: PLC0415
 
     arguments = invocation.arguments
     spec, allowed = read_spec(invocation, arguments.spec)
@@ -73,7 +73,7 @@ def _alias(invocation: Invocation) -> Outcome:
     to = invocation.arguments.to
 
     def work(spec: Retrieval, server: Rest) -> Done:
-        from data_platform.retrieval.qdrant.changes import Call  # noqa: PLC0415
+        from data_platform.qdrant.calls import Call  # noqa: PLC0415
         from data_platform.retrieval.qdrant.collection import alias_swap  # noqa: PLC0415
 
         there = server.server()
@@ -92,7 +92,7 @@ def _alias(invocation: Invocation) -> Outcome:
 
 def _snapshot(invocation: Invocation) -> Outcome:
     def work(spec: Retrieval, server: Rest) -> Done:
-        from data_platform.retrieval.qdrant.changes import Call, path_of  # noqa: PLC0415
+        from data_platform.qdrant.calls import Call, path_of  # noqa: PLC0415
 
         name = current(spec, server)
         made = server.call(Call("POST", path_of(name, "/snapshots?wait=true")))
@@ -119,7 +119,7 @@ def _restore(invocation: Invocation) -> Outcome:
     location, into = invocation.arguments.location, invocation.arguments.to
 
     def work(spec: Retrieval, server: Rest) -> Done:
-        from data_platform.retrieval.qdrant.changes import Call, path_of  # noqa: PLC0415
+        from data_platform.qdrant.calls import Call, path_of  # noqa: PLC0415
 
         if into in server.server().collections:
             raise UsageProblem(

@@ -52,8 +52,8 @@ def _declare_copy(parser: ArgumentParser) -> None:
 def _load(invocation: Invocation) -> Outcome:
     from data_platform.cli.progress import progress  # noqa: PLC0415
     from data_platform.postgres.connect import resolve_dsn  # noqa: PLC0415
+    from data_platform.qdrant.rest import rest  # noqa: PLC0415
     from data_platform.retrieval.qdrant.moves import There, to_qdrant  # noqa: PLC0415
-    from data_platform.retrieval.qdrant.rest import rest  # noqa: PLC0415
 
     arguments, spec, allowed = _asked(invocation)
     server = rest(arguments.url, arguments.key)
@@ -75,8 +75,8 @@ def _copy(invocation: Invocation) -> Outcome:
 
     from data_platform.cli.progress import progress  # noqa: PLC0415
     from data_platform.postgres.connect import resolve_dsn  # noqa: PLC0415
+    from data_platform.qdrant.rest import rest  # noqa: PLC0415
     from data_platform.retrieval.qdrant.moves import There, to_postgres  # noqa: PLC0415
-    from data_platform.retrieval.qdrant.rest import rest  # noqa: PLC0415
 
     arguments, spec, allowed = _asked(invocation)
     server = rest(arguments.url, arguments.key)

@@ -33,11 +33,12 @@ def _plan(invocation: Invocation) -> Outcome:
     from pathlib import Path  # noqa: PLC0415
 
     from data_platform.cli.progress import progress  # noqa: PLC0415
+    from data_platform.qdrant.calls import Server  # noqa: PLC0415
+    from data_platform.qdrant.rest import rest  # noqa: PLC0415
     from data_platform.retrieval.design import design  # noqa: PLC0415
-    from data_platform.retrieval.qdrant.changes import Server, change  # noqa: PLC0415
+    from data_platform.retrieval.qdrant.changes import change  # noqa: PLC0415
     from data_platform.retrieval.qdrant.collection import collection  # noqa: PLC0415
     from data_platform.retrieval.qdrant.engine import tried  # noqa: PLC0415
-    from data_platform.retrieval.qdrant.rest import rest  # noqa: PLC0415
 
     arguments = invocation.arguments
     spec, allowed = read_spec(invocation, arguments.spec)
@@ -127,11 +128,11 @@ def _declare_audit(parser: ArgumentParser) -> None:
 
 
 def _audit(invocation: Invocation) -> Outcome:
+    from data_platform.qdrant.rest import rest  # noqa: PLC0415
     from data_platform.report.document import Code, Heading, Paragraph, Report, Table, words  # noqa: PLC0415
     from data_platform.report.finding import in_order  # noqa: PLC0415
     from data_platform.retrieval.design import design  # noqa: PLC0415
     from data_platform.retrieval.qdrant.audit import findings  # noqa: PLC0415
-    from data_platform.retrieval.qdrant.rest import rest  # noqa: PLC0415
 
     arguments = invocation.arguments
     spec, allowed = read_spec(invocation, arguments.spec)

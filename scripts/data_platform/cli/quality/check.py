@@ -32,18 +32,8 @@ def read_spec(invocation: Invocation, path: str) -> tuple[Quality, Invocation]:
     spec = read_quality(document)
     for check in spec.checks:
         if check.to and check.to.store:
-            _ask(invocation, check.to.store)
+            invocation.require_other(check.to.store)
     return spec, allowed
-
-
-def _ask(invocation: Invocation, store: str) -> None:
-    from types import SimpleNamespace  # noqa: PLC0415
-
-    from data_platform.record import replace  # noqa: PLC0415
-
-    # --store is of the spec's own store; this is the other side of a check.
-    arguments = SimpleNamespace(**{**vars(invocation.arguments), "store": None})
-    replace(invocation, arguments=arguments).require_store(store)
 
 
 def _declare(parser: ArgumentParser) -> None:

@@ -10,11 +10,12 @@ later. `peek` reads only transactions older than every running one. A writer lef
 readers waiting for an hour, and loses nothing.
 """
 
-from data_platform.pipeline.events.feed import Feed, feed_tables, peek, register
+from data_platform.pipeline.events.feed import Feed, confirm, feed_tables, peek, register
 from data_platform.pipeline.events.outbox import Outbox, guarded_upsert, outbox_tables, purge
 from data_platform.pipeline.events.projection import (
     Projection,
     advance,
+    dropped,
     projection_function,
     projection_schema,
     projection_tables,
@@ -41,6 +42,8 @@ __all__ = [
     "Projection",
     "Upcaster",
     "advance",
+    "confirm",
+    "dropped",
     "feed_tables",
     "guarded_upsert",
     "outbox_tables",

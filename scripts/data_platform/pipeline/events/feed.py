@@ -104,6 +104,18 @@ def peek(feed: Feed, reader: str, at_most: int = 1000, slot: str = "live") -> Sq
     )
 
 
+def confirm(feed: Feed, reader: str, window: tuple[object, object], position: int) -> Sql:
+    """That a relay has done everything up to here: the window and the position of the last row that `peek` gave."""
+    return phrase(
+        "SELECT {confirm}({reader}, {reached_from}::xid8, {reached_to}::xid8, {position})",
+        confirm=qualified_name(feed.named("confirm")),
+        reader=literal(reader),
+        reached_from=literal(str(window[0])),
+        reached_to=literal(str(window[1])),
+        position=position,
+    )
+
+
 def full(name: Name) -> Sql:
     """With its schema, also where that is public: within our functions nothing is on the search path."""
     return qualified(name.schema, name.name)

@@ -175,6 +175,28 @@ def swap(projection: Projection) -> tuple[Sql, ...]:
     )
 
 
+def dropped(reader: Name, *, tables: bool) -> tuple[Sql, ...]:
+    """A reader's place in the feed of that schema; with `tables` it is a projection, which goes with all of it.
+
+    Views elsewhere that read its tables make it fail with 2BP01, and then nothing has happened.
+    """
+    readers = qualified_name(Name(reader.schema, "readers"))
+    forget = phrase("DELETE FROM {readers} WHERE name = {name}", readers=readers, name=literal(reader.name))
+    if not tables:
+        return (forget,)
+    found = [forget]
+    for name in (reader.name, reader.name + _NEXT):
+        found += [
+            phrase("DO {guard}", guard=body(render("pipeline/others_views_body.sql.j2", schema=name))),
+            phrase("DROP SCHEMA IF EXISTS {name} CASCADE", name=identifier(name)),
+            phrase(
+                "DROP FUNCTION IF EXISTS {function}(bigint, text)",
+                function=qualified_name(Name(reader.schema, f"advance_{name}")),
+            ),
+        ]
+    return tuple(found)
+
+
 def projection_schema(projection: Projection, name: str) -> Sql:
     """Its empty tables in a schema of this name: made within CREATE SCHEMA, so that their names need none."""
     return phrase(

@@ -17,6 +17,7 @@ import psycopg
 
 from data_platform.pipeline.prove.child import Child
 from data_platform.pipeline.prove.data import Row, content
+from data_platform.pipeline.prove.exchanging import Reader, swapped, thinned
 from data_platform.pipeline.prove.following import Followed
 from data_platform.pipeline.prove.trial import Made, trial
 from data_platform.postgres.connect import connect
@@ -27,6 +28,8 @@ Content = Mapping[str, Counter[str]]
 _BEGUN_SECONDS = 10.0
 _TRIES, _SOONER = 6, 0.6
 _SOURCE_HITS = 2
+_EXCHANGES = 3
+_UNDECLARED = "nobody_declared_this"
 _SESSIONS = """
 FROM pg_stat_activity WHERE application_name = 'dpe' AND datname = current_database() AND pid <> pg_backend_pid()
 """
@@ -260,6 +263,9 @@ class Trials:
     def drifted(self, truth: Truth) -> Iterator[Fault | NotTried]:
         """A column that nobody declared: the spec's policy is kept, and nothing is half done."""
         for source in self.made.spec.sources:
+            if self.made.followed is not None:
+                yield self.altered(source)
+                continue
             if source.path is None or source.format != "csv" or not source.csv.header:
                 yield NotTried(
                     f"drift of {source.name}", "a new column is tried in separated values with a header"
@@ -289,6 +295,43 @@ class Trials:
                     why = str(said.get("problem", "")) or ("" if same == wanted else "other numbers of rows")
                     yield Fault(name, "evolve", 0, 0, not why, why)
 
+    def exchanged(self, truth: Truth) -> Fault:
+        """A table that was whole once is exchanged, killed in the middle, and read all the while."""
+        name, after = "killed while exchanged", self.draw.uniform(0, truth.seconds)
+        with trial(self.server, self.made, self.fresh()) as one:
+            one.run()
+            thinned(one)
+            with Reader(one.database.conninfo, swapped(one)) as reader:
+                child = one.start()
+                child.wait(after)
+                child.kill()
+                child.end()
+                fault = self._again(name, f"{after:.3f} s", one, truth)
+            strange = reader.strange()
+            return replace(fault, equal=False, why=strange) if strange and fault.equal else fault
+
+    def altered(self, source: Source) -> Fault:
+        """A source that is followed gets a column, and rows with it, while all that was before waits in the stream."""
+        name, drift = f"DDL on {source.name}", self.made.spec.drift
+        with trial(self.server, self.made, self.fresh(), copied=True) as one:
+            assert one.source is not None
+            before = one.source.content()
+            changed = one.source.alter(source, _UNDECLARED)
+            said = one.run()
+            if drift == "freeze":
+                fault = compared(name, drift, before, _without_quarantine(one.content()))
+                stopped = "drifted" in str(said.get("problem"))
+                return fault if stopped else replace(fault, equal=False, why="it went on")
+            if "problem" in said:
+                return Fault(name, drift, 0, 0, False, str(said["problem"]))
+            fault = compared(name, drift, one.source.content(), one.declared())
+            found = one.with_value(source, _UNDECLARED)
+            wanted = changed if drift == "evolve" else 0
+            if fault.equal and found != wanted:
+                why = f"{found:,} rows have the new column's value, and not {wanted:,}"
+                return replace(fault, equal=False, why=why)
+            return fault
+
     def source_down(self, truth: Truth) -> Fault | NotTried:
         """A server of pages that says 503 to every other request."""
         if not any(source.url for source in self.made.spec.sources):
@@ -302,6 +345,9 @@ class Trials:
     def others(self, truth: Truth, tell: Tell) -> Iterator[Fault | NotTried]:
         """What is done to files and pages: order, repetition, torn rows, drift, a server that is down."""
         yield from self.source_hit(truth)
+        if any(chain.target.swap for chain in self.made.chains):
+            for _ in range(_EXCHANGES):
+                yield self.exchanged(truth)
         yield self.out_of_order(truth)
         yield self.doubled(truth)
         tell("torn rows and drift", 0.93)
@@ -428,6 +474,6 @@ def _bad_records(source: Source) -> list[bytes]:
 def _drift(source: Source, paths: Sequence[Path], batches: Sequence[Sequence[Row]]) -> int:
     """The first file, or the only one, with one column more; how many rows it has."""
     rows = batches[0] if len(paths) > 1 else [row for batch in batches for row in batch]
-    names = [*source.columns, "nobody_declared_this"]
+    names = [*source.columns, _UNDECLARED]
     paths[0].write_bytes(content(source, [{**row, names[-1]: "x"} for row in rows], names))
     return len(rows)

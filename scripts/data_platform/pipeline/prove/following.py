@@ -63,6 +63,20 @@ class Followed:
         if self._failed:
             raise self._failed[0]
 
+    def alter(self, source: Source, column: str) -> int:
+        """A column that nobody declared, and a value of it in some rows; how many."""
+        assert source.table is not None
+        parts = {"table": table_name(source.table), "column": identifier(column)}
+        some = phrase(
+            "UPDATE {table} SET {column} = 'x' WHERE ctid IN (SELECT ctid FROM {table} LIMIT {some})",
+            **parts,
+            some=_CHANGES_OF_ONE,
+        )
+        with connect(self.database.conninfo, read_only=False) as connection:
+            connection.execute("SET synchronous_commit = on")
+            connection.execute(phrase("ALTER TABLE {table} ADD COLUMN {column} text", **parts).encode())
+            return connection.execute(some.encode()).rowcount
+
     def content(self) -> dict[str, Counter[str]]:
         """What the targets have to hold."""
         with connect(self.database.conninfo, read_only=True) as connection:

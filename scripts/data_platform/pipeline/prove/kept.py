@@ -92,7 +92,7 @@ class Models:
                 yield f"{one.name}.{table}", rows_in(connection, qualified(schema, table))
 
     def change(self, data: dict[str, Any]) -> None:
-        for one in data["projections"]:
+        for one in data.get("projections", ()):
             handlers: Mapping[str, str] = one["handlers"]
             one["handlers"] = {type_: f"{text}\n-- again" for type_, text in handlers.items()}
 

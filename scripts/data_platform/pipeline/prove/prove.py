@@ -58,6 +58,7 @@ def prove(server: Server, spec: Pipeline, *, kills: int, rows: int, seed: int, t
         not_tried=(
             *(one for one in found if isinstance(one, NotTried)),
             *_stand_ins(spec),
+            *_engines(spec),
             *_unchecked(checked),
             NotTried(
                 "disk full", "this machine's own disk is not filled; the package's tests do it on a small one"
@@ -101,6 +102,11 @@ def _stand_ins(spec: Pipeline) -> Iterator[NotTried]:
             yield NotTried(
                 f"the server of {source.name}", "a table on the embedded PostgreSQL stood in for it"
             )
+
+
+def _engines(spec: Pipeline) -> Iterator[NotTried]:
+    for one in spec.kept.collections:
+        yield NotTried(f"the server of {one.name}", "Qdrant's engine in this process stood in for it")
 
 
 def refuse_unprovable(spec: Pipeline) -> None:

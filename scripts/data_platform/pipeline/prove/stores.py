@@ -18,7 +18,7 @@ from data_platform.pipeline.prove.data import Row, Shape, as_json, rows_of
 from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.relations import table_name
 from data_platform.spec.pipeline import Pipeline, Source
-from data_platform.spec.pipeline_patterns import EventsSpec
+from data_platform.spec.pipeline_patterns import CollectionSpec, EventsSpec
 from data_platform.sql.text import Sql, identifier, identifiers, joined, literal, phrase, qualified
 
 Connection = psycopg.Connection[Any]
@@ -90,7 +90,19 @@ def tables_of(spec: Pipeline, rows: int, seed: int) -> Tables:
             )
         shape = Shape(source.columns, source.key, None, None)
         made[source.name] = rows_of(shape, rows, f"{seed} {source.name}")
+        for one in spec.kept.collections:
+            if one.source == source.name:
+                _with_vectors(made[source.name], one, source.columns[one.column])
     return Tables(spec.sources, made)
+
+
+def _with_vectors(rows: Sequence[Row], one: CollectionSpec, type_: Sql) -> None:
+    """As many numbers as the collection has; one row in ten has none yet."""
+    draw = random.Random(one.name)  # noqa: S311 - made-up data
+    begin, end = "{}" if type_.strip().endswith("[]") else "[]"
+    for row in rows:
+        values = ",".join(str(draw.randrange(-99, 100) / 8) for _ in range(one.dimensions))
+        row[one.column] = None if draw.random() < 0.1 else f"{begin}{values}{end}"
 
 
 def _put(source: Source) -> Sql:

@@ -105,6 +105,29 @@ class Trial:
                 found["quarantine"] = rows_in(connection, quarantine, Sql("r.source, r.content, r.reasons"))
             return found
 
+    def declared(self) -> dict[str, Counter[str]]:
+        """The rows of each target in the columns that its source declares."""
+        with connect(self.database.conninfo, read_only=True) as connection:
+            return {
+                str(chain.target.table): rows_in(
+                    connection,
+                    table_name(chain.target.table),
+                    columns_of("r", chain.sources[0].columns),
+                )
+                for chain in self.made.chains
+            }
+
+    def with_value(self, source: Source, column: str) -> int:
+        """Rows of the source's targets that have a value in a column, where there is one."""
+        found = 0
+        with connect(self.database.conninfo, read_only=True) as connection:
+            for chain in self.made.chains:
+                relation = relations.read_relation(connection, table_name(chain.target.table))
+                if source in chain.sources and relation is not None and column in relation.columns:
+                    rows = rows_in(connection, relation.name, columns_of("r", [column]))
+                    found += rows.total() - rows["()"]
+        return found
+
 
 def rows_in(connection: psycopg.Connection[Any], relation: Sql, columns: Sql | None = None) -> Counter[str]:
     """The rows of a table or of a query in parentheses as text, with how often each is there."""

@@ -16,6 +16,12 @@ from data_platform.spec.checks import Check
 from data_platform.spec.pipeline import Pipeline
 from data_platform.sql.text import Sql, identifier
 
+_TAKEN_BACK = "nothing of this unit was kept"
+
+
+class CheckFails(UsageProblem):
+    """A check with `action: fail` does not hold."""
+
 
 def has_staged(spec: Pipeline, name: str) -> bool:
     """Whether rows of this source or transform are looked at before they are written."""
@@ -25,7 +31,7 @@ def has_staged(spec: Pipeline, name: str) -> bool:
 def look_at_staged(spec: Pipeline, state: State, name: str, unit: str) -> tuple[int, tuple[Verdict, ...]]:
     """Rows of a staged source or transform that are bad go into quarantine; how many, and what else is to be told.
 
-    UsageProblem, which takes the transaction back, where a check with `action: fail` fails.
+    CheckFails, which takes the transaction back, where a check with `action: fail` fails.
     """
     own = [check for check in spec.checks if check.staged == name]
     aside = [check for check in own if check.action == "quarantine"]
@@ -33,10 +39,22 @@ def look_at_staged(spec: Pipeline, state: State, name: str, unit: str) -> tuple[
     return count, _held(spec, state, [check for check in own if check.action != "quarantine"])
 
 
-def look_at_target(spec: Pipeline, state: State, table: Name) -> tuple[Verdict, ...]:
-    """The target as the transaction leaves it. Raises as `look_at_staged` does."""
+def look_at_target(
+    spec: Pipeline, state: State, table: Name, *, left: str = _TAKEN_BACK
+) -> tuple[Verdict, ...]:
+    """The target as the transaction leaves it. Raises as `look_at_staged` does; `left` says what is left then."""
     own = [check for check in spec.checks if check.staged is None and check.table == table]
-    return _held(spec, state, own)
+    return _held(spec, state, own, left)
+
+
+def look_at_schema(spec: Pipeline, state: State, schema: str) -> tuple[Verdict, ...]:
+    """The same of all tables of a schema, which a read model is."""
+    return _held(spec, state, checks_of(spec, schema))
+
+
+def checks_of(spec: Pipeline, schema: str) -> list[Check]:
+    """Those on tables of a schema."""
+    return [check for check in spec.checks if check.staged is None and check.table.schema == schema]
 
 
 def _set_aside(state: State, name: str, unit: str, checks: Sequence[Check]) -> int:
@@ -46,8 +64,10 @@ def _set_aside(state: State, name: str, unit: str, checks: Sequence[Check]) -> i
     return set_aside(state, name, unit, Sql(f"pg_temp.{identifier(name)}"), rules)
 
 
-def _held(spec: Pipeline, state: State, checks: Sequence[Check]) -> tuple[Verdict, ...]:
-    """What does not hold and may; UsageProblem for what may not."""
+def _held(
+    spec: Pipeline, state: State, checks: Sequence[Check], left: str = _TAKEN_BACK
+) -> tuple[Verdict, ...]:
+    """What does not hold and may; CheckFails for what may not."""
     if not checks:
         return ()
     sensitive = frozenset(name for source in spec.sources for name in source.sensitive)
@@ -57,9 +77,10 @@ def _held(spec: Pipeline, state: State, checks: Sequence[Check]) -> tuple[Verdic
     if stopping:
         more = f", and {len(stopping) - 1} more" if len(stopping) > 1 else ""
         first = stopping[0]
-        raise UsageProblem(
-            f"the check `{first.check.name}` does not hold: {summary(first)}{more}; nothing of this unit was kept",
+        others = "`action: quarantine` or `warn`" if first.check.staged else "`action: warn`"
+        raise CheckFails(
+            f"the check `{first.check.name}` does not hold: {summary(first)}{more}; {left}",
             where=f"{spec.file}:{first.check.line}",
-            try_="mend the rows; or `action: quarantine` or `warn`",
+            try_=f"mend the rows; or {others}",
         )
     return wrong

@@ -308,12 +308,8 @@ def _bury(state: State, wanted: Merge) -> None:
 def delete_missing(connection: psycopg.Connection[Any], wanted: Merge) -> int:
     """Delete what the relation does not have. UsageProblem where that is more than `at_most` of the target."""
     target = wanted.target.name
-    absent = phrase(
-        "NOT EXISTS (SELECT FROM {relation} r WHERE {same})", relation=wanted.relation, same=same_key(wanted)
-    )
-    going = _count(connection, "SELECT count(*) FROM {target} t WHERE {absent}", target=target, absent=absent)
-    there = _count(connection, "SELECT count(*) FROM {target}", target=target)
-    refuse_too_many(going, there, wanted.at_most, target)
+    refuse_missing(connection, wanted)
+    absent = _absent(wanted)
     delete = phrase("DELETE FROM {target} t WHERE {absent}", target=target, absent=absent)
     return connection.execute(delete.encode()).rowcount
 
@@ -344,6 +340,58 @@ def replace(state: State, wanted: Merge) -> Counts:
     delete = phrase("DELETE FROM {target}", target=wanted.target.name)
     deleted = connection.execute(delete.encode()).rowcount
     return Counts(read=read, inserted=_insert(connection, wanted), deleted=deleted)
+
+
+def whole_rows(wanted: Merge) -> Sql:
+    """The rows that the target is to have in the end, with its types: of each key the one that wins."""
+    rows = _latest(wanted, Sql("")) if wanted.key else phrase("SELECT * FROM {one} r", one=wanted.relation)
+    typed = [
+        Sql(f"r.{identifier(name)}::{wanted.target.columns[name]} AS {identifier(name)}")
+        for name in wanted.columns
+    ]
+    return phrase("SELECT {typed} FROM ({rows}) r", typed=joined(", ", typed), rows=rows)
+
+
+def is_same(connection: psycopg.Connection[Any], wanted: Merge, rows: Sql) -> bool:
+    """Whether the target has just the rows of a query, as often as that."""
+    relations = (wanted.target.name, phrase("({rows})", rows=rows))
+    mine, theirs = (_digest(connection, one, wanted.columns) for one in relations)
+    return mine == theirs
+
+
+def has_newer(connection: psycopg.Connection[Any], wanted: Merge) -> bool:
+    """Whether the target has a row of a greater version than the relation's of its key."""
+    if not wanted.version:
+        return False
+    newer = phrase(
+        "SELECT EXISTS (SELECT FROM {target} t JOIN ({latest}) r ON {same} WHERE NOT (true{newer}))",
+        target=wanted.target.name,
+        latest=_latest(wanted, Sql("")),
+        same=same_key(wanted),
+        newer=_newer(wanted, "r"),
+    )
+    row = connection.execute(newer.encode()).fetchone()
+    return bool(row and row[0])
+
+
+def count(connection: psycopg.Connection[Any], relation: Sql) -> int:
+    """The rows of a table."""
+    return _count(connection, "SELECT count(*) FROM {relation}", relation=relation)
+
+
+def _absent(wanted: Merge) -> Sql:
+    """That the relation does not have a row `t` of the target."""
+    return phrase(
+        "NOT EXISTS (SELECT FROM {relation} r WHERE {same})", relation=wanted.relation, same=same_key(wanted)
+    )
+
+
+def refuse_missing(connection: psycopg.Connection[Any], wanted: Merge) -> None:
+    """UsageProblem where the relation does not have more than `at_most` of the target's keys."""
+    absent = _absent(wanted)
+    target = wanted.target.name
+    going = _count(connection, "SELECT count(*) FROM {target} t WHERE {absent}", target=target, absent=absent)
+    refuse_too_many(going, count(connection, target), wanted.at_most, target)
 
 
 def _digest(connection: psycopg.Connection[Any], relation: Sql, columns: Sequence[str]) -> tuple[Any, ...]:

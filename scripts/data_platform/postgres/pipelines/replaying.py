@@ -6,13 +6,13 @@ transaction with the rows that are written, so that after any kill a row is in o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from data_platform.postgres.pipelines.relations import ROW
 from data_platform.postgres.pipelines.staging import TEXT, Staged, make_room, sort_out
 from data_platform.postgres.pipelines.state import State
-from data_platform.sql.text import Sql, identifier, literal, phrase
+from data_platform.sql.text import Sql, identifier, joined, literal, phrase
 
 _PICKED = Sql("pg_temp._dpe_picked")
 _GROUPS = """
@@ -89,6 +89,19 @@ def held(state: State) -> int:
     return _number(
         state, "SELECT count(*) FROM {quarantine} WHERE pipeline = {pipeline} AND replayed_at IS NULL"
     )
+
+
+def keys_held(state: State, source: str, key: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The keys of a source's rows in quarantine, as texts."""
+    query = phrase(
+        "SELECT DISTINCT ARRAY[{parts}] FROM {quarantine} q"
+        " WHERE pipeline = {pipeline} AND replayed_at IS NULL AND source = {source} ORDER BY 1",
+        parts=joined(", ", [Sql(f"content ->> {literal(name)}") for name in key]),
+        quarantine=state.table("quarantine"),
+        pipeline=literal(state.pipeline),
+        source=literal(source),
+    )
+    return tuple(tuple(row) for (row,) in state.connection.execute(query.encode()) if None not in row)
 
 
 def pick(state: State, group: Group, reason: str | None, limit: int | None, last: int) -> Picked:

@@ -19,7 +19,13 @@ _PASSING = (
     errors.DeadlockDetected,
     errors.LockNotAvailable,
 )
-_REFUSED = (psycopg.DataError, psycopg.ProgrammingError, psycopg.IntegrityError, errors.RaiseException)
+_REFUSED = (
+    psycopg.DataError,
+    psycopg.ProgrammingError,
+    psycopg.IntegrityError,
+    errors.RaiseException,
+    errors.DependentObjectsStillExist,
+)
 _NOT_PASSING = (errors.DiskFull, errors.InsufficientPrivilege, errors.ConfigurationLimitExceeded)
 
 
@@ -42,6 +48,16 @@ def writing(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
             "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1"
         )
         yield connection
+
+
+def flush(conninfo: str) -> None:
+    """Everything that any session sees now outlives a crash, whatever its commits were told not to wait for.
+
+    By a commit of a session of its own, which waits until the WAL up to there is on disk.
+    """
+    with writing(conninfo) as connection, connection.transaction():
+        connection.execute("SET LOCAL synchronous_commit = on")
+        connection.execute("SELECT pg_logical_emit_message(true, 'dpe', '')")
 
 
 @contextmanager

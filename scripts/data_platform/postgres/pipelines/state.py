@@ -220,6 +220,11 @@ class State:
             [self.pipeline, step, unit, json.dumps(dict(position)), self.run_id],
         )
 
+    def forget(self, step: str, unit: str) -> None:
+        """A unit that is no more."""
+        query = "DELETE FROM {schema}.checkpoints WHERE pipeline = %s AND step = %s AND unit = %s"
+        self.connection.execute(self._sql(query), [self.pipeline, step, unit])
+
     def touch(self, step: str, unit: str) -> None:
         """Rows of a unit that was done before have come since: by this run."""
         self.connection.execute(

@@ -149,7 +149,13 @@ def _delete(state: State, unit: str, layout: Layout, target: Relation, net: Net)
         # DELETE and not TRUNCATE: readers of the target see its rows until the transaction ends.
         statement = phrase("DELETE FROM {target}", target=target.name)
         return connection.execute(statement.encode()).rowcount, 0
-    gone = [*net.gone()]
+    return _delete_keys(state, unit, layout, target, [*net.gone()])
+
+
+def _delete_keys(
+    state: State, unit: str, layout: Layout, target: Relation, gone: Sequence[Key]
+) -> tuple[int, int]:
+    connection = state.connection
     if not gone:
         return 0, 0
     columns = {column: layout.columns[column] for column in layout.key}
@@ -171,6 +177,28 @@ def _delete(state: State, unit: str, layout: Layout, target: Relation, net: Net)
 def _key_lines(keys: Iterable[Key]) -> Iterator[bytes]:
     for key in keys:
         yield b"\t".join(_field(value) for value in key) + b"\n"
+
+
+def refresh(
+    state: State, unit: str, layout: Layout, target: Relation, stream: Stream, gone: Sequence[tuple[str, ...]]
+) -> Counts:
+    """Some rows as the source has them, and those of the keys `gone` not at all; what is refused is in quarantine."""
+    name = layout.source
+    keys = [tuple(part.encode() for part in key) for key in gone]
+    deleted, strange = _delete_keys(state, unit, layout, target, keys)
+    staging.make_room(state.connection, name, layout.columns)
+    staged = staging.stage(state, name, unit, stream, layout.columns)
+    analyze(state.connection, name)
+    done = merging.merge(state, name, unit, _merge(name, layout.columns, target, layout.key))
+    drop_temporary(state.connection, [name])
+    return done.plus(
+        Counts(
+            read=staged.quarantined + len(gone),
+            deleted=deleted,
+            unchanged=len(gone) - strange,
+            quarantined=staged.quarantined + strange,
+        )
+    )
 
 
 def replace_all(

@@ -261,12 +261,17 @@ class Snapshot:
 
 
 @contextmanager
-def new_slot(conninfo: str, name: str) -> Iterator[Snapshot]:
-    """A new slot and its snapshot, which holds while the block runs. If the block fails, the slot goes again."""
+def new_slot(conninfo: str, name: str, *, temporary: bool = False) -> Iterator[Snapshot]:
+    """A new slot and its snapshot, which holds while the block runs. If the block fails, the slot goes again.
+
+    A `temporary` one goes in any case.
+    """
     where = redacted(conninfo)
     with closing(source_session(conninfo, replication=True)) as session:
         statement = phrase(
-            "CREATE_REPLICATION_SLOT {slot} LOGICAL pgoutput EXPORT_SNAPSHOT", slot=quoted(name)
+            "CREATE_REPLICATION_SLOT {slot} {kind}LOGICAL pgoutput EXPORT_SNAPSHOT",
+            slot=quoted(name),
+            kind=Sql("TEMPORARY " if temporary else ""),
         )
         with telling(conninfo):
             try:
@@ -281,7 +286,8 @@ def new_slot(conninfo: str, name: str) -> Iterator[Snapshot]:
         try:
             yield Snapshot(row[2], lsn_of(row[1]))
         except BaseException:
-            _take_away(conninfo, name)
+            if not temporary:
+                _take_away(conninfo, name)
             raise
 
 
@@ -295,21 +301,84 @@ def _take_away(conninfo: str, name: str) -> None:
 
 
 def snapshot_blocks(
-    conninfo: str, snapshot: str | None, table: Name, columns: Mapping[str, Sql]
+    conninfo: str,
+    snapshot: str | None,
+    table: Name,
+    columns: Mapping[str, Sql],
+    where: Sql = Sql("true"),  # noqa: B008 - a text, and texts do not change
 ) -> Iterator[bytes]:
     """The table's rows as COPY writes them, as they were in the snapshot; without one as they are now."""
     copy = phrase(
-        "COPY (SELECT {columns} FROM {table} q) TO STDOUT (FORMAT text)",
+        "COPY (SELECT {columns} FROM {table} q WHERE {where}) TO STDOUT (FORMAT text)",
         columns=identifiers(columns),
         table=table_name(table),
+        where=where,
     )
+    with (
+        _within(conninfo, snapshot) as source,
+        source.cursor() as cursor,
+        cursor.copy(copy.encode()) as rows,
+    ):
+        for block in rows:
+            yield bytes(block)
+
+
+@contextmanager
+def _within(conninfo: str, snapshot: str | None) -> Iterator[psycopg.Connection[Any]]:
+    """A transaction that sees what the snapshot does."""
     with closing(source_session(conninfo)) as source, telling(conninfo), source.transaction():
         source.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         if snapshot is not None:
             source.execute(phrase("SET TRANSACTION SNAPSHOT {name}", name=literal(snapshot)).encode())
-        with source.cursor() as cursor, cursor.copy(copy.encode()) as rows:
-            for block in rows:
-                yield bytes(block)
+        yield source
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Some keys of a table, as texts; `types` are those of the table's columns."""
+
+    names: tuple[str, ...]
+    types: tuple[Sql, ...]
+    values: tuple[tuple[str, ...], ...]
+
+    @property
+    def listed(self) -> Sql:
+        """As a relation u with a column for each name, and their number n from 1."""
+        arrays = [
+            phrase("ARRAY[{values}]::text[]", values=joined(", ", [literal(one[n]) for one in self.values]))
+            for n in range(len(self.names))
+        ]
+        return phrase(
+            "unnest({arrays}) WITH ORDINALITY u ({names}, n)",
+            arrays=joined(", ", arrays),
+            names=joined(", ", [Sql(f"k{n}") for n in range(len(self.names))]),
+        )
+
+    @property
+    def same(self) -> Sql:
+        """That a row q of the table has the key u."""
+        parts = [
+            Sql(f"q.{identifier(name)} = u.k{n}::{type_}")
+            for n, (name, type_) in enumerate(zip(self.names, self.types, strict=True))
+        ]
+        return joined(" AND ", parts)
+
+    @property
+    def condition(self) -> Sql:
+        """That a row q of the table has one of these keys."""
+        return phrase("EXISTS (SELECT FROM {listed} WHERE {same})", listed=self.listed, same=self.same)
+
+    def missing(self, conninfo: str, snapshot: str | None, table: Name) -> tuple[tuple[str, ...], ...]:
+        """Those that the table does not have in the snapshot."""
+        query = phrase(
+            "SELECT u.n FROM {listed} WHERE EXISTS (SELECT FROM {table} q WHERE {same})",
+            listed=self.listed,
+            table=table_name(table),
+            same=self.same,
+        )
+        with _within(conninfo, snapshot) as source:
+            there = {n for (n,) in source.execute(query.encode())}
+        return tuple(one for n, one in enumerate(self.values, 1) if n not in there)
 
 
 def end_of_wal(source: psycopg.Connection[Any]) -> int:

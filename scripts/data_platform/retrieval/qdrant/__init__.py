@@ -2,6 +2,5 @@
 
 - `collection`: what a spec asks for
 - `changes`: the calls from what a server has to that
-- `rest`: the calls made
 - `engine`: the same on the engine in this process, to see what it does
 """

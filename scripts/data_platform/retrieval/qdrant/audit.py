@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from data_platform.qdrant.calls import Server
 from data_platform.report.finding import Finding, Severity
 from data_platform.retrieval.design import Design
-from data_platform.retrieval.qdrant.changes import Server
 from data_platform.retrieval.qdrant.collection import collection, differences, payload_indexes
 from data_platform.spec.retrieval import Retrieval
 

@@ -17,10 +17,10 @@ import numpy as np
 from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.ask import Session
 from data_platform.postgres.vectors.points import Point, points
+from data_platform.qdrant.calls import Call, path_of
+from data_platform.qdrant.rest import Rest
 from data_platform.retrieval.metrics import Interval, interval, recall
-from data_platform.retrieval.qdrant.changes import Call, path_of
 from data_platform.retrieval.qdrant.collection import VECTOR, WORDS
-from data_platform.retrieval.qdrant.rest import Rest
 from data_platform.spec.retrieval import Retrieval
 
 Tell = Callable[[str, float], None]

@@ -14,6 +14,7 @@ from data_platform.postgres.vectors.load import register
 from data_platform.postgres.vectors.points import keep, points
 from data_platform.postgres.vectors.rights import refuse_hidden
 from data_platform.postgres.vectors.sessions import alone, writing
+from data_platform.qdrant.rest import Rest
 from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import embedder, fingerprint
 from data_platform.retrieval.evaluation.run import store_of
@@ -29,7 +30,6 @@ from data_platform.retrieval.qdrant.copy import (
     sampled_recall,
     send,
 )
-from data_platform.retrieval.qdrant.rest import Rest
 from data_platform.spec.retrieval import Retrieval
 
 Tell = Callable[[str, float], None]

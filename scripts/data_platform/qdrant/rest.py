@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
@@ -13,9 +15,13 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
-from data_platform.retrieval.qdrant.changes import Call, Server, path_of
+from data_platform.qdrant.calls import Call, Server, path_of
 
 _SECONDS = 60.0
+
+
+class NotThere(UsageProblem):
+    """Nothing is at that path."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,16 @@ class Rest:
     key: str | None = field(default=None, repr=False)
 
     def call(self, call: Call) -> Any:
-        """The `result` of the answer. UsageProblem for a refusal, EnvironmentProblem where there is no answer."""
+        """The `result` of the answer.
+
+        UsageProblem for a refusal; EnvironmentProblem where there is no answer, or one that the server is not well.
+        """
+        answer = self._asked(call)
+        if not isinstance(answer, dict) or "result" not in answer:
+            raise EnvironmentProblem("no answer from Qdrant: another server answers", where=self.url)
+        return answer["result"]
+
+    def _asked(self, call: Call) -> Any:
         body = (
             json.dumps(call.body).encode() if call.body or call.method in ("PUT", "POST", "PATCH") else None
         )
@@ -34,20 +49,38 @@ class Rest:
         request = Request(f"{self.url}{call.path}", body, headers, method=call.method)  # noqa: S310 - looked at in `rest`
         try:
             with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-                return json.loads(answer.read())["result"]
+                return json.loads(answer.read())
         except HTTPError as error:
             with error:
                 said = error.read(2000).decode("utf-8", "replace")
             said = said.replace(self.key, "…") if self.key else said
-            raise UsageProblem(
+            if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR or error.code == HTTPStatus.TOO_MANY_REQUESTS:
+                raise EnvironmentProblem(
+                    f"Qdrant cannot answer: HTTP {error.code} {said[:300]}", where=self.url
+                ) from None
+            refusal = NotThere if error.code == HTTPStatus.NOT_FOUND else UsageProblem
+            raise refusal(
                 f"Qdrant refuses: HTTP {error.code} {said[:300]}", where=f"{call.method} {call.path}"
             ) from None
-        except (OSError, HTTPException, ValueError, KeyError) as error:
+        except (OSError, HTTPException, ValueError) as error:
             raise EnvironmentProblem(f"no answer from Qdrant: {error}", where=self.url) from None
 
     def get(self, path: str) -> Any:
         """What is at a path."""
         return self.call(Call("GET", path))
+
+    def find(self, path: str) -> Any:
+        """What is at a path; None where nothing is."""
+        try:
+            return self.get(path)
+        except NotThere:
+            return None
+
+    def version(self) -> tuple[int, int]:
+        """Of the server: major and minor; (0, 0) where it does not say."""
+        told = self._asked(Call("GET", "/"))
+        found = re.match(r"(\d+)\.(\d+)", str(told.get("version", "")) if isinstance(told, dict) else "")
+        return (int(found[1]), int(found[2])) if found else (0, 0)
 
     def server(self) -> Server:
         """Its collections with their configuration, and its aliases."""
@@ -61,7 +94,9 @@ class Rest:
 
 
 def rest(url: str, key: str | None) -> Rest:
-    """The server at an address; `key` is `env:NAME`. UsageProblem for what is neither."""
+    """The server at an address or `env:NAME` of one; `key` is `env:NAME`. UsageProblem for what is neither."""
+    if url.startswith("env:"):
+        url = os.environ.get(url.removeprefix("env:"), "").strip()
     if urlsplit(url).scheme not in ("http", "https"):
         raise UsageProblem(f"`{url}` is no address", where="--url", expected="http://host:6333")
     if key is None:
