@@ -5,7 +5,7 @@
 The changes are a Parquet file: half new keys, half known ones, of which every tenth is gone. Each pair is a run of ours
 (pattern incremental, with a key and a version) and one of the other, each into a fresh database that holds the rows
 already, vacuumed; only the merge is timed, and a ratio is of one pair. dlt runs in an environment of its own with its
-strategy `upsert` and a column `hard_delete`, from Arrow, with its two fast ways of loading; the faster one is judged. By
+strategy `upsert` and a column `hard_delete`, from Arrow, with its two fast ways of loading; the faster is judged. By
 hand it is COPY of the same rows as CSV into a temporary table, DELETE and INSERT … ON CONFLICT. What the tables hold is
 compared by a sum of hashes.
 """
