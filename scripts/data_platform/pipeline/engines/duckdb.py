@@ -13,6 +13,7 @@ from data_platform.pipeline.engines.project import (
     filled,
     findings_of,
     literal,
+    reading_findings,
     refuse_unreadable,
     title_of,
 )
@@ -54,7 +55,9 @@ def render(job: Job) -> Project:
         exported=literal([(table(goal), f"{goal.name}.parquet") for goal in job.goals]),
     )
     ast.parse(script)  # a fault of ours is found here
-    return Project({"pipeline.py": script, **files}, tuple(findings_of(job, "duckdb")))
+    return Project(
+        {"pipeline.py": script, **files}, (*reading_findings(job, "duckdb"), *findings_of(job, "duckdb"))
+    )
 
 
 def table(goal: Goal) -> str:

@@ -42,12 +42,7 @@ def look(
     server: Server, document: Document, spec: Pipeline, engine: Engine, head: Sequence[str], *, verify: bool
 ) -> tuple[Job, tuple[Finding, ...], list[Judged]]:
     """The job, what is against it, and what came of each transform on the engine."""
-    refuse_other_tables(spec)
-    base = Path(spec.file).resolve().parent
-    needed = {one.name for chain in chains(spec) for one in chain.sources}
-    sources = {one.name: _columns(one, base) for one in spec.sources if one.name in needed}
-    own = {one.name for chain in chains(spec) for one in chain.transforms}
-    transforms = {one.name: str(one.sql) for one in spec.transforms if one.name in own}
+    base, sources, transforms = _asked(spec)
     with server.scratch_database() as database:
         tables = prove.typed(database, sources, transforms)
         written = {name: write(sql, engine, tables) for name, sql in transforms.items()}
@@ -69,6 +64,24 @@ def look(
                       for n, one in written.items()]  # fmt: skip
     found = tuple(_findings(document, spec, engine, judged, here=is_there(engine)))
     return job, found, judged
+
+
+def as_it_is(server: Server, spec: Pipeline, head: Sequence[str]) -> Job:
+    """The job of an engine that is PostgreSQL itself: its SQL is the spec's."""
+    base, sources, transforms = _asked(spec)
+    with server.scratch_database() as database:
+        tables = prove.typed(database, sources, transforms)
+    return Job(spec, tables, goals_of(spec, tables), tuple(head), base, statements=transforms)
+
+
+def _asked(spec: Pipeline) -> tuple[Path, dict[str, dict[str, str]], dict[str, str]]:
+    """The spec's folder, and the sources with their types and the transforms that a target needs."""
+    refuse_other_tables(spec)
+    base = Path(spec.file).resolve().parent
+    needed = {one.name for chain in chains(spec) for one in chain.sources}
+    sources = {one.name: _columns(one, base) for one in spec.sources if one.name in needed}
+    own = {one.name for chain in chains(spec) for one in chain.transforms}
+    return base, sources, {one.name: str(one.sql) for one in spec.transforms if one.name in own}
 
 
 def _columns(source: Source, base: Path) -> dict[str, str]:

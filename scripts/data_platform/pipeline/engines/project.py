@@ -193,44 +193,49 @@ def refuse_unreadable(job: Job, engine: Engine) -> None:
             )
 
 
-def findings_of(job: Job, target: str) -> Iterator[Finding]:
-    """What holds of every rendered project: it is not `dpe pipeline run`."""
+def reading_findings(job: Job, engine: Engine) -> Iterator[Finding]:
+    """What holds of an engine that reads the sources itself: it is not `dpe pipeline run`."""
     spec = job.spec
-    if target not in ("airflow", "dagster"):
+    yield finding(
+        spec, "info", "no-quarantine",
+        f"{engine} stops at a row that is not of its types; a run of ours puts it aside",
+        "dpe pipeline run, where rows may be bad",
+    )  # fmt: skip
+    if spec.drift == "evolve":
         yield finding(
-            spec, "info", "no-quarantine",
-            f"{target} stops at a row that is not of its types; a run of ours puts it aside",
-            "dpe pipeline run, where rows may be bad",
+            spec, "warning", "no-evolution",
+            "columns that nobody declared are left out, and not added to the table",
+            "drift: freeze, or dpe pipeline run",
         )  # fmt: skip
-        if spec.drift == "evolve":
+    if spec.drift == "quarantine":
+        yield finding(
+            spec, "info", "no-quarantine", "a file that drifts stops the run, and is not set aside",
+            "dpe pipeline run",
+        )  # fmt: skip
+    if spec.pattern in ("incremental", "scd"):
+        for name in wide(job):
             yield finding(
-                spec, "warning", "no-evolution",
-                "columns that nobody declared are left out, and not added to the table",
-                "drift: freeze, or dpe pipeline run",
+                spec, "warning", "batch-wide",
+                f"`{name}` looks at several rows: here at those of all new files, in a run of ours file by file",
+                "pattern: elt, where SQL sees all that was ever loaded", name,
             )  # fmt: skip
-        if spec.drift == "quarantine":
-            yield finding(
-                spec, "info", "no-quarantine", "a file that drifts stops the run, and is not set aside",
-                "dpe pipeline run",
-            )  # fmt: skip
-        if spec.checks:
-            yield finding(
-                spec, "warning", "no-checks", f"`checks:` are not looked at by {target}",
-                "dpe pipeline run; dpe quality export for dbt, Great Expectations, Soda and pandera",
-            )  # fmt: skip
-        if spec.levels != type(spec.levels)():
-            yield finding(spec, "info", "no-levels", "service levels are not watched by this project",
-                          "--target airflow or dagster beside it")  # fmt: skip
-        if spec.pattern in ("incremental", "scd"):
-            for name in _wide(job):
-                yield finding(
-                    spec, "warning", "batch-wide",
-                    f"`{name}` looks at several rows: here at those of all new files, in a run of ours file by file",
-                    "pattern: elt, where SQL sees all that was ever loaded", name,
-                )  # fmt: skip
 
 
-def _wide(job: Job) -> Iterator[str]:
+def findings_of(job: Job, target: str) -> Iterator[Finding]:
+    """What no other engine does for the spec."""
+    spec = job.spec
+    if spec.checks:
+        yield finding(
+            spec, "warning", "no-checks", f"`checks:` are not looked at by {target}",
+            "dpe pipeline run; dpe quality export for dbt, Great Expectations, Soda and pandera",
+        )  # fmt: skip
+    if spec.levels != type(spec.levels)():
+        yield finding(spec, "info", "no-levels", "service levels are not watched by this project",
+                      "--target airflow or dagster beside it")  # fmt: skip
+
+
+def wide(job: Job) -> Iterator[str]:
+    """Transforms whose rows depend on more than one row of a source."""
     from sqlglot import exp, parse_one  # noqa: PLC0415
 
     for transform in job.spec.transforms:

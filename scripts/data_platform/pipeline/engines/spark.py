@@ -17,6 +17,7 @@ from data_platform.pipeline.engines.project import (
     filled,
     findings_of,
     literal,
+    reading_findings,
     refuse_unreadable,
     title_of,
 )
@@ -52,7 +53,9 @@ def render(job: Job) -> Project:
         targets=literal([_target(goal) for goal in job.goals if not goal.landing]),
     )
     ast.parse(script)  # a fault of ours is found here
-    return Project({"pipeline.py": script, **files}, tuple(findings_of(job, "spark")))
+    return Project(
+        {"pipeline.py": script, **files}, (*reading_findings(job, "spark"), *findings_of(job, "spark"))
+    )
 
 
 def _refuse(job: Job) -> None:

@@ -1,0 +1,202 @@
+"""The project for dbt, run by dbt in an environment of its own, and compared row by row with a run of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import Environment
+from psycopg.conninfo import conninfo_to_dict
+
+from data_platform.errors import UsageProblem
+from data_platform.pipeline.engines import dbt as project
+from data_platform.pipeline.engines.look import as_it_is
+from data_platform.pipeline.run import run
+from data_platform.pipeline.streams import Place
+from data_platform.postgres.connect import connect
+from data_platform.postgres.server import Database, Server
+from data_platform.spec import document
+from data_platform.spec.pipeline import read_pipeline
+from pipeline.engines.shop import CSV, SECOND, SPECS
+from pipeline.running import ask, do, spec_of
+
+PACKAGES = ("dbt-core>=1.10,<1.12", "dbt-postgres>=1.9,<1.11")
+DRIVER = """
+import json, os, sys
+from dbt.cli.main import dbtRunner
+for line in sys.stdin:
+    asked = json.loads(line)
+    os.environ |= asked["environment"]
+    done = dbtRunner().invoke(["--quiet", "build", "--project-dir", asked["folder"], "--profiles-dir", asked["folder"]])
+    told = [f"{one.node.name}: {one.status} {one.message}" for one in done.result or []]
+    print("DONE " + json.dumps([done.success, told, str(done.exception)]), flush=True)
+"""
+
+
+class Dbt:
+    """dbt in a process of its own, which builds one project after another."""
+
+    def __init__(self, python: Path) -> None:
+        quiet = {**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"}
+        self.process = subprocess.Popen(
+            [python, "-c", DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=quiet
+        )
+
+    def build(self, folder: Path, database: Database) -> list[str]:
+        """What became of each model and test."""
+        parts = conninfo_to_dict(database.conninfo)
+        names = {
+            "PGHOST": "host",
+            "PGPORT": "port",
+            "PGUSER": "user",
+            "PGPASSWORD": "password",
+            "PGDATABASE": "dbname",
+        }
+        environment = {name: str(parts[part]) for name, part in names.items()}
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps({"folder": str(folder), "environment": environment}) + "\n")
+        self.process.stdin.flush()
+        said = []
+        for line in self.process.stdout:
+            if line.startswith("DONE "):
+                good, told, fault = json.loads(line.removeprefix("DONE "))
+                assert good, [told, fault, said]
+                return list(told)
+            said.append(line)
+        raise AssertionError(said)
+
+
+@pytest.fixture(scope="module")
+def dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
+    home = tmp_path_factory.mktemp("dbt") / "environment"
+    python = home / "bin" / "python"
+    if uv := shutil.which("uv"):
+        subprocess.run([uv, "venv", "-q", "--python", sys.executable, home], check=True)
+        subprocess.run([uv, "pip", "install", "-q", "--python", python, *PACKAGES], check=True)
+    else:
+        venv.create(home, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+    running = Dbt(python)
+    yield running
+    with running.process as process:
+        assert process.stdin
+        process.stdin.close()
+
+
+def rendered(server: Server, folder: Path, text: str) -> Path:
+    """The project, written beside the spec, with the run that lands the sources."""
+    spec = spec_of(folder, text)
+    read = document.read(folder / "spec.yaml")
+    given = {one["name"]: one for one in read.data["sources"]}
+    output = folder / "project"
+    made = project.render(as_it_is(server, spec, ["made in a test"]), given, output)
+    for name, body in made.files.items():
+        (output / name).parent.mkdir(parents=True, exist_ok=True)
+        (output / name).write_text(body)
+    return output
+
+
+def land(database: Database, folder: Path) -> None:
+    with connect(database.conninfo, read_only=False, autocommit=True) as connection:
+        connection.execute((folder / "landing.sql").read_bytes())
+    spec = read_pipeline(document.read(folder / "landing.yaml"))
+    run(spec, Place(database.conninfo, folder))
+
+
+def rows(database: Database, columns: list[str]) -> list[Any]:
+    return sorted(ask(database, f"SELECT {', '.join(columns)} FROM shop.t"), key=str)
+
+
+def columns_of(database: Database) -> list[str]:
+    found = ask(
+        database,
+        "SELECT quote_ident(column_name) FROM information_schema.columns WHERE table_schema = 'shop'"
+        " AND table_name = 't' AND column_name <> 'valid' ORDER BY ordinal_position",
+    )
+    return [name for (name,) in found]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_it_gives_the_rows_of_a_run(
+    server: Server, database: Database, dbt: Dbt, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text(CSV)
+    folder = rendered(server, tmp_path, SPECS[name])
+    with server.scratch_database(extensions=["btree_gist"]) as ours:
+        for body in (None, SECOND):
+            if body:
+                (tmp_path / "in" / "2.csv").write_text(body)
+            do(ours, tmp_path, SPECS[name])
+            land(database, folder)
+            if body is None and name != "etl":
+                continue  # of all but this one each build makes everything anew
+            told = dbt.build(folder, database)
+            expected = rows(ours, columns_of(ours))
+            assert rows(database, columns_of(ours)) == expected
+            assert expected
+    assert ("unique_shop__t__id_: pass None" in told) == (
+        name in ("incremental", "no version", "etl", "snapshot")
+    )
+
+
+@given(text=st.text("{}%#' a\n-", max_size=40))
+def test_no_text_of_a_spec_is_read_as_jinja(text: str) -> None:
+    made = Environment(autoescape=False, keep_trailing_newline=True).from_string(project._jinja(text))
+    assert made.render() == text
+
+
+def test_names_and_sql_that_are_jinja_stay_what_they_are(
+    server: Server, database: Database, dbt: Dbt, tmp_path: Path
+) -> None:
+    text = """pattern: etl
+sources: [{name: rows, path: 'in/*.csv', columns: {id: bigint, 'a {{ 1 }} "b" c': text}}]
+transforms:
+  - name: named
+    sql: |
+      SELECT id, "a {{ 1 }} ""b"" c" || ' {% raw %} {# c' AS "o'clock {{", '{{ target.password }}' AS secret FROM rows
+targets: [{table: shop.t, from: named, key: [id, secret]}]
+"""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text('id,"a {{ 1 }} ""b"" c"\n1,x\n')
+    folder = rendered(server, tmp_path, text)
+    land(database, folder)
+    told = dbt.build(folder, database)
+    assert "shop__t_key: pass None" in told
+    assert ask(database, "SELECT * FROM shop.t") == [(1, "x {% raw %} {# c", "{{ target.password }}")]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("shop.t", "'\"a b\".t'", "dbt can have nothing of the name 'a b'"),
+        (", version: updated_at, type: 2", ", type: 2", "cannot be made anew"),
+    ],
+)
+def test_what_has_no_form_is_refused(server: Server, tmp_path: Path, old: str, new: str, told: str) -> None:
+    with pytest.raises(UsageProblem, match=re.escape(told)):
+        rendered(server, tmp_path, SPECS["scd 2"].replace(old, new))
+
+
+def test_files_are_yaml_and_hold_no_secret(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    folder = rendered(server, tmp_path, SPECS["elt"])
+    for path in folder.rglob("*.y*ml"):
+        assert yaml.safe_load(path.read_text())
+    profile = yaml.safe_load((folder / "profiles.yml").read_text())
+    assert profile["p"]["outputs"]["default"]["password"] == "{{ env_var('PGPASSWORD') }}"
+    landing = yaml.safe_load((folder / "landing.yaml").read_text())
+    assert landing["sources"][0]["path"] == "../in/*.csv"
