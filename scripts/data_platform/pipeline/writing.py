@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import urlsplit
 
-import psycopg
-
 from data_platform.errors import UsageProblem
 from data_platform.pipeline import dimensions, streams, swap
 from data_platform.pipeline.plan import Chain
@@ -209,14 +207,7 @@ def _created(state: State, target: Target, stream: Stream, columns: Mapping[str,
     connection = state.connection
     made = relations.create_table(connection, target.table, columns, ())
     rows = staging.copy_if_good(connection, made.name, stream)
-    try:
-        with connection.transaction():
-            relations.add_key(connection, made, target.key)
-            return rows
-    except psycopg.IntegrityError:
-        connection.execute(phrase("TRUNCATE {table}", table=made.name).encode())
-        relations.add_key(connection, made, target.key)
-        return None
+    return rows if relations.add_key(connection, made, target.key) else None
 
 
 # --- targets ---

@@ -111,10 +111,17 @@ def create_table(
     return found
 
 
-def add_key(connection: psycopg.Connection[Any], table: Relation, key: Sequence[str]) -> None:
-    """The primary key of a table that has rows. psycopg.IntegrityError where they have none, or one twice."""
+def add_key(connection: psycopg.Connection[Any], table: Relation, key: Sequence[str]) -> bool:
+    """The primary key of a table that has rows; where they have none, or one twice, the table is emptied: False."""
     statement = phrase("ALTER TABLE {table} ADD PRIMARY KEY ({key})", table=table.name, key=identifiers(key))
-    connection.execute(statement.encode())
+    try:
+        with connection.transaction():
+            connection.execute(statement.encode())
+            return True
+    except psycopg.IntegrityError:
+        connection.execute(phrase("TRUNCATE {table}", table=table.name).encode())
+        connection.execute(statement.encode())
+        return False
 
 
 def create_schema(connection: psycopg.Connection[Any], name: str) -> None:
