@@ -97,11 +97,11 @@ def _scanned(session: Session, table: Table, checks: Sequence[Check], asked: Ask
 
 
 def _aggregates(check: Check, table: Table) -> list[Sql]:
-    """What a check needs of the scan beside the number of rows; the last is what it is about."""
+    """What a check needs of the scan beside the number of rows and of bad ones; the last is what it is about."""
     looked_at = [_filtered(COUNT, check.where)] if check.where else []
     if check.kind in ROW_WISE:
-        condition = bad(check, good(check, table.relation.columns, table.server))
-        return [*looked_at, Sql(f"count(*) FILTER (WHERE {condition})")]
+        _bad(check, table)  # raises where it cannot be asked
+        return looked_at
     if check.kind == "rows":
         return looked_at
     if check.kind == "freshness":
@@ -109,6 +109,10 @@ def _aggregates(check: Check, table: Table) -> list[Sql]:
         return [phrase("extract(epoch FROM now() - {newest})", newest=_filtered(newest, check.where))]
     assert check.measure is not None
     return [measured(table.name, check.measure, check.where)]
+
+
+def _bad(check: Check, table: Table) -> Sql:
+    return bad(check, good(check, table.relation.columns, table.server))
 
 
 def _filtered(aggregate: Sql, where: Sql | None) -> Sql:
@@ -126,14 +130,24 @@ def measured(table: Sql, measure: Sql, where: Sql | None) -> Sql:
 def _one_scan(
     session: Session, table: Table, fit: Sequence[tuple[Check, list[Sql]]], asked: Asked
 ) -> list[Verdict]:
-    wanted = [COUNT, *(one for _, aggregates in fit for one in aggregates)]
-    rows, *values = scan(session, table, wanted)
+    """One aggregate asks whether a row is bad at all, which is dear enough; bad rows are told apart where there are any."""
+    conditions = [_bad(check, table) for check, _ in fit if check.kind in ROW_WISE]
+    any_bad = joined(" OR ", [Sql(f"({one})") for one in conditions]) if conditions else Sql("false")
+    wanted = [COUNT, _filtered(COUNT, any_bad), *(one for _, aggregates in fit for one in aggregates)]
+    rows, failing, *values = scan(session, table, wanted)
+    counts = iter(_each(session, table, conditions, any_bad) if failing else [0] * len(conditions))
     found, done = [], 0
     for check, aggregates in fit:
         own = values[done : done + len(aggregates)]
         done += len(aggregates)
+        own += [next(counts)] if check.kind in ROW_WISE else []
         found.append(_judged(session, check, rows, own, asked))
     return found
+
+
+def _each(session: Session, table: Table, conditions: Sequence[Sql], any_bad: Sql) -> tuple[int, ...]:
+    """How many rows are bad by each condition: only bad rows are asked for them one by one."""
+    return scan(session, table, [_filtered(COUNT, one) for one in conditions], any_bad)
 
 
 def _judged(session: Session, check: Check, rows: int, own: Sequence[object], asked: Asked) -> Verdict:

@@ -100,9 +100,14 @@ def rows_of(session: Session, query: Sql) -> list[tuple[Any, ...]]:
         return session.execute(query.encode()).fetchall()
 
 
-def scan(session: Session, table: Table, wanted: Sequence[Sql]) -> tuple[Any, ...]:
+def scan(session: Session, table: Table, wanted: Sequence[Sql], where: Sql = Sql("true")) -> tuple[Any, ...]:
     """Aggregates over the table's rows `r`, all of them in one scan."""
-    query = phrase("SELECT {wanted} FROM {table} r", wanted=joined(", ", list(wanted)), table=table.name)
+    query = phrase(
+        "SELECT {wanted} FROM {table} r WHERE {where}",
+        wanted=joined(", ", list(wanted)),
+        table=table.name,
+        where=where,
+    )
     return one_row(session, query)
 
 
