@@ -92,7 +92,10 @@ def _scanned(session: Session, table: Table, checks: Sequence[Check], asked: Ask
         return found + _one_scan(session, table, fit, asked)
     except NotRun as refused:
         if len(fit) == 1:
-            return [*found, Verdict(fit[0][0], "not run", f"the server refuses: {refused}")]
+            return [
+                *found,
+                Verdict(fit[0][0], "not run", f"the server refuses: {refused.said(asked.sensitive)}"),
+            ]
         return found + [one for check, _ in fit for one in _scanned(session, table, [check], asked)]
 
 
@@ -130,7 +133,7 @@ def measured(table: Sql, measure: Sql, where: Sql | None) -> Sql:
 def _one_scan(
     session: Session, table: Table, fit: Sequence[tuple[Check, list[Sql]]], asked: Asked
 ) -> list[Verdict]:
-    """One aggregate asks whether a row is bad at all, which is dear enough; bad rows are told apart where there are any."""
+    """One aggregate asks whether a row is bad at all; bad rows are told apart by check where there are any."""
     conditions = [_bad(check, table) for check, _ in fit if check.kind in ROW_WISE]
     any_bad = joined(" OR ", [Sql(f"({one})") for one in conditions]) if conditions else Sql("false")
     wanted = [COUNT, _filtered(COUNT, any_bad), *(one for _, aggregates in fit for one in aggregates)]
@@ -165,7 +168,7 @@ def _judged(session: Session, check: Check, rows: int, own: Sequence[object], as
     try:
         return verdicts.reconciled(check, _decimal(own[-1]), _other_side(session, check, asked))
     except NotRun as refused:
-        return Verdict(check, "not run", f"the other side: {refused}")
+        return Verdict(check, "not run", f"the other side: {refused.said(asked.sensitive)}")
 
 
 def _decimal(value: object) -> Decimal | None:
@@ -199,9 +202,9 @@ def _alone(session: Session, table: Table, check: Check, asked: Asked) -> Verdic
             return _unique(session, table, check, asked)
         if check.kind == "reference":
             return reference(session, table, check, asked.others.get(check.name), asked)
-        return _custom(session, check, asked)
+        return _custom(session, table, check, asked)
     except NotRun as refused:
-        return Verdict(check, "not run", f"the server refuses: {refused}")
+        return Verdict(check, "not run", f"the server refuses: {refused.said(asked.sensitive)}")
 
 
 def _unique(session: Session, table: Table, check: Check, asked: Asked) -> Verdict:
@@ -223,7 +226,7 @@ def _unique(session: Session, table: Table, check: Check, asked: Asked) -> Verdi
     return replace(found, samples=repeated(session, check, groups, asked))
 
 
-def _custom(session: Session, check: Check, asked: Asked) -> Verdict:
+def _custom(session: Session, table: Table, check: Check, asked: Asked) -> Verdict:
     assert check.query is not None
     count = one_row(session, phrase("SELECT count(*) FROM ({query}) q", query=check.query))[0]
     total = None
@@ -233,7 +236,7 @@ def _custom(session: Session, check: Check, asked: Asked) -> Verdict:
     found = verdicts.counted(
         check, int(count), int(total or 0), f"{count:,} rows that the check's own SQL gives"
     )
-    return found if found.good else replace(found, samples=given(session, check, asked))
+    return found if found.good else replace(found, samples=given(session, table, check, asked))
 
 
 def open_others(
