@@ -231,8 +231,7 @@ def _custom(session: Session, table: Table, check: Check, asked: Asked) -> Verdi
     count = one_row(session, phrase("SELECT count(*) FROM ({query}) q", query=check.query))[0]
     total = None
     if check.tolerance.share is not None:
-        table = qualified(check.table.schema, check.table.name)
-        total = one_row(session, phrase("SELECT count(*) FROM {table}", table=table))[0]
+        total = one_row(session, phrase("SELECT count(*) FROM {table}", table=table.name))[0]
     found = verdicts.counted(
         check, int(count), int(total or 0), f"{count:,} rows that the check's own SQL gives"
     )
