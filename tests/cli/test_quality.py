@@ -205,7 +205,8 @@ def test_an_export_says_it_all_or_lists_what_it_does_not(
         else yaml.safe_load(text)
     )
     if tool == "dbt":
-        tests = data["sources"][0]["tables"][0]
+        tests, other = data["sources"][0]["tables"]
+        assert other == {"name": "states"}
         assert {column["name"] for column in tests["columns"]} == {"id", "state"}
         assert tests["loaded_at_field"] == "at"
     elif tool == "soda":

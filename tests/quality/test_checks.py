@@ -345,6 +345,43 @@ def test_sensitive_values_are_masked(database: Database) -> None:
     ]
 
 
+def test_no_way_around_a_mask(database: Database) -> None:
+    fill(database, "CREATE TABLE t (id int PRIMARY KEY, email text)", "t", [(1, "secret"), (2, "secret")])
+    found = judged(
+        database,
+        {"on": "t", "check": "condition", "condition": "email::int > 0"},
+        {"on": "t", "check": "sql", "name": "cast", "sql": "SELECT id FROM t WHERE email::int > 1"},
+        {
+            "on": "t",
+            "check": "sql",
+            "name": "renamed",
+            "sql": "SELECT id, upper(email) AS e FROM t",
+            "tolerance": {"share": 0.5},
+        },
+        {"on": "t", "check": "sql", "name": "whole", "sql": "SELECT to_jsonb(t) AS whole FROM t"},
+        {"on": "t", "check": "unique", "columns": ["email"]},
+        sensitive=["email"],
+    )
+    assert [one.state for one in found] == ["not run", "not run", *["failed"] * 3]
+    assert "secret" not in str([(one.told, one.samples) for one in found]).lower()
+    assert found[0].told == 'the server refuses: invalid input syntax for type integer: "•••"'
+    assert found[2].samples[0] == {"id": 1, "e": "•••"}
+
+
+def test_a_row_that_is_bad_in_two_ways_counts_for_both(database: Database) -> None:
+    rows = [(1, None, -1), (2, "x", -1), (3, None, 1), (4, "x", 1), (5, "x", None)]
+    fill(database, "CREATE TABLE t (id int, a text, n int)", "t", rows)
+    found = judged(
+        database,
+        {"on": "t", "check": "not_null", "columns": ["a"]},
+        {"on": "t", "check": "range", "columns": ["n"], "min": 0},
+        {"on": "t", "check": "range", "name": "some", "columns": ["n"], "min": 0, "where": "id > 1"},
+        {"on": "t", "check": "rows", "min": 5},
+        {"on": "t", "check": "not_null", "columns": ["id"]},
+    )
+    assert [(one.failing, one.rows) for one in found] == [(2, 5), (2, 5), (1, 4), (None, 5), (0, 5)]
+
+
 @pytest.mark.parametrize(
     ("check", "told"),
     [

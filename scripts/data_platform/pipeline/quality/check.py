@@ -92,16 +92,19 @@ def _scanned(session: Session, table: Table, checks: Sequence[Check], asked: Ask
         return found + _one_scan(session, table, fit, asked)
     except NotRun as refused:
         if len(fit) == 1:
-            return [*found, Verdict(fit[0][0], "not run", f"the server refuses: {refused}")]
+            return [
+                *found,
+                Verdict(fit[0][0], "not run", f"the server refuses: {refused.said(asked.sensitive)}"),
+            ]
         return found + [one for check, _ in fit for one in _scanned(session, table, [check], asked)]
 
 
 def _aggregates(check: Check, table: Table) -> list[Sql]:
-    """What a check needs of the scan beside the number of rows; the last is what it is about."""
+    """What a check needs of the scan beside the number of rows and of bad ones; the last is what it is about."""
     looked_at = [_filtered(COUNT, check.where)] if check.where else []
     if check.kind in ROW_WISE:
-        condition = bad(check, good(check, table.relation.columns, table.server))
-        return [*looked_at, Sql(f"count(*) FILTER (WHERE {condition})")]
+        _bad(check, table)  # raises where it cannot be asked
+        return looked_at
     if check.kind == "rows":
         return looked_at
     if check.kind == "freshness":
@@ -109,6 +112,10 @@ def _aggregates(check: Check, table: Table) -> list[Sql]:
         return [phrase("extract(epoch FROM now() - {newest})", newest=_filtered(newest, check.where))]
     assert check.measure is not None
     return [measured(table.name, check.measure, check.where)]
+
+
+def _bad(check: Check, table: Table) -> Sql:
+    return bad(check, good(check, table.relation.columns, table.server))
 
 
 def _filtered(aggregate: Sql, where: Sql | None) -> Sql:
@@ -126,14 +133,24 @@ def measured(table: Sql, measure: Sql, where: Sql | None) -> Sql:
 def _one_scan(
     session: Session, table: Table, fit: Sequence[tuple[Check, list[Sql]]], asked: Asked
 ) -> list[Verdict]:
-    wanted = [COUNT, *(one for _, aggregates in fit for one in aggregates)]
-    rows, *values = scan(session, table, wanted)
+    """One aggregate asks whether a row is bad at all; bad rows are told apart by check where there are any."""
+    conditions = [_bad(check, table) for check, _ in fit if check.kind in ROW_WISE]
+    any_bad = joined(" OR ", [Sql(f"({one})") for one in conditions]) if conditions else Sql("false")
+    wanted = [COUNT, _filtered(COUNT, any_bad), *(one for _, aggregates in fit for one in aggregates)]
+    rows, failing, *values = scan(session, table, wanted)
+    counts = iter(_each(session, table, conditions, any_bad) if failing else [0] * len(conditions))
     found, done = [], 0
     for check, aggregates in fit:
         own = values[done : done + len(aggregates)]
         done += len(aggregates)
+        own += [next(counts)] if check.kind in ROW_WISE else []
         found.append(_judged(session, check, rows, own, asked))
     return found
+
+
+def _each(session: Session, table: Table, conditions: Sequence[Sql], any_bad: Sql) -> tuple[int, ...]:
+    """How many rows are bad by each condition: only bad rows are asked for them one by one."""
+    return scan(session, table, [_filtered(COUNT, one) for one in conditions], any_bad)
 
 
 def _judged(session: Session, check: Check, rows: int, own: Sequence[object], asked: Asked) -> Verdict:
@@ -151,7 +168,7 @@ def _judged(session: Session, check: Check, rows: int, own: Sequence[object], as
     try:
         return verdicts.reconciled(check, _decimal(own[-1]), _other_side(session, check, asked))
     except NotRun as refused:
-        return Verdict(check, "not run", f"the other side: {refused}")
+        return Verdict(check, "not run", f"the other side: {refused.said(asked.sensitive)}")
 
 
 def _decimal(value: object) -> Decimal | None:
@@ -185,9 +202,9 @@ def _alone(session: Session, table: Table, check: Check, asked: Asked) -> Verdic
             return _unique(session, table, check, asked)
         if check.kind == "reference":
             return reference(session, table, check, asked.others.get(check.name), asked)
-        return _custom(session, check, asked)
+        return _custom(session, table, check, asked)
     except NotRun as refused:
-        return Verdict(check, "not run", f"the server refuses: {refused}")
+        return Verdict(check, "not run", f"the server refuses: {refused.said(asked.sensitive)}")
 
 
 def _unique(session: Session, table: Table, check: Check, asked: Asked) -> Verdict:
@@ -209,17 +226,16 @@ def _unique(session: Session, table: Table, check: Check, asked: Asked) -> Verdi
     return replace(found, samples=repeated(session, check, groups, asked))
 
 
-def _custom(session: Session, check: Check, asked: Asked) -> Verdict:
+def _custom(session: Session, table: Table, check: Check, asked: Asked) -> Verdict:
     assert check.query is not None
     count = one_row(session, phrase("SELECT count(*) FROM ({query}) q", query=check.query))[0]
     total = None
     if check.tolerance.share is not None:
-        table = qualified(check.table.schema, check.table.name)
-        total = one_row(session, phrase("SELECT count(*) FROM {table}", table=table))[0]
+        total = one_row(session, phrase("SELECT count(*) FROM {table}", table=table.name))[0]
     found = verdicts.counted(
         check, int(count), int(total or 0), f"{count:,} rows that the check's own SQL gives"
     )
-    return found if found.good else replace(found, samples=given(session, check, asked))
+    return found if found.good else replace(found, samples=given(session, table, check, asked))
 
 
 def open_others(

@@ -13,19 +13,18 @@ from data_platform.spec.checks import Check, Other
 from data_platform.sql.text import Sql, identifier, joined, literal, literals, phrase, qualified
 
 TEXT_FORMATS: Mapping[str, Sql] = {
-    "email": Sql(r"{v} ~ '^[^@ \t\n\r\f\v]+@[^@ \t\n\r\f\v]+\.[^@ \t\n\r\f\v]+$'"),
+    "email": Sql(r"({v} LIKE '_%@_%._%' AND {v} NOT LIKE '%@%@%' AND {v} !~ '[ \t\n\r\f\v]')"),
     "url": Sql(
         r"(({v} LIKE 'http://_%' OR {v} LIKE 'https://_%' OR {v} ~ '^[Hh][Tt][Tt][Pp][Ss]?://.')"
         r" AND {v} !~ '[ \t\n\r\f\v]' AND substr({v}, strpos({v}, '://') + 3, 1) NOT IN ('/', '?', '#'))"
     ),
-    "uuid": Sql("({v} LIKE '________-____-____-____-____________' AND pg_input_is_valid({v}, 'uuid'))"),
+    "uuid": Sql(
+        "({v} LIKE '________-____-____-____-____________' AND {v} NOT LIKE '%-%-%-%-%-%' AND {v} !~ '[^0-9a-fA-F-]')"
+    ),
     "date": Sql(
-        "({v} LIKE '____-__-__' AND translate({v}, '0123456789', '') = '--' AND pg_input_is_valid({v}, 'date'))"
+        "({v} LIKE '____-__-__' AND {v} NOT LIKE '%-%-%-%' AND {v} !~ '[^0-9-]' AND pg_input_is_valid({v}, 'date'))"
     ),
     "timestamp": Sql("({v} LIKE '____-__-__%' AND pg_input_is_valid({v}, 'timestamptz'))"),
-}
-_BEFORE_16: Mapping[str, Sql] = {
-    "uuid": Sql("{v} ~ '^[0-9a-fA-F]{{8}}(-[0-9a-fA-F]{{4}}){{3}}-[0-9a-fA-F]{{12}}$'"),
 }
 _ALREADY = {"uuid": {"uuid"}, "date": {"date"}, "timestamp": {"timestamp", "timestamptz"}}
 """Formats that every value of a type has."""
@@ -104,9 +103,8 @@ def _format(check: Check, value: Sql, type_: str, server: int) -> Sql:
 
 def text_format(name: str, server: int) -> Sql | None:
     """The condition over `{v}`, a text; None where a server of this version cannot ask it."""
-    if server < _ASKS_TYPES and name in ("uuid", "date", "timestamp"):
-        return _BEFORE_16.get(name)
-    return TEXT_FORMATS[name]
+    asks_type = name in ("date", "timestamp")
+    return None if asks_type and server < _ASKS_TYPES else TEXT_FORMATS[name]
 
 
 def _range(check: Check, value: Sql, type_: str) -> Sql:

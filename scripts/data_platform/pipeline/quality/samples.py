@@ -100,11 +100,22 @@ def repeated(session: Session, check: Check, groups: Sql, asked: Asked) -> tuple
     return tuple(_masked(row, asked.sensitive) for (row,) in rows_of(session, query))
 
 
-def given(session: Session, check: Check, asked: Asked) -> tuple[Mapping[str, Any], ...]:
-    """The first rows that the check's own SQL gives."""
+def given(session: Session, table: Table, check: Check, asked: Asked) -> tuple[Mapping[str, Any], ...]:
+    """The first rows that the check's own SQL gives.
+
+    What an expression or another name hides is not known: where columns are sensitive, only values under the names of
+    the table's other columns are shown.
+    """
     assert check.query is not None
     query = phrase("SELECT to_jsonb(q) FROM ({query}) q LIMIT {most}", query=check.query, most=asked.samples)
-    return tuple(_masked(row, asked.sensitive) for (row,) in rows_of(session, query))
+    rows = [row for (row,) in rows_of(session, query)]
+    known = frozenset(table.relation.columns) - asked.sensitive
+    hidden = (
+        frozenset(name for row in rows for name in row if name not in known)
+        if asked.sensitive
+        else frozenset()
+    )
+    return tuple(_masked(row, hidden) for row in rows)
 
 
 def _masked(row: Mapping[str, Any], sensitive: frozenset[str]) -> dict[str, Any]:

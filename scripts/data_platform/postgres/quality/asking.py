@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,12 +26,19 @@ SELECT array_agg(a.attname::text ORDER BY k.n) FROM pg_index i
 """
 _SIZE = "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)"
 MASK = "•••"
+EVERY = Sql("true")
+_QUOTED = re.compile(r'".*"', re.DOTALL)
 
 Session = psycopg.Connection[Any]
 
 
 class NotRun(Exception):
     """The server refuses a query; the text is what it says."""
+
+    def said(self, sensitive: frozenset[str]) -> str:
+        """The text; where there are sensitive columns and a value is what the server refuses, without that."""
+        about_value = isinstance(self.__cause__, psycopg.DataError)
+        return _QUOTED.sub(f'"{MASK}"', str(self)) if sensitive and about_value else str(self)
 
 
 @dataclass(frozen=True)
@@ -100,9 +108,14 @@ def rows_of(session: Session, query: Sql) -> list[tuple[Any, ...]]:
         return session.execute(query.encode()).fetchall()
 
 
-def scan(session: Session, table: Table, wanted: Sequence[Sql]) -> tuple[Any, ...]:
+def scan(session: Session, table: Table, wanted: Sequence[Sql], where: Sql = EVERY) -> tuple[Any, ...]:
     """Aggregates over the table's rows `r`, all of them in one scan."""
-    query = phrase("SELECT {wanted} FROM {table} r", wanted=joined(", ", list(wanted)), table=table.name)
+    query = phrase(
+        "SELECT {wanted} FROM {table} r WHERE {where}",
+        wanted=joined(", ", list(wanted)),
+        table=table.name,
+        where=where,
+    )
     return one_row(session, query)
 
 

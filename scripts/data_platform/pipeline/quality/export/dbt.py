@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 from data_platform.pipeline.quality.export.exported import Cannot, Exported, Unsaid, by_table, heading
@@ -9,9 +11,13 @@ from data_platform.pipeline.quality.predicates import good
 from data_platform.spec.checks import Check
 from data_platform.spec.emit import emit
 from data_platform.spec.quality import Quality
+from data_platform.sql.text import identifier
 
 _SEVERITIES = {"error": "error", "warning": "warn", "info": "warn"}
 _SERVER = 18
+_VALUES = "coalesce(sum(n_records), 0)"
+_SURPLUS = "coalesce(sum(n_records - 1), 0)"
+"""dbt counts values; a check counts their rows, and of a key those beyond the first."""
 
 
 def export(spec: Quality) -> Exported:
@@ -20,6 +26,8 @@ def export(spec: Quality) -> Exported:
     unsaid: list[Unsaid] = []
     for table, checks in by_table(spec.checks):
         sources.setdefault(table.schema, []).append(_table(table.name, checks, unsaid))
+    for schema, name in _referred_to(spec.checks):
+        sources.setdefault(schema, []).append({"name": name})
     document = {
         "version": 2,
         "sources": [
@@ -27,6 +35,14 @@ def export(spec: Quality) -> Exported:
         ],
     }
     return Exported({"schema.yml": heading(spec, unsaid) + emit(document)}, tuple(unsaid))
+
+
+def _referred_to(checks: Sequence[Check]) -> list[tuple[str, str]]:
+    """Tables without checks of their own: of a source that is not declared dbt drops the test without a word."""
+    checked = {(check.table.schema, check.table.name) for check in checks}
+    others = [check.to for check in checks if check.kind == "reference"]
+    there = {(one.table.schema, one.table.name) for one in others if one and not one.dsn}
+    return sorted(there - checked)
 
 
 def _table(name: str, checks: list[Check], unsaid: list[Unsaid]) -> dict[str, Any]:
@@ -64,22 +80,25 @@ def _tests(check: Check, unsaid: list[Unsaid]) -> list[tuple[str | None, Any]]:
     config = _config(check, unsaid)
     match check.kind:
         case "not_null":
-            return [(column, _test("not_null", {}, config)) for column in check.columns]
+            return [(column, _test(check, "not_null", {}, config, column)) for column in check.columns]
         case "set":
             values = {"values": list(check.values)}
-            return [(column, _test("accepted_values", values, config)) for column in check.columns]
-        case "unique" if len(check.columns) == 1:
-            return [(check.columns[0], _test("unique", {}, config))]
+            rows = {**config, "fail_calc": _VALUES}
+            return [
+                (column, _test(check, "accepted_values", values, rows, column)) for column in check.columns
+            ]
         case "unique":
-            columns = {"combination_of_columns": list(check.columns)}
-            return [(None, _test("dbt_utils.unique_combination_of_columns", columns, config))]
+            # A row of several columns is not NULL where all of them are not, and then only it is looked at.
+            names = ", ".join(identifier(name) for name in check.columns)
+            key = {"column_name": f"({names})"}
+            return [(None, _test(check, "unique", key, {**config, "fail_calc": _SURPLUS}))]
         case "reference":
-            return [(check.columns[0], _test("relationships", _relationship(check), config))]
+            return [(check.columns[0], _test(check, "relationships", _relationship(check), config))]
         case "range" | "format" | "type" | "condition":
             # expression_is_true counts NULL as false, and a check does not.
             expression = good(check, dict.fromkeys(check.columns, "text"), _SERVER, alias="")
             asked = {"expression": f"({expression}) IS NOT FALSE"}
-            return [(None, _test("dbt_utils.expression_is_true", asked, config))]
+            return [(None, _test(check, "dbt_utils.expression_is_true", asked, config))]
         case _:
             raise Cannot(f"dbt has no generic test for a check of kind {check.kind}")
 
@@ -106,5 +125,10 @@ def _config(check: Check, unsaid: list[Unsaid]) -> dict[str, Any]:
     return config
 
 
-def _test(name: str, arguments: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
-    return {name: {**({"arguments": arguments} if arguments else {}), "config": config}}
+def _test(
+    check: Check, test: str, arguments: dict[str, Any], config: dict[str, Any], column: str = ""
+) -> dict[str, Any]:
+    """Named after its check, since dbt refuses two tests of one kind on one column that have no names."""
+    several = f" {column}" if len(check.columns) > 1 and column else ""
+    name = re.sub(r"\W", "_", f"{check.name}{several}")
+    return {test: {"name": name, **({"arguments": arguments} if arguments else {}), "config": config}}

@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from data_platform.pipeline.quality.export.exported import Cannot, Exported, Unsaid, by_table, heading, plain
+from data_platform.pipeline.quality.export.patterns import PATTERNS
 from data_platform.pipeline.quality.predicates import good
 from data_platform.spec.checks import Check
 from data_platform.spec.emit import emit
 from data_platform.spec.quality import Quality
+from data_platform.sql.text import Sql, identifier, identifiers, joined, phrase, qualified
 
-_FORMATS = {
-    "email": "email",
-    "uuid": "uuid",
-    "url": "url",
-    "date": "date iso 8601",
-    "timestamp": "timestamp iso 8601",
-}
+_SHAPES = ("email", "uuid", "url")
+"""Formats that a regular expression says in full; of Soda's own formats some are others, and some are not there."""
 
 
 def export(spec: Quality) -> Exported:
@@ -47,21 +44,22 @@ def _said(check: Check, unsaid: list[Unsaid]) -> list[Any]:  # noqa: PLR0912  on
         case "set":
             values = {"valid values": list(check.values)}
             return [{_metric("invalid", name, check): {**options, **values}} for name in check.columns]
-        case "format":
-            valid = _valid(check)
+        case "format" if check.format is None or (check.format in _SHAPES and not check.pattern):
+            valid = {"valid regex": check.pattern or PATTERNS[check.format or ""]}
             return [{_metric("invalid", name, check): {**options, **valid}} for name in check.columns]
         case "range" if check.bounds.above is None and check.bounds.below is None:
             bounds = {"valid min": check.bounds.min, "valid max": check.bounds.max}
             given = {key: plain(value) for key, value in bounds.items() if value is not None}
             return [{_metric("invalid", name, check): {**options, **given}} for name in check.columns]
-        case "range" | "type" | "condition":
+        case "range" | "format" | "type" | "condition":
             _no_tolerance(check)
             types = dict.fromkeys(check.columns, "text")
             failing = f"NOT {good(check, types, 18, alias='')}"
             condition = f"({check.where}) AND {failing}" if check.where else failing
             return [{"failed rows": {"name": check.name, "fail condition": condition}}]
         case "unique":
-            return [{_metric("duplicate", ", ".join(check.columns), check): options}]
+            _no_tolerance(check)
+            return [{"failed rows": {"name": check.name, "fail query": str(_surplus(check))}}]
         case "freshness":
             return [{f"freshness({check.columns[0]}) < {max(1, round(check.within_seconds / 60))}m": options}]
         case "sql":
@@ -82,10 +80,17 @@ def _metric(what: str, column: str, check: Check) -> str:
     return f"{what}_count({column}) <= {rows}" if rows else f"{what}_count({column}) = 0"
 
 
-def _valid(check: Check) -> dict[str, Any]:
-    if check.format and check.pattern:
-        raise Cannot("a format and a pattern together")
-    return {"valid regex": check.pattern} if check.pattern else {"valid format": _FORMATS[check.format or ""]}
+def _surplus(check: Check) -> Sql:
+    """Rows beyond the first of each key; Soda's own count of duplicates is one of keys."""
+    whole = [Sql(f"{identifier(name)} IS NOT NULL") for name in check.columns]
+    whole += [Sql(f"({check.where})")] if check.where else []
+    return phrase(
+        "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY {key}) AS dpe_n FROM {table} WHERE {whole}) k"
+        " WHERE dpe_n > 1",
+        key=identifiers(check.columns),
+        table=qualified(check.table.schema, check.table.name),
+        whole=joined(" AND ", whole),
+    )
 
 
 def _no_tolerance(check: Check) -> None:
