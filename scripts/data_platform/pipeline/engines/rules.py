@@ -38,12 +38,12 @@ SAME: frozenset[type[exp.Expr]] = frozenset(
         exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between,
         exp.NullSafeEQ, exp.NullSafeNEQ, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least,
         exp.Neg, exp.Mod, exp.Abs, exp.Ceil, exp.Floor, exp.Sign, exp.Pow, exp.Sqrt, exp.Exp, exp.Ln,
-        exp.Lower, exp.Length, exp.Trim, exp.Left, exp.Right, exp.Substring, exp.Replace, exp.SplitPart,
+        exp.Lower, exp.Length, exp.Left, exp.Right, exp.Substring, exp.Replace, exp.SplitPart,
         exp.StrPosition, exp.Pad, exp.MD5, exp.Max, exp.Min, exp.Count, exp.LogicalAnd, exp.LogicalOr,
         exp.StddevSamp, exp.StddevPop, exp.Stddev, exp.Variance, exp.VariancePop, exp.RowNumber, exp.Rank,
         exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead, exp.FirstValue,
         exp.PercentileCont, exp.Interval, exp.JSONPath, exp.JSONPathKey,
-        exp.JSONPathRoot, exp.Reverse, exp.Mul, exp.Sum,
+        exp.JSONPathRoot, exp.Mul, exp.Sum,
     }
 )  # fmt: skip
 """Kinds of nodes that were compared and agree as sqlglot writes them."""
@@ -143,6 +143,22 @@ def _upper(node: exp.Expr, engine: Engine) -> exp.Expr:
     # Java makes SS of ß, DuckDB ẞ; PostgreSQL leaves it.
     aside = _call("REPLACE", node.this.copy(), "ß", "\u0001")
     return _call("REPLACE", _call("UPPER", aside), "\u0001", "ß")
+
+
+def _trim(node: exp.Expr, engine: Engine) -> exp.Expr:
+    """Spaces alone, as PostgreSQL: DuckDB takes every kind of space, such as U+00A0, where none is named."""
+    if engine == "duckdb" and node.args.get("expression") is None:
+        node.set("expression", exp.Literal.string(" "))
+    return node
+
+
+def _reversed(node: exp.Expr, engine: Engine) -> exp.Expr:
+    if engine == "duckdb":
+        raise Refusal(
+            "a letter and the accent after it stay together there",
+            "the reversed text as a column of the source",
+        )
+    return node
 
 
 def _joined(node: exp.Expr, engine: Engine) -> exp.Expr:
@@ -311,6 +327,8 @@ RULES: Mapping[type[exp.Expr], Rule] = {
     exp.Trunc: _truncated,
     exp.Cast: _to,
     exp.Upper: _upper,
+    exp.Trim: _trim,
+    exp.Reverse: _reversed,
     exp.DPipe: _joined,
     exp.Concat: _concat,
     exp.Like: _like,
