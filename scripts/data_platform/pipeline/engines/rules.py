@@ -38,12 +38,12 @@ SAME: frozenset[type[exp.Expr]] = frozenset(
         exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between,
         exp.NullSafeEQ, exp.NullSafeNEQ, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least,
         exp.Neg, exp.Mod, exp.Abs, exp.Ceil, exp.Floor, exp.Sign, exp.Pow, exp.Sqrt, exp.Exp, exp.Ln,
-        exp.Lower, exp.Length, exp.Trim, exp.Left, exp.Right, exp.Substring, exp.Replace, exp.SplitPart,
+        exp.Length, exp.Left, exp.Right, exp.Substring, exp.Replace, exp.SplitPart,
         exp.StrPosition, exp.Pad, exp.MD5, exp.Max, exp.Min, exp.Count, exp.LogicalAnd, exp.LogicalOr,
         exp.StddevSamp, exp.StddevPop, exp.Stddev, exp.Variance, exp.VariancePop, exp.RowNumber, exp.Rank,
         exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead, exp.FirstValue,
         exp.PercentileCont, exp.Interval, exp.JSONPath, exp.JSONPathKey,
-        exp.JSONPathRoot, exp.Reverse, exp.Mul, exp.Sum,
+        exp.JSONPathRoot, exp.Mul, exp.Sum,
     }
 )  # fmt: skip
 """Kinds of nodes that were compared and agree as sqlglot writes them."""
@@ -55,6 +55,10 @@ TEXTS = (exp.DataType.Type.TEXT, exp.DataType.Type.VARCHAR)
 TIMES = (exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPTZ)
 DATE = (exp.DataType.Type.DATE,)
 _SAFE_PATTERN = re.compile(r"[\w \-^$.\[\]+*?|()@#,:;/=<>!%&~']*\Z", re.ASCII)
+_GROWING = "".join(chr(one) for one in range(0x80, 0x10000) if len(chr(one).upper()) > 1)
+"""Letters whose capital is written with several; each is put aside as a letter of private use."""
+_ASIDE = "".join(chr(0xE000 + number) for number in range(len(_GROWING)))
+_GROWN = "".join(one.title() if len(one.title()) == 1 else one for one in _GROWING)
 _FORMAT = re.compile(r"(YYYY|MM|DD|HH24|MI|SS|[-/:. ])+\Z")
 _PARTS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DOY", "HOUR", "MINUTE", "DOW", "ISODOW")
 _TRUNCATED = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE", "SECOND")
@@ -140,9 +144,33 @@ def _to(node: exp.Expr, engine: Engine) -> exp.Expr:
 
 
 def _upper(node: exp.Expr, engine: Engine) -> exp.Expr:
-    # Java makes SS of ß, DuckDB ẞ; PostgreSQL leaves it.
+    # Java makes SS of ß and FI of ﬁ, DuckDB ẞ; PostgreSQL leaves them, and gives each letter one letter.
+    if engine == "spark":
+        aside = _call("TRANSLATE", node.this.copy(), _GROWING, _ASIDE)
+        return _call("TRANSLATE", _call("UPPER", aside), _ASIDE, _GROWN)
     aside = _call("REPLACE", node.this.copy(), "ß", "\u0001")
     return _call("REPLACE", _call("UPPER", aside), "\u0001", "ß")
+
+
+def _lower(node: exp.Expr, engine: Engine) -> exp.Expr:
+    """Java makes ς of a Σ that ends a word; PostgreSQL looks at each letter alone."""
+    return _call("LOWER", _call("REPLACE", node.this.copy(), "Σ", "σ")) if engine == "spark" else node
+
+
+def _trim(node: exp.Expr, engine: Engine) -> exp.Expr:
+    """Spaces alone, as PostgreSQL: DuckDB takes every kind of space, such as U+00A0, where none is named."""
+    if engine == "duckdb" and node.args.get("expression") is None:
+        node.set("expression", exp.Literal.string(" "))
+    return node
+
+
+def _reversed(node: exp.Expr, engine: Engine) -> exp.Expr:
+    if engine == "duckdb":
+        raise Refusal(
+            "a letter and the accent after it stay together there",
+            "the reversed text as a column of the source",
+        )
+    return node
 
 
 def _joined(node: exp.Expr, engine: Engine) -> exp.Expr:
@@ -311,6 +339,9 @@ RULES: Mapping[type[exp.Expr], Rule] = {
     exp.Trunc: _truncated,
     exp.Cast: _to,
     exp.Upper: _upper,
+    exp.Lower: _lower,
+    exp.Trim: _trim,
+    exp.Reverse: _reversed,
     exp.DPipe: _joined,
     exp.Concat: _concat,
     exp.Like: _like,
