@@ -5,9 +5,9 @@
 The changes are a Parquet file: half new keys, half known ones, of which every tenth is gone. Each pair is a run of ours
 (pattern incremental, with a key and a version) and one of the other, each into a fresh database that holds the rows
 already, vacuumed; only the merge is timed, and a ratio is of one pair. dlt runs in an environment of its own with its
-strategy `upsert` and a column `hard_delete`, from Arrow, with its two fast ways of loading; the faster is judged. By
-hand it is COPY of the same rows as CSV into a temporary table, DELETE and INSERT … ON CONFLICT. What the tables hold is
-compared by a sum of hashes.
+strategy `upsert` and a column `hard_delete`: by default, which is rows as dictionaries and what is promised, and from
+Arrow with its two faster ways of loading, which is told. By hand it is COPY of the same rows as CSV into a temporary
+table, DELETE and INSERT … ON CONFLICT. What the tables hold is compared by a sum of hashes.
 """
 
 from __future__ import annotations
@@ -55,25 +55,25 @@ BY_HAND = (
 DLT = """
 import json, sys, time
 import dlt, psycopg2, pyarrow.parquet as parquet
-base, changes, url, loader, state = sys.argv[1:6]
+base, changes, url, way, state = sys.argv[1:6]
 def merged(file, loader):
     def rows():
         for batch in parquet.ParquetFile(file).iter_batches(batch_size=100_000):
-            yield batch
+            yield batch.to_pylist() if way == "default" else batch
     how = {"disposition": "merge", "strategy": "upsert"}
     resource = dlt.resource(rows, name="loaded", primary_key="id", write_disposition=how,
                             columns={"gone": {"hard_delete": True}})
-    pipeline.run(resource, loader_file_format=loader).raise_on_failed_jobs()
+    pipeline.run(resource, **({"loader_file_format": loader} if loader != "default" else {})).raise_on_failed_jobs()
 pipeline = dlt.pipeline("bench", destination=dlt.destinations.postgres(url), dataset_name="public", pipelines_dir=state)
 merged(base, "parquet")
 connection = psycopg2.connect(url)
 connection.autocommit = True
 connection.cursor().execute("VACUUM ANALYZE loaded")
 started = time.perf_counter()
-merged(changes, loader)
+merged(changes, way)
 print(json.dumps({"seconds": time.perf_counter() - started}))
 """
-LOADERS = ("csv", "parquet")
+LOADERS = ("default", "csv", "parquet")
 PROMISED = 2.0
 
 
@@ -193,9 +193,10 @@ def main() -> int:
         print(f"{server.describe()}: {given.changes:,} changes into {given.rows:,} rows")
         bench.beside("by hand", Bench.by_hand, given.pairs)
         found = {one: bench.beside(f"dlt, {one}", Bench.dlt, given.pairs, one) for one in LOADERS}
+    default = median(found["default"])
     fastest = min(median(ratios) for ratios in found.values())
-    print(f"dlt's fastest: {fastest:.2f} (promised {PROMISED})")
-    return 1 if bench.missed or fastest < PROMISED else 0
+    print(f"dlt's upsert: {default:.2f} (promised {PROMISED}); its fastest {fastest:.2f}")
+    return 1 if bench.missed or default < PROMISED else 0
 
 
 if __name__ == "__main__":

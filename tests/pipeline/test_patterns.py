@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_platform.errors import UsageProblem
-from data_platform.pipeline.told import findings_of
+from data_platform.pipeline.told import findings_of, report
 from data_platform.postgres.server import Database
 from data_platform.spec.document import SpecProblem
 from pipeline.running import ask, do, spec_of
@@ -173,6 +173,19 @@ def test_two_targets_of_one_source_whose_rows_go(database: Database, folder: Pat
     (folder / "r" / "1.csv").write_text("id,v,gone\n1,1,f\n2,1,f\n1,2,t\n")
     do(database, folder, text)
     assert ask(database, "SELECT id FROM t.one") == ask(database, "SELECT id FROM t.two") == [(2,)]
+
+
+def test_rows_that_several_targets_count_are_told(database: Database, folder: Path) -> None:
+    one = f"pattern: incremental\nsources: [{ORDERS}]\ntargets: [{{table: t.one, key: [id]}}]\n"
+    both = one.replace("]}]", "]}, {table: t.two, key: [id]}]")
+    for text, rows, is_told in ((one, 3, False), (both.replace("t.one", "t.three"), 6, True)):
+        if is_told:
+            ask(database, "DELETE FROM dpe_pipeline.checkpoints")
+        ran = do(database, folder, text)
+        counts = ran.counts
+        assert counts.read == counts.written + counts.unchanged + counts.quarantined == rows
+        told = "".join(map(str, report(spec_of(folder, text), ran, "again", dry_run=False).summary))
+        assert ("counted once for each target" in told) is is_told
 
 
 def test_what_one_target_refuses_the_other_gets(database: Database, folder: Path) -> None:

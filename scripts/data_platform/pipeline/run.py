@@ -58,6 +58,7 @@ class Ran:
 
     @property
     def counts(self) -> Counts:
+        """Over all targets: a row of a source counts once for each that it may go to."""
         total = Counts()
         for step in self.steps:
             total = total.plus(step.counts)

@@ -147,6 +147,7 @@ def report(spec: Pipeline, ran: Ran, repeat: str, *, dry_run: bool) -> Report:
                 if table
                 else nothing
             )
+            + (" Rows are counted once for each target." if _has_several_targets(ran) else "")
             + again
         ),
         pieces=(
@@ -155,6 +156,15 @@ def report(spec: Pipeline, ran: Ran, repeat: str, *, dry_run: bool) -> Report:
             Paragraph(("Again, for what has come by then: ", Code(repeat), ".")),
         ),
     )
+
+
+def _has_several_targets(ran: Ran) -> bool:
+    """Whether rows went into more than one table: then a run counts more rows than its sources have."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for step in ran.steps:
+        for source in step.source.split(", "):
+            found.setdefault((source, step.unit), set()).add(step.target)
+    return any(len(targets) > 1 for targets in found.values())
 
 
 # --- status ---

@@ -100,9 +100,16 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             batch.add(name, staging.stage(state, name, unit.name, stream, columns, undeclared, refused))
             staging.leave_out(state.connection, name, extra)
     for name in temporary:
-        relations.analyze(state.connection, name)
+        relations.analyze(state.connection, name, _matched(spec, found, name))
         batch.look_at(work, name, units[0].name if len(units) == 1 else "all")
     return batch
+
+
+def _matched(spec: Pipeline, found: Sequence[Chain], name: str) -> tuple[str, ...]:
+    """Columns whose statistics are wanted: the key's where the rows are only merged by it; none stands for all."""
+    if spec.pattern == "scd" or has_staged(spec, name) or any(chain.transforms for chain in found):
+        return ()
+    return next((chain.target.key for chain in found if chain.target.source == name), ())
 
 
 def drifted(

@@ -30,6 +30,8 @@ _TRIES, _SOONER = 6, 0.6
 _SOURCE_HITS = 2
 _EXCHANGES = 3
 _UNDECLARED = "nobody_declared_this"
+_WITH_THE_COPY = 3
+"""How many times as long a run takes that copies its source first; what is drawn too late is drawn sooner."""
 _SESSIONS = """
 FROM pg_stat_activity WHERE application_name = 'dpe' AND datname = current_database() AND pid <> pg_backend_pid()
 """
@@ -162,8 +164,9 @@ class Trials:
 
         A source that is followed is hit while it is copied as often as while its stream is read.
         """
-        after = self.draw.uniform(0, truth.seconds)
         copied = self.draw.random() < 0.5 if copied is None else copied
+        longer = 1 if copied or self.made.followed is None else _WITH_THE_COPY
+        after = self.draw.uniform(0, truth.seconds * longer)
         for _ in range(_TRIES):
             with self.world(copied=copied) as one:
                 child = one.start()

@@ -199,9 +199,11 @@ def temporary(connection: psycopg.Connection[Any], name: str) -> Relation:
     return found
 
 
-def analyze(connection: psycopg.Connection[Any], name: str) -> None:
-    """Statistics of a temporary table, which nobody else gathers."""
-    connection.execute(phrase("ANALYZE pg_temp.{name}", name=identifier(name)).encode())
+def analyze(connection: psycopg.Connection[Any], name: str, columns: Sequence[str] = ()) -> None:
+    """Statistics of a temporary table, which nobody else gathers; of these columns, or of all."""
+    listed = Sql(f" ({identifiers(columns)})") if columns else Sql("")
+    statement = phrase("ANALYZE pg_temp.{name}{listed}", name=identifier(name), listed=listed)
+    connection.execute(statement.encode())
 
 
 def drop_temporary(connection: psycopg.Connection[Any], names: Sequence[str]) -> None:
