@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from data_platform.report.finding import Finding
     from data_platform.spec.pipeline import Pipeline
 
-TARGETS = ("duckdb", "spark", "airflow", "dagster")
+TARGETS = ("postgres", "duckdb", "spark", "airflow", "dagster")
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -68,8 +68,8 @@ def _made(
     arguments: Any, spec: Pipeline, head: tuple[str, ...]
 ) -> tuple[Project, tuple[Finding, ...], list[Judged]]:
     from data_platform.cli.progress import progress  # noqa: PLC0415
-    from data_platform.pipeline.engines import duckdb, schedulers, spark  # noqa: PLC0415
-    from data_platform.pipeline.engines.look import ENGINES, look  # noqa: PLC0415
+    from data_platform.pipeline.engines import duckdb, postgres, schedulers, spark  # noqa: PLC0415
+    from data_platform.pipeline.engines.look import ENGINES, as_it_is, look  # noqa: PLC0415
     from data_platform.pipeline.engines.project import Project  # noqa: PLC0415
     from data_platform.postgres.server import embedded_server  # noqa: PLC0415
     from data_platform.spec import document  # noqa: PLC0415
@@ -77,6 +77,10 @@ def _made(
     if arguments.target in ("airflow", "dagster"):
         comment = "\n".join(f"# {' '.join(line.split())}" for line in head)
         return schedulers.render(spec, arguments.target, comment), (), []
+    if arguments.target == "postgres":
+        with progress("asking for the types"), embedded_server() as server:
+            project = postgres.render(as_it_is(server, spec, head))
+        return project, project.findings, []
     engine = ENGINES[arguments.target]
     with progress("running the transforms on both"), embedded_server() as server:
         job, found, judged = look(

@@ -71,6 +71,19 @@ def look(
     return job, found, judged
 
 
+def as_it_is(server: Server, spec: Pipeline, head: Sequence[str]) -> Job:
+    """The job for PostgreSQL itself, its transforms as the spec has them."""
+    refuse_other_tables(spec)
+    base = Path(spec.file).resolve().parent
+    needed = {one.name for chain in chains(spec) for one in chain.sources}
+    sources = {one.name: _columns(one, base) for one in spec.sources if one.name in needed}
+    own = {one.name for chain in chains(spec) for one in chain.transforms}
+    transforms = {one.name: str(one.sql) for one in spec.transforms if one.name in own}
+    with server.scratch_database() as database:
+        tables = prove.typed(database, sources, transforms)
+    return Job(spec, tables, goals_of(spec, tables), tuple(head), base, statements=transforms)
+
+
 def _columns(source: Source, base: Path) -> dict[str, str]:
     """As declared; of Parquet what its first file says."""
     if source.columns:
