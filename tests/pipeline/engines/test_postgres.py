@@ -28,7 +28,17 @@ def rendered(server: Server, folder: Path, text: str) -> str:
 def run(database: Database, folder: Path, script: str, *, code: int = 0) -> str:
     (folder / "pipeline.sql").write_text(script)
     program = find_programs(server_account()) / "psql"
-    command = [program, "--no-psqlrc", "-q", "-v", "ON_ERROR_STOP=1", "-d", database.conninfo, "-f", "pipeline.sql"]
+    command = [
+        program,
+        "--no-psqlrc",
+        "-q",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-d",
+        database.conninfo,
+        "-f",
+        "pipeline.sql",
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr[-2000:]
     return done.stderr
@@ -89,7 +99,7 @@ def test_a_name_stays_a_name(server: Server, tmp_path: Path, name: str) -> None:
     quoted = "'" + name.replace("'", "''") + "'"
     (tmp_path / "in").mkdir(exist_ok=True)
     file = tmp_path / "in" / f"{name}.csv"
-    file.write_text('id,"' + name.replace('"', '') + '"\n1,x\n')
+    file.write_text('id,"' + name.replace('"', "") + '"\n1,x\n')
     path = "'in/" + name.replace("'", "''") + ".csv'"
     plain = quoted.replace('"', "")
     text = (

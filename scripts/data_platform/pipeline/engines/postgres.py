@@ -126,9 +126,7 @@ def _source(job: Job, source: Source) -> Iterator[str]:
         f"\\copy pg_temp.{_STAGED} ({merges.listed(columns, identifier)})"
         f" from program {_constant(_reader(source, list(columns)))} with ({options})"
     )
-    yield (
-        f"CREATE TEMP TABLE {name} ON COMMIT DROP AS\nSELECT {values}, _dpe_row FROM pg_temp.{_STAGED}"
-    )
+    yield (f"CREATE TEMP TABLE {name} ON COMMIT DROP AS\nSELECT {values}, _dpe_row FROM pg_temp.{_STAGED}")
     yield f"DROP TABLE pg_temp.{_STAGED}"
     yield f"ANALYZE pg_temp.{name}"
 
