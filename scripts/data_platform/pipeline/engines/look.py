@@ -81,7 +81,8 @@ def as_it_is(server: Server, spec: Pipeline, head: Sequence[str]) -> Job:
     transforms = {one.name: str(one.sql) for one in spec.transforms if one.name in own}
     with server.scratch_database() as database:
         tables = prove.typed(database, sources, transforms)
-    return Job(spec, tables, goals_of(spec, tables), tuple(head), base, statements=transforms)
+    lines = tuple(" ".join(line.split()) for line in head)
+    return Job(spec, tables, goals_of(spec, tables), lines, base, statements=transforms)
 
 
 def _columns(source: Source, base: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from data_platform.sql.text import identifier, literal
 _ORDER = "_dpe_row DESC"
 _BATCH, _MERGED = "pg_temp._dpe_batch", "pg_temp._dpe_merged"
 _STAGED = "_dpe_staged"
-_REFUSE = """CREATE FUNCTION pg_temp._dpe_refuse(told text) RETURNS text LANGUAGE plpgsql AS $$
+_REFUSE = """CREATE OR REPLACE FUNCTION pg_temp._dpe_refuse(told text) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '%', told;
 END $$"""
