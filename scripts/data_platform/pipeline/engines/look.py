@@ -71,7 +71,8 @@ def as_it_is(server: Server, spec: Pipeline, head: Sequence[str]) -> Job:
     base, sources, transforms = _asked(spec)
     with server.scratch_database() as database:
         tables = prove.typed(database, sources, transforms)
-    return Job(spec, tables, goals_of(spec, tables), tuple(head), base, statements=transforms)
+    lines = tuple(" ".join(line.split()) for line in head)
+    return Job(spec, tables, goals_of(spec, tables), lines, base, statements=transforms)
 
 
 def _asked(spec: Pipeline) -> tuple[Path, dict[str, dict[str, str]], dict[str, str]]:

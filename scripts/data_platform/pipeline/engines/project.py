@@ -193,7 +193,7 @@ def refuse_unreadable(job: Job, engine: Engine) -> None:
             )
 
 
-def reading_findings(job: Job, engine: Engine) -> Iterator[Finding]:
+def reading_findings(job: Job, engine: str) -> Iterator[Finding]:
     """What holds of an engine that reads the sources itself: it is not `dpe pipeline run`."""
     spec = job.spec
     yield finding(
