@@ -118,7 +118,7 @@ def _findings(
             yield Finding(
                 rule="engine-not-tried", severity="warning", message=f"`{one.name}` was not run on {engine}: {why}",
                 evidence="parsed", file=spec.file, line=mark.line, object=one.name,
-                fix=f"pip install {PACKAGES[engine]}, and render again",
+                fix=f"dpe setup --extra {engine}, and render again",
             )  # fmt: skip
 
 

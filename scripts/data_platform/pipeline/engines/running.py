@@ -52,7 +52,7 @@ def is_there(engine: Engine) -> bool:
 def running(engine: Engine) -> Iterator[Runner]:
     """A DuckDB in memory, or a Spark of two threads; EnvironmentProblem where it is not there."""
     if not is_there(engine):
-        raise EnvironmentProblem(f"{engine} is not here", try_=f"pip install {PACKAGES[engine]}")
+        raise EnvironmentProblem(f"{engine} is not here", try_=f"dpe setup --extra {engine}")
     if engine == "duckdb":
         connection = importlib.import_module("duckdb").connect()
         with contextlib.closing(connection):
