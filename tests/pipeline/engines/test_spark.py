@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -244,3 +245,24 @@ targets: [{table: shop.t, key: [id]}]
     job = Job(spark, rendered(server, tmp_path, text), tmp_path)
     with pytest.raises(Exception, match=r"total: not numeric\(12,2\): 1.005"):
         job.run()
+
+
+def test_letters_have_the_same_case(server: Server, database: Database, spark: Any, tmp_path: Path) -> None:
+    """Java makes FI of a ligature, and another sigma at the end of a word."""
+    text = """pattern: incremental
+sources: [{name: rows, path: 'in/*.jsonl', columns: {id: int, name: text}}]
+transforms:
+  - name: cased
+    sql: SELECT id, upper(name) AS u, lower(name) AS l FROM rows
+targets: [{table: shop.t, from: cased, key: [id]}]
+"""
+    words = ["\ufb01n", "\u0391\u03a3 \u03a3", "stra\u00dfe", "\u00c5\u00c9", "\u01c6", "\u00b5", "A\u0301"]
+    lines = [json.dumps({"id": number, "name": word}) for number, word in enumerate(words)]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.jsonl").write_text("\n".join(lines))
+    job = Job(spark, rendered(server, tmp_path, text), tmp_path)
+    do(database, tmp_path, text)
+    job.run()
+    expected, found = both(database, job)
+    assert len(expected) == len(words)
+    assert found == expected
