@@ -34,6 +34,12 @@ sources: [{{name: rows, path: 'in/*.jsonl', {COLUMNS}}}]
 targets: [{{table: t.rows}}]
 drift: ignore
 """,
+    "stopped": f"""
+pattern: incremental
+sources: [{{name: rows, path: 'in/*.jsonl', {COLUMNS}}}]
+targets: [{{table: t.rows, key: [id], version: at}}]
+drift: quarantine
+""",
     "pages": f"""
 pattern: incremental
 sources: [{{name: rows, url: 'http://example.org/rows', pages: {{records: data.items, next: links.next}}, {COLUMNS}}}]
@@ -72,6 +78,7 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path, name: str) -> None:
         "two runs at once",
     }
     assert all(proof.rows[target] for target in proof.rows if target != "quarantine")
+    assert ("drift of rows" in {one.name for one in proof.faults}) == (name != "pages")
 
 
 def test_a_run_whose_checkpoint_is_not_with_its_rows_is_found(

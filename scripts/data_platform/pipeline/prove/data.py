@@ -181,8 +181,8 @@ def _csv_lines(source: Source, rows: Sequence[Row], names: Sequence[str]) -> Ite
 
 
 def as_json(row: Row, source: Source) -> dict[str, Any]:
-    """A row as an object: numbers and truths as JSON has them."""
-    return {name: _json_value(value, source.columns[name]) for name, value in row.items()}
+    """A row as an object: numbers and truths as JSON has them; what the source does not declare is text."""
+    return {name: _json_value(value, source.columns.get(name, Sql("text"))) for name, value in row.items()}
 
 
 def _json_value(value: str | None, type_: Sql) -> Any:

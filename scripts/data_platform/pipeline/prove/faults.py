@@ -269,10 +269,10 @@ class Trials:
             if self.made.followed is not None:
                 yield self.altered(source)
                 continue
-            if source.path is None or source.format != "csv" or not source.csv.header:
-                yield NotTried(
-                    f"drift of {source.name}", "a new column is tried in separated values with a header"
-                )
+            named = source.format == "jsonl" or (source.format == "csv" and source.csv.header)
+            if source.path is None or not named:
+                why = "a new column is tried in separated values with a header and in JSON lines"
+                yield NotTried(f"drift of {source.name}", why)
                 continue
             with trial(self.server, self.made, self.fresh()) as one:
                 rows = _drift(source, one.files[source.name], self.made.batches_of(source))
