@@ -15,6 +15,7 @@ from data_platform.spec.pipeline import Source
 from data_platform.sql.text import Sql
 
 _BATCH = 32_768
+_BUFFER = 1 << 20
 _OPTIONS = Sql("(FORMAT csv, NULL '')")
 
 
@@ -45,7 +46,8 @@ def columns_of(path: Path) -> dict[str, Sql]:
 def _open(path: Path) -> Any:
     pyarrow, _, parquet = _modules()
     try:
-        return parquet.ParquetFile(path, memory_map=True)
+        # A buffer, and no reading ahead: else what was read of the file stays in memory until its end.
+        return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
     except (pyarrow.ArrowException, OSError) as error:
         raise UsageProblem(f"no Parquet: {error}", where=str(path)) from None
 
