@@ -116,6 +116,17 @@ def test_what_has_no_form_is_refused(
         rendered(sqlmesh, server, tmp_path, SPECS[name].replace(old, new) if old else SPECS[name])
 
 
+def test_a_table_of_the_store_is_read_where_it_is(server: Server, tmp_path: Path) -> None:
+    text = NAMED.replace("NAME", "other").replace("path: 'in/*.csv'", "dsn: target, table: shop.old")
+    folder = rendered(sqlmesh, server, tmp_path, text)
+    assert [one["name"] for one in yaml.safe_load((folder / "external_models.yaml").read_text())] == [
+        '"shop"."old"'
+    ]
+    assert 'from "shop"."old"' in (folder / "models" / "named.sql").read_text()
+    with pytest.raises(UsageProblem, match="as a macro or template"):
+        rendered(sqlmesh, server, tmp_path, text.replace("shop.old", "'\"a@b\".old'"))
+
+
 def test_the_connection_is_the_environments(server: Server, tmp_path: Path) -> None:
     folder = rendered(sqlmesh, server, tmp_path, SPECS["elt"])
     secret = "a'b\"c: #{{ <&"

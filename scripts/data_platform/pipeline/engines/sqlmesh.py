@@ -61,9 +61,10 @@ def render(job: Job, sources: Mapping[str, Any], output: Path | None) -> Project
 
 def _refuse(job: Job) -> None:
     spec = job.spec
-    texts = [*job.statements.values(), *(name for table in job.tables.values() for name in table)]
-    texts += [type_ for table in job.tables.values() for type_ in table.values()]
-    for text in texts:
+    names = [name for table in job.tables.values() for name in table]
+    names += [part for source in job.sources() for part in _there(job, source)]
+    types = [type_ for table in job.tables.values() for type_ in table.values()]
+    for text in (*job.statements.values(), *names, *types):
         if found := _MARK.search(text):
             raise UsageProblem(
                 f"SQLMesh reads {found[0]} in {text.strip()!r} as a macro or template",
@@ -71,7 +72,7 @@ def _refuse(job: Job) -> None:
                 expected="SQL and names without @, {{, {% and {#",
                 try_="--target dbt, or dpe pipeline run",
             )
-    for name in (name for table in job.tables.values() for name in table):
+    for name in names:
         if identifier(name).startswith("U&"):
             raise UsageProblem(
                 f"SQLMesh cannot read the name {name!r}", where=spec.file, expected="letters that are seen"
