@@ -11,26 +11,19 @@ import sys
 import venv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Environment
-from psycopg.conninfo import conninfo_to_dict
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.engines import dbt as project
-from data_platform.pipeline.engines.look import as_it_is
-from data_platform.pipeline.run import run
-from data_platform.pipeline.streams import Place
-from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Database, Server
-from data_platform.spec import document
-from data_platform.spec.pipeline import read_pipeline
+from pipeline.engines.projects import columns_of, environment_of, land, rendered, rows
 from pipeline.engines.shop import CSV, SECOND, SPECS
-from pipeline.running import ask, do, spec_of
+from pipeline.running import ask, do
 
 PACKAGES = ("dbt-core>=1.10,<1.12", "dbt-postgres>=1.9,<1.11")
 DRIVER = """
@@ -56,15 +49,7 @@ class Dbt:
 
     def build(self, folder: Path, database: Database) -> list[str]:
         """What became of each model and test."""
-        parts = conninfo_to_dict(database.conninfo)
-        names = {
-            "PGHOST": "host",
-            "PGPORT": "port",
-            "PGUSER": "user",
-            "PGPASSWORD": "password",
-            "PGDATABASE": "dbname",
-        }
-        environment = {name: str(parts[part]) for name, part in names.items()}
+        environment = environment_of(database)
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps({"folder": str(folder), "environment": environment}) + "\n")
@@ -96,46 +81,13 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
         process.stdin.close()
 
 
-def rendered(server: Server, folder: Path, text: str) -> Path:
-    """The project, written beside the spec, with the run that lands the sources."""
-    spec = spec_of(folder, text)
-    read = document.read(folder / "spec.yaml")
-    given = {one["name"]: one for one in read.data["sources"]}
-    output = folder / "project"
-    made = project.render(as_it_is(server, spec, ["made in a test"]), given, output)
-    for name, body in made.files.items():
-        (output / name).parent.mkdir(parents=True, exist_ok=True)
-        (output / name).write_text(body)
-    return output
-
-
-def land(database: Database, folder: Path) -> None:
-    with connect(database.conninfo, read_only=False, autocommit=True) as connection:
-        connection.execute((folder / "landing.sql").read_bytes())
-    spec = read_pipeline(document.read(folder / "landing.yaml"))
-    run(spec, Place(database.conninfo, folder))
-
-
-def rows(database: Database, columns: list[str]) -> list[Any]:
-    return sorted(ask(database, f"SELECT {', '.join(columns)} FROM shop.t"), key=str)
-
-
-def columns_of(database: Database) -> list[str]:
-    found = ask(
-        database,
-        "SELECT quote_ident(column_name) FROM information_schema.columns WHERE table_schema = 'shop'"
-        " AND table_name = 't' AND column_name <> 'valid' ORDER BY ordinal_position",
-    )
-    return [name for (name,) in found]
-
-
 @pytest.mark.parametrize("name", SPECS)
 def test_it_gives_the_rows_of_a_run(
     server: Server, database: Database, dbt: Dbt, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.csv").write_text(CSV)
-    folder = rendered(server, tmp_path, SPECS[name])
+    folder = rendered(project, server, tmp_path, SPECS[name])
     with server.scratch_database(extensions=["btree_gist"]) as ours:
         for body in (None, SECOND):
             if body:
@@ -172,7 +124,7 @@ targets: [{table: shop.t, from: named, key: [id, secret]}]
 """
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.csv").write_text('id,"a {{ 1 }} ""b"" c"\n1,x\n')
-    folder = rendered(server, tmp_path, text)
+    folder = rendered(project, server, tmp_path, text)
     land(database, folder)
     told = dbt.build(folder, database)
     assert "shop__t_key: pass None" in told
@@ -188,12 +140,12 @@ targets: [{table: shop.t, from: named, key: [id, secret]}]
 )
 def test_what_has_no_form_is_refused(server: Server, tmp_path: Path, old: str, new: str, told: str) -> None:
     with pytest.raises(UsageProblem, match=re.escape(told)):
-        rendered(server, tmp_path, SPECS["scd 2"].replace(old, new))
+        rendered(project, server, tmp_path, SPECS["scd 2"].replace(old, new))
 
 
 def test_files_are_yaml_and_hold_no_secret(server: Server, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    folder = rendered(server, tmp_path, SPECS["elt"])
+    folder = rendered(project, server, tmp_path, SPECS["elt"])
     for path in folder.rglob("*.y*ml"):
         assert yaml.safe_load(path.read_text())
     profile = yaml.safe_load((folder / "profiles.yml").read_text())
