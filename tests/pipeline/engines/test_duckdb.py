@@ -17,6 +17,7 @@ from data_platform.spec import document
 from pipeline.engines.shop import (
     BAD,
     CSV,
+    KEPT,
     KINDS_OF,
     LINES,
     SECOND,
@@ -155,3 +156,18 @@ sources: [{name: rows, path: 'in/*.parquet', columns: {id: bigint, total: 'numer
 targets: [{table: shop.t, key: [id]}]
 """
     assert "total: not numeric(12,2): 1.005" in run(rendered(server, tmp_path, text), tmp_path, code=1)
+
+
+def test_a_text_with_the_end_of_a_statement_in_it_stays_whole(
+    server: Server, database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text(CSV)
+    text = f"""pattern: etl
+{KEPT}
+transforms: [{{name: ended, sql: "SELECT id, 'a;\\nb' AS updated_at FROM rows WHERE id > 3"}}]
+targets: [{{table: shop.t, from: ended}}]
+"""
+    run(rendered(server, tmp_path, text), tmp_path)
+    with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as connection:
+        assert set(connection.execute("SELECT updated_at FROM shop.t").fetchall()) == {("a;\nb",)}

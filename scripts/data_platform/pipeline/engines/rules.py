@@ -38,7 +38,7 @@ SAME: frozenset[type[exp.Expr]] = frozenset(
         exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between,
         exp.NullSafeEQ, exp.NullSafeNEQ, exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Greatest, exp.Least,
         exp.Neg, exp.Mod, exp.Abs, exp.Ceil, exp.Floor, exp.Sign, exp.Pow, exp.Sqrt, exp.Exp, exp.Ln,
-        exp.Length, exp.Left, exp.Right, exp.Substring, exp.Replace, exp.SplitPart,
+        exp.Length, exp.Replace, exp.SplitPart,
         exp.StrPosition, exp.Pad, exp.MD5, exp.Max, exp.Min, exp.Count, exp.LogicalAnd, exp.LogicalOr,
         exp.StddevSamp, exp.StddevPop, exp.Stddev, exp.Variance, exp.VariancePop, exp.RowNumber, exp.Rank,
         exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead, exp.FirstValue,
@@ -270,6 +270,29 @@ def _ordered_by(node: exp.Expr) -> exp.Expr | None:
     return inside if isinstance(inside, exp.Order) else next(iter(node.find_all(exp.Order)), None)
 
 
+def _first_letters(node: exp.Expr, engine: Engine) -> exp.Expr:
+    if engine == "spark" and not _at_least(node.expression, 0):
+        raise Refusal("below zero PostgreSQL counts from the other end", "a constant number of letters")
+    return node
+
+
+def _substring(node: exp.Expr, engine: Engine) -> exp.Expr:
+    if engine == "spark" and not _at_least(node.args.get("start"), 1):
+        raise Refusal(
+            "PostgreSQL counts from before the text where the start is below 1", "a constant start from 1"
+        )
+    return node
+
+
+def _at_least(node: exp.Expr | None, least: int) -> bool:
+    return (
+        isinstance(node, exp.Literal)
+        and not node.is_string
+        and node.this.isdigit()
+        and int(node.this) >= least
+    )
+
+
 def _extract(node: exp.Expr, engine: Engine) -> exp.Expr:
     part = node.this.name.upper()
     part = "DOW" if part in ("DAYOFWEEK", "DAY_OF_WEEK") else part
@@ -288,7 +311,11 @@ def _date_trunc(node: exp.Expr, engine: Engine) -> exp.Expr:
         raise Refusal(f"date_trunc of {unit.lower()} is otherwise there", ", ".join(_TRUNCATED).lower())
     if isinstance(node, exp.TimestampTrunc) and node.args.get("zone"):
         raise Refusal("a time zone in date_trunc is another thing there", "date_trunc of a time in UTC")
-    return _call("DATE_TRUNC", unit, node.this.copy())
+    made = _call("DATE_TRUNC", unit, node.this.copy())
+    if engine == "spark" and is_a(node.this, (exp.DataType.Type.TIMESTAMP,)):
+        # Spark gives a time with a zone, whatever it was given.
+        return exp.Cast(this=made, to=exp.DataType(this=exp.DataType.Type.TIMESTAMPNTZ))
+    return made
 
 
 def _to_char(node: exp.Expr, engine: Engine) -> exp.Expr:
@@ -341,6 +368,9 @@ RULES: Mapping[type[exp.Expr], Rule] = {
     exp.Upper: _upper,
     exp.Lower: _lower,
     exp.Trim: _trim,
+    exp.Left: _first_letters,
+    exp.Right: _first_letters,
+    exp.Substring: _substring,
     exp.Reverse: _reversed,
     exp.DPipe: _joined,
     exp.Concat: _concat,
