@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
-import sys
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +18,7 @@ from jinja2 import Environment
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.engines import dbt as project
 from data_platform.postgres.server import Database, Server
-from pipeline.engines.projects import columns_of, environment_of, land, rendered, rows
+from pipeline.engines.projects import columns_of, environment_of, land, python_with, rendered, rows
 from pipeline.engines.shop import CSV, SECOND, SPECS
 from pipeline.running import ask, do
 
@@ -66,14 +63,7 @@ class Dbt:
 
 @pytest.fixture(scope="module")
 def dbt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dbt]:
-    home = tmp_path_factory.mktemp("dbt") / "environment"
-    python = home / "bin" / "python"
-    if uv := shutil.which("uv"):
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, home], check=True)
-        subprocess.run([uv, "pip", "install", "-q", "--python", python, *PACKAGES], check=True)
-    else:
-        venv.create(home, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+    python = python_with(tmp_path_factory.mktemp("dbt") / "environment", PACKAGES)
     running = Dbt(python)
     yield running
     with running.process as process:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from data_platform.report.finding import Finding
     from data_platform.spec.pipeline import Pipeline
 
-TARGETS = ("postgres", "duckdb", "spark", "dbt", "sqlmesh", "airflow", "dagster")
+TARGETS = ("postgres", "duckdb", "spark", "dlt", "dbt", "sqlmesh", "airflow", "dagster")
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -68,7 +68,15 @@ def _made(
     arguments: Any, spec: Pipeline, head: tuple[str, ...]
 ) -> tuple[Project, tuple[Finding, ...], list[Judged]]:
     from data_platform.cli.progress import progress  # noqa: PLC0415
-    from data_platform.pipeline.engines import dbt, duckdb, postgres, schedulers, spark, sqlmesh  # noqa: PLC0415
+    from data_platform.pipeline.engines import (  # noqa: PLC0415
+        dbt,
+        dlt,
+        duckdb,
+        postgres,
+        schedulers,
+        spark,
+        sqlmesh,
+    )
     from data_platform.pipeline.engines.look import ENGINES, as_it_is, look  # noqa: PLC0415
     from data_platform.pipeline.engines.project import Project  # noqa: PLC0415
     from data_platform.postgres.server import embedded_server  # noqa: PLC0415
@@ -78,13 +86,13 @@ def _made(
         comment = "\n".join(f"# {' '.join(line.split())}" for line in head)
         return schedulers.render(spec, arguments.target, comment), (), []
     read = document.read(Path(arguments.spec))
-    if arguments.target in ("postgres", "dbt", "sqlmesh"):
+    if arguments.target in ("postgres", "dlt", "dbt", "sqlmesh"):
         with progress("asking for the types"), embedded_server() as server:
             job = as_it_is(server, spec, head)
         given = {one["name"]: one for one in read.data["sources"]}
         output = Path(arguments.output) if arguments.output else None
-        if arguments.target == "postgres":
-            made = postgres.render(job)
+        if arguments.target in ("postgres", "dlt"):
+            made = (postgres if arguments.target == "postgres" else dlt).render(job)
         else:
             made = (dbt if arguments.target == "dbt" else sqlmesh).render(job, given, output)
         return made, made.findings, []
