@@ -51,6 +51,7 @@ def render(job: Job) -> Project:
         whole=repr(job.whole),
         freeze=repr(job.spec.drift in ("freeze", "quarantine")),
         sources=literal([_source(job, one) for one in job.sources()]),
+        refuse=repr(landing.REFUSE),
         steps=literal(list(files)),
     )
     ast.parse(script)  # a fault of ours is found here
@@ -101,7 +102,7 @@ def _source(job: Job, source: Source) -> dict[str, object]:
 def _typed(job: Job, name: str) -> str:
     """A source's rows in the order of arrival, of their types."""
     columns = job.tables[name]
-    values = ", ".join(f"{identifier(one)}::{type_} AS {identifier(one)}" for one, type_ in columns.items())
+    values = ", ".join(f"{landing.value(one, type_)} AS {identifier(one)}" for one, type_ in columns.items())
     where = f"{identifier(landing.schema(job.spec))}.{identifier(name)}"
     order = f"row_number() OVER (ORDER BY _dpe_load, _dpe_file, _dpe_line) AS {landing.ROW}"
     return f"SELECT {values}, {order} FROM {where}"

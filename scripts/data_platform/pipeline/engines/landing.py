@@ -18,9 +18,10 @@ from data_platform.errors import UsageProblem
 from data_platform.pipeline.engines import merges
 from data_platform.pipeline.engines.merges import Quote
 from data_platform.pipeline.engines.project import Goal, Job, finding, wide
+from data_platform.pipeline.engines.types import form_of
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import TARGET, Pipeline, Source
-from data_platform.sql.text import identifier
+from data_platform.sql.text import identifier, literal
 
 ROW = "_dpe_row"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -138,6 +139,24 @@ def kept(job: Job, name: str) -> Goal | None:
 
 
 # --- queries ---
+
+REFUSE = """CREATE OR REPLACE FUNCTION pg_temp._dpe_refuse(told text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '%', told;
+END $$"""
+"""What `value` calls."""
+
+
+def value(name: str, type_: str) -> str:
+    """A column of texts as its declared type. What a cast would round or cut without a word is an error."""
+    column, form = identifier(name), form_of(type_, typed=False)
+    if form is None:
+        return f"{column}::{type_}"
+    told = literal(f"{name}: not {type_}: ")
+    return (
+        f"CASE WHEN {column} IS NULL OR {column} ~ {literal(form)} THEN {column}"
+        f" ELSE pg_temp._dpe_refuse({told} || {column}) END::{type_}"
+    )
 
 
 def query(goal: Goal, quote: Quote, old: str = "") -> str:

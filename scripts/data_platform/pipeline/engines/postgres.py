@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from data_platform.errors import UsageProblem
-from data_platform.pipeline.engines import merges
+from data_platform.pipeline.engines import landing, merges
 from data_platform.pipeline.engines.project import (
     Goal,
     Job,
@@ -16,7 +16,6 @@ from data_platform.pipeline.engines.project import (
     reading_findings,
     title_of,
 )
-from data_platform.pipeline.engines.types import form_of
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import Source
 from data_platform.sql.text import identifier, literal
@@ -24,10 +23,6 @@ from data_platform.sql.text import identifier, literal
 _ORDER = "_dpe_row DESC"
 _BATCH, _MERGED = "pg_temp._dpe_batch", "pg_temp._dpe_merged"
 _STAGED = "_dpe_staged"
-_REFUSE = """CREATE OR REPLACE FUNCTION pg_temp._dpe_refuse(told text) RETURNS text LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '%', told;
-END $$"""
 
 
 def render(job: Job) -> Project:
@@ -100,7 +95,7 @@ def _refuse(job: Job) -> None:
 def _statements(job: Job) -> Iterator[str]:
     # One run at a time, and the whole in one transaction: a killed one has changed nothing.
     yield f"SELECT pg_advisory_xact_lock(hashtextextended({literal('dpe ' + job.spec.name)}, 0))"
-    yield _REFUSE
+    yield landing.REFUSE
     for source in job.sources():
         yield from _source(job, source)
     for goal in job.goals:
@@ -123,7 +118,7 @@ def _statements(job: Job) -> Iterator[str]:
 def _source(job: Job, source: Source) -> Iterator[str]:
     columns, name = job.tables[source.name], identifier(source.name)
     texts = ", ".join(f"{identifier(one)} text" for one in columns)
-    values = ", ".join(f"{_value(one, type_)} AS {identifier(one)}" for one, type_ in columns.items())
+    values = ", ".join(f"{landing.value(one, type_)} AS {identifier(one)}" for one, type_ in columns.items())
     how = source.csv
     options = (
         f"FORMAT csv, DELIMITER {_constant(how.delimiter)}, QUOTE {_constant(how.quote)},"
@@ -167,18 +162,6 @@ def _reader(source: Source, columns: list[str]) -> str:
 
 def _shell(text: str) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
-
-
-def _value(name: str, type_: str) -> str:
-    """A column as its declared type. What a cast would round or cut without a word is an error."""
-    column, form = identifier(name), form_of(type_, typed=False)
-    if form is None:
-        return f"{column}::{type_}"
-    told = literal(f"{name}: not {type_}: ")
-    return (
-        f"CASE WHEN {column} IS NULL OR {column} ~ {literal(form)} THEN {column}"
-        f" ELSE pg_temp._dpe_refuse({told} || {column}) END::{type_}"
-    )
 
 
 # --- targets ---
