@@ -45,6 +45,8 @@ def started(place: Place, package: Path, database: Database) -> subprocess.Popen
     assert found.origin
     home = Path(found.origin).parent
     command = [home / "bin" / "spark-submit", "--master", "local[2]", "--py-files", package]
+    # A job of seconds: what a second compiler and collecting in parallel cost is never won back.
+    command += ["--driver-java-options", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"]
     command += ["--conf", "spark.ui.enabled=false", "--driver-memory", "512m", place.folder / "load_spark.py"]
     command += ["--folder", place.folder, "--dsn", "env:STORE", "--parts", "8"]
     more = {"STORE": database.conninfo, "PYSPARK_PYTHON": sys.executable, "SPARK_HOME": str(home)}

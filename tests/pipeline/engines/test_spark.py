@@ -118,7 +118,10 @@ def test_it_gives_the_rows_of_a_run(
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.csv").write_text(CSV)
     job = Job(spark, rendered(server, tmp_path, SPECS[name]), tmp_path)
-    for body in (None, SECOND, None):
+    again = (
+        (None,) if name in ("incremental", "added", "etl", "scd 2") else ()
+    )  # a run of Spark takes a second
+    for body in (None, SECOND, *again):
         if body:
             (tmp_path / "in" / "2.csv").write_text(body)
         do(database, tmp_path, SPECS[name])
