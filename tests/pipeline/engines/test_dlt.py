@@ -9,11 +9,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+from pyarrow import parquet
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.engines import dlt as project
@@ -150,8 +153,74 @@ def test_killed_while_it_loads_a_row_is_there_once(
         while going.poll() is None and not ask(database, landed)[0][0]:
             time.sleep(0.005)
         os.killpg(going.pid, signal.SIGKILL)
+    (tmp_path / "in" / "2.csv").write_text(f"{header}\n{line.replace('1,', '20000,', 1)}\n")
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
-    assert ask(database, "SELECT count(*), count(DISTINCT id) FROM shop.t") == [(20_000, 20_000)]
+    assert ask(database, "SELECT count(*), count(DISTINCT id) FROM shop.t") == [(20_001, 20_001)]
+
+
+NESTED = r"""{"id": 1, "note": {"a": 1.50, "ß": [1e2, "\\"]}, "said": {"a": [2.5]}, "total": 1e-8, "marks": [1]}
+{"id": 2, "note": [], "said": [1], "total": 0.00000000, "marks": []}
+{"id": 3, "note": [0.1, {}], "said": 1.0, "total": 1e3, "marks": [null, -2]}
+"""
+
+
+def test_json_and_small_numbers_come_as_they_are(
+    server: Server, database: Database, dlt: Dlt, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(NESTED)
+    small = pa.array([Decimal("0E-8"), Decimal("1E-8")], pa.decimal128(20, 8))
+    lists = pa.array([[1, 2], []], pa.list_(pa.int32()))
+    parquet.write_table(
+        pa.table({"id": [4, 5], "note": lists, "said": ["", None], "total": small, "marks": lists}),
+        tmp_path / "in" / "b.parquet",
+    )
+    columns = "columns: {id: bigint, note: jsonb, said: text, total: 'numeric(20,8)', marks: 'int[]'}"
+    text = f"""pattern: etl
+sources: [{{name: lines, path: 'in/*.jsonl', {columns}}}, {{name: typed, path: 'in/*.parquet', {columns}}}]
+transforms: [{{name: every, sql: "SELECT * FROM lines UNION ALL SELECT * FROM typed"}}]
+targets: [{{table: shop.t, from: every, key: [id]}}]
+"""
+    rendered(server, tmp_path, text)
+    assert dlt.run(tmp_path, database) == ""
+    with server.scratch_database() as ours:
+        do(ours, tmp_path, text)
+        expected, found = both(ours, database)
+    assert len(expected) == 5
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("columns", "body", "many"),
+    [
+        ("name: text", 'name\n"a"\n\n""\n', 3),
+        ("id: bigint, name: text", "id,name\n", 0),
+        ("id: bigint, name: text", f"id,name\n1,{'x' * 3_000_000}\n\n2,\n", 2),
+    ],
+    ids=["empty lines of one column", "a header alone", "a long record"],
+)
+def test_lines_that_are_not_like_the_others(
+    server: Server,
+    database: Database,
+    dlt: Dlt,
+    tmp_path: Path,
+    columns: str,
+    body: str,
+    many: int,
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text(body)
+    text = f"""pattern: incremental
+sources: [{{name: rows, path: 'in/*.csv', columns: {{{columns}}}}}]
+targets: [{{table: shop.t}}]
+"""
+    rendered(server, tmp_path, text)
+    assert dlt.run(tmp_path, database) == ""
+    with server.scratch_database() as ours:
+        do(ours, tmp_path, text)
+        expected, found = both(ours, database)
+    assert found == expected
+    assert len(found) == many
 
 
 def test_what_is_wrong_stops_it_and_the_tables_stay(

@@ -22,6 +22,7 @@ from data_platform.pipeline.engines.project import (
     reads,
     title_of,
 )
+from data_platform.pipeline.engines.types import plain
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import Source
 from data_platform.sql.text import identifier
@@ -86,6 +87,7 @@ def _source(job: Job, source: Source) -> dict[str, object]:
         "path": source.path,
         "format": source.format,
         "columns": list(job.tables[source.name]),
+        "arrays": [name for name, type_ in job.tables[source.name].items() if plain(type_).endswith("[]")],
         "csv": {
             "header": how.header,
             "delimiter": how.delimiter,
