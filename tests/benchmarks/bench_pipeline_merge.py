@@ -5,9 +5,9 @@
 The changes are a Parquet file: half new keys, half known ones, of which every tenth is gone. Each pair is a run of ours
 (pattern incremental, with a key and a version) and one of the other, each into a fresh database that holds the rows
 already, vacuumed; only the merge is timed, and a ratio is of one pair. dlt runs in an environment of its own with its
-strategy `upsert` and a column `hard_delete`: by default, which is rows as dictionaries and what is promised, and from
-Arrow with its two faster ways of loading, which is told. By hand it is COPY of the same rows as CSV into a temporary
-table, DELETE and INSERT … ON CONFLICT. What the tables hold is compared by a sum of hashes.
+strategy `upsert` and a column `hard_delete`: by default, which is rows as dictionaries, and from Arrow with its two
+faster ways of loading; the fastest is what our promise is judged by. By hand it is COPY of the same rows as CSV into a
+temporary table, DELETE and INSERT … ON CONFLICT. What the tables hold is compared by a sum of hashes.
 """
 
 from __future__ import annotations
@@ -195,8 +195,8 @@ def main() -> int:
         found = {one: bench.beside(f"dlt, {one}", Bench.dlt, given.pairs, one) for one in LOADERS}
     default = median(found["default"])
     fastest = min(median(ratios) for ratios in found.values())
-    print(f"dlt's upsert: {default:.2f} (promised {PROMISED}); its fastest {fastest:.2f}")
-    return 1 if bench.missed or default < PROMISED else 0
+    print(f"dlt's upsert: {default:.2f} by default, its fastest {fastest:.2f} (promised {PROMISED})")
+    return 1 if bench.missed or fastest < PROMISED else 0
 
 
 if __name__ == "__main__":

@@ -86,15 +86,17 @@ def _made(
         comment = "\n".join(f"# {' '.join(line.split())}" for line in head)
         return schedulers.render(spec, arguments.target, comment), (), []
     read = document.read(Path(arguments.spec))
-    if arguments.target in ("postgres", "dlt", "dbt", "sqlmesh"):
+    if arguments.target not in ENGINES:
         with progress("asking for the types"), embedded_server() as server:
             job = as_it_is(server, spec, head)
         given = {one["name"]: one for one in read.data["sources"]}
         output = Path(arguments.output) if arguments.output else None
-        if arguments.target in ("postgres", "dlt"):
-            made = (postgres if arguments.target == "postgres" else dlt).render(job)
-        else:
-            made = (dbt if arguments.target == "dbt" else sqlmesh).render(job, given, output)
+        made = {
+            "postgres": lambda: postgres.render(job),
+            "dlt": lambda: dlt.render(job),
+            "dbt": lambda: dbt.render(job, given, output),
+            "sqlmesh": lambda: sqlmesh.render(job, given, output),
+        }[arguments.target]()
         return made, made.findings, []
     engine = ENGINES[arguments.target]
     with progress("running the transforms on both"), embedded_server() as server:
