@@ -114,6 +114,23 @@ def test_what_the_table_would_round_is_set_aside(database: Database, tmp_path: P
     ]
 
 
+@pytest.mark.parametrize("target", ["{table: t.rows}", "{table: t.rows, key: [a]}"])
+def test_what_an_empty_table_would_round_is_set_aside(
+    database: Database, tmp_path: Path, target: str
+) -> None:
+    """COPY would take every one of these rows."""
+    ask(database, "CREATE SCHEMA t; CREATE TABLE t.rows (a int PRIMARY KEY, b date, c numeric(6, 2))")
+    (tmp_path / "rows.csv").write_text("a,b,c\n1,2026-01-01,1.50\n2,2026-01-01 10:00,1\n3,,1.234\n")
+    columns = "columns: {a: int, b: timestamp, c: 'numeric(8, 3)'}"
+    text = f"pattern: incremental\nsources: [{{name: rows, path: '*.csv', {columns}}}]\ntargets: [{target}]\n"
+    counts = do(database, tmp_path, text).counts
+    assert (counts.read, counts.inserted, counts.quarantined) == (3, 1, 2)
+    assert [reasons for _, reasons in held(database)] == [
+        ["b: not as it is in date"],
+        ["c: not as it is in numeric(6,2)"],
+    ]
+
+
 def test_what_a_dimension_would_round_is_set_aside(database: Database, tmp_path: Path) -> None:
     text = """
 pattern: scd

@@ -87,13 +87,13 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
                 columns, extra = {c: type_ for c, type_ in columns.items() if c in stream.columns}, {}
             left_out = batch.left_out.setdefault(name, set())
             left_out.update(extra)
+            staging.make_room(state.connection, name, {**declared, **columns, **extra})
             if not refused and _goes_straight(spec, found, unit, units, extra):
                 rows = _straight(state, spec, found[0].target, stream, columns)
                 if rows is not None:
                     batch.direct[name] = rows
                     batch.ways[name] = "straight"
                     continue
-            staging.make_room(state.connection, name, {**declared, **columns, **extra})
             if name not in temporary:
                 temporary.append(name)
             undeclared = partial(_undeclared, spec.drift, unit, left_out)
@@ -106,10 +106,14 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
 
 
 def _matched(spec: Pipeline, found: Sequence[Chain], name: str) -> tuple[str, ...]:
-    """Columns whose statistics are wanted: the key's where the rows are only merged by it; none stands for all."""
+    """Columns whose statistics are wanted: what the rows are merged by, where they are only merged; none is all."""
     if spec.pattern == "scd" or has_staged(spec, name) or any(chain.transforms for chain in found):
         return ()
-    return next((chain.target.key for chain in found if chain.target.source == name), ())
+    merged = next((chain for chain in found if chain.target.source == name and chain.target.key), None)
+    if merged is None:
+        return ()
+    gone = merged.deletes.column
+    return (*merged.target.key, *([gone] if gone else []))
 
 
 def drifted(
@@ -193,7 +197,7 @@ def _goes_straight(
 def _straight(
     state: State, spec: Pipeline, target: Target, stream: Stream, columns: Mapping[str, Sql]
 ) -> int | None:
-    """The rows that COPY wrote; None where the target has rows already, or refuses one of these."""
+    """The rows that COPY wrote; None where the target has rows already, or refuses one of these, or may round it."""
     if stream.is_json:
         return None
     types = {name: str(type_) for name, type_ in columns.items()}
@@ -202,6 +206,9 @@ def _straight(
         if there is None:
             return _created(state, target, stream, types)
     found = target_table(state, spec, target, types, ())
+    staged = relations.temporary(state.connection, target.source).columns
+    if merging.fitting(staged, found, [name for name in columns if name in found.columns]):
+        return None
     if not (target.key or spec.pattern == "etl"):
         return staging.copy_if_good(state.connection, found.name, stream)
     if not relations.is_empty(state.connection, found.name):

@@ -1,4 +1,6 @@
-"""Parquet, a row group at a time: Arrow writes it as separated values, in which NULL and an empty text differ."""
+"""Parquet, a row group at a time: in COPY's binary format where every type allows it, else as separated values, in
+which NULL and an empty text differ.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
+from data_platform.pipeline.reading import binary
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.spec.pipeline import Source
 from data_platform.sql.text import Sql
@@ -34,7 +37,12 @@ def stream(source: Source, path: Path) -> Stream:
     file = _open(path)
     names = tuple(file.schema_arrow.names)
     arrays = frozenset(name for name, type_ in source.columns.items() if str(type_).rstrip().endswith("]"))
-    return Stream(columns=names, options=_OPTIONS, blocks=lambda: _blocks(path, arrays))
+    return Stream(
+        columns=names,
+        options=_OPTIONS,
+        blocks=lambda: _blocks(path, arrays),
+        binary=lambda types: binary.blocks(file.schema_arrow, lambda: _batches(path), types),
+    )
 
 
 def columns_of(path: Path) -> dict[str, Sql]:
@@ -55,10 +63,14 @@ def _open(path: Path) -> Any:
 def _blocks(path: Path, arrays: frozenset[str]) -> Iterator[bytes]:
     pyarrow, csv, _ = _modules()
     options = csv.WriteOptions(include_header=False)
-    for batch in _open(path).iter_batches(batch_size=_BATCH):
+    for batch in _batches(path):
         held = io.BytesIO()
         csv.write_csv(_plain(pyarrow, batch, arrays), held, options)
         yield held.getvalue()
+
+
+def _batches(path: Path) -> Iterator[Any]:
+    yield from _open(path).iter_batches(batch_size=_BATCH)
 
 
 def _plain(pyarrow: Any, batch: Any, arrays: frozenset[str]) -> Any:

@@ -28,6 +28,13 @@ _REFUSED = (
 )
 _NOT_PASSING = (errors.DiskFull, errors.InsufficientPrivilege, errors.ConfigurationLimitExceeded)
 
+_ROOM = """
+SELECT set_config(name, %(room)s, false) FROM unnest(ARRAY['work_mem', 'temp_buffers']) name
+ WHERE pg_size_bytes(current_setting(name)) < pg_size_bytes(%(room)s)
+"""
+"""Staged batches are sorted, hashed and read again: the server's defaults are for many small queries at once."""
+ROOM = "64MB"
+
 
 class Passing(EnvironmentProblem):
     """A problem that may be gone the next time: a lost connection, a deadlock, a lock that somebody holds."""
@@ -47,6 +54,7 @@ def writing(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
         connection.execute(
             "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1"
         )
+        connection.execute(_ROOM, {"room": ROOM})
         yield connection
 
 

@@ -26,6 +26,7 @@ _MOST_TORN = 100_000
 """Records that are kept in memory until they are in quarantine."""
 TEXT = Sql("_dpe_text")
 """The temporary table of rows that are not typed yet."""
+_TEXT_TABLE = qualified("pg_temp", str(TEXT))
 _JSON_COPY = Sql("(FORMAT csv, DELIMITER E'\\x02', QUOTE E'\\x01', NULL E'\\x03')")
 """A whole line as one value: JSON holds none of these characters unescaped. Its streams have JSON_DELIMITER."""
 JSON_DELIMITER = b"\x02"
@@ -64,6 +65,8 @@ class Stream:
     columns: tuple[str, ...]
     options: Sql
     blocks: Blocks
+    binary: Callable[[Mapping[str, str]], Iterable[bytes] | None] = lambda types: None
+    """The same in COPY's binary format, for a table's columns of these types, by name; None where that cannot be."""
     delimiter: bytes = b","
     split: Callable[[], Iterator[tuple[int, bytes] | Torn]] | None = None
     is_json: bool = False
@@ -101,7 +104,8 @@ def make_room(connection: psycopg.Connection[Any], name: str, columns: Mapping[s
     there = read_relation(connection, qualified("pg_temp", name))
     if there is None:
         typed = [Sql(f"{identifier(column)} {type_}") for column, type_ in columns.items()]
-        _temporary(connection, identifier(name), [*typed, Sql(f"{ROW} bigint GENERATED ALWAYS AS IDENTITY")])
+        numbered = Sql(f"{ROW} bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)")
+        _temporary(connection, identifier(name), [*typed, numbered])
     else:
         add_columns(connection, there, {c: str(t) for c, t in columns.items() if c not in there.columns})
 
@@ -119,17 +123,20 @@ def leave_out(connection: psycopg.Connection[Any], name: str, columns: Iterable[
 
 def copy_if_good(connection: psycopg.Connection[Any], table: Sql, stream: Stream) -> int | None:
     """Straight into a table; None, and nothing of it there, where the server refuses a row."""
-    copy = phrase(
-        "COPY {table} ({columns}) FROM STDIN {options}",
-        table=table,
-        columns=identifiers(stream.columns),
-        options=stream.options,
-    )
     try:
         with connection.transaction():
-            return copy_in(connection, copy, stream.blocks())
+            return _copied(connection, table, stream)
     except (psycopg.DataError, psycopg.IntegrityError):
         return None
+
+
+def _copied(connection: psycopg.Connection[Any], table: Sql, stream: Stream) -> int:
+    """The rows that COPY brought into a table, in the form that costs the server least."""
+    there = read_relation(connection, table)
+    binary = stream.binary(there.columns) if there else None
+    options = stream.options if binary is None else Sql("(FORMAT binary)")
+    copy = _copy(table, identifiers(stream.columns), options)
+    return copy_in(connection, copy, stream.blocks() if binary is None else binary)
 
 
 Undeclared = Callable[[Sequence[str]], Mapping[str, Sql]]
@@ -153,8 +160,7 @@ def stage(
     if not stream.is_json and not refused:
         try:
             with connection.transaction():
-                copy = _copy(identifier(name), identifiers(stream.columns), stream.options)
-                return Staged(copy_in(connection, copy, stream.blocks()), 0, "typed")
+                return Staged(_copied(connection, qualified("pg_temp", name), stream), 0, "typed")
         except psycopg.DataError:
             pass
     return _checked(state, name, unit, stream, columns, undeclared, refused)
@@ -167,7 +173,7 @@ def _temporary(connection: psycopg.Connection[Any], name: Sql, columns: Sequence
 
 def _copy(table: Sql, columns: Sql, options: Sql) -> Sql:
     return phrase(
-        "COPY pg_temp.{table} ({columns}) FROM STDIN {options}", table=table, columns=columns, options=options
+        "COPY {table} ({columns}) FROM STDIN {options}", table=table, columns=columns, options=options
     )
 
 
@@ -188,7 +194,7 @@ def _checked(
     torn = 0
     try:
         with connection.transaction():
-            read = copy_in(connection, _copy(TEXT, identifiers(texts), options), stream.blocks())
+            read = copy_in(connection, _copy(_TEXT_TABLE, identifiers(texts), options), stream.blocks())
         way = "checked"
     except psycopg.DataError:
         if stream.split is None:
@@ -357,7 +363,9 @@ def _torn(
                 yield b"%d%s%s" % (found[0], stream.delimiter, found[1])
 
     bare = Sql(options.replace(", HEADER true", ""))
-    read = copy_in(state.connection, _copy(TEXT, identifiers([ROW, *texts]), bare), whole(stream.split()))
+    read = copy_in(
+        state.connection, _copy(_TEXT_TABLE, identifiers([ROW, *texts]), bare), whole(stream.split())
+    )
     with state.connection.cursor() as cursor:
         statement = "INSERT INTO {table} (pipeline, source, unit, run_id, number, content, reasons)"
         values = phrase(f"{statement} VALUES (%s, %s, %s, %s, %s, %s, %s)", table=state.table("quarantine"))
