@@ -365,3 +365,49 @@ def test_records_leave_nothing_out(raw: bytes, size: int) -> None:
     whole = b"".join(one.text.encode("latin-1") if isinstance(one, Torn) else one[1] for one in found)
     assert whole.rstrip(b"\n") == raw.rstrip(b"\n")
     assert list(records([raw], Csv(header=False, encoding="LATIN1"), 2)) == found
+
+
+JSON_LINES = r"""
+{"id": 1, "one": "5", "plain": "abc", "many": ["5", 5, null, {"a": "b"}]}
+{"id": 2, "one": "null", "plain": "", "many": []}
+{"id": 3, "one": null, "plain": null, "many": null}
+{"id": 4, "one": {"a": 1.50}, "plain": [1, "x"]}
+{"id": 5, "one": 12345678901234567890.123, "plain": true, "many": [[1]]}
+""".strip()
+
+
+def test_a_text_of_json_is_one_of_json(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text(JSON_LINES)
+    columns = "columns: {id: bigint, one: jsonb, plain: json, many: 'jsonb[]'}"
+    do(database, tmp_path, SPEC.format(path="rows.jsonl", columns=columns))
+    told = ask(database, "SELECT one::text, plain::text, many::text[] FROM shop.rows ORDER BY id")
+    assert told == [
+        ('"5"', '"abc"', ['"5"', "5", None, '{"a": "b"}']),
+        ('"null"', '""', []),
+        (None, None, None),
+        ('{"a": 1.50}', '[1, "x"]', None),
+        ("12345678901234567890.123", "true", ["[1]"]),
+    ]
+
+
+def test_numbers_within_parquet_keep_their_digits(database: Database, tmp_path: Path) -> None:
+    inner = pa.struct([("total", pa.decimal128(30, 9)), ("raw", pa.binary()), ("share", pa.float64())])
+    values = [
+        {"total": Decimal("12345678901234567.000000001"), "raw": b"\x00\xff", "share": float("nan")},
+        {"total": Decimal("0E-9"), "raw": None, "share": 0.1},
+    ]
+    table = pa.table(
+        {"id": [1, 2], "one": pa.array(values, inner), "many": pa.array([values, []], pa.list_(inner))}
+    )
+    pq.write_table(table, tmp_path / "rows.parquet")
+    do(
+        database,
+        tmp_path,
+        SPEC.format(path="rows.parquet", columns="columns: {id: bigint, one: jsonb, many: jsonb}"),
+    )
+    first = r'{"raw": "\\x00ff", "share": "NaN", "total": 12345678901234567.000000001}'
+    second = '{"raw": null, "share": 0.1, "total": 0.000000000}'
+    assert ask(database, "SELECT one::text, many::text FROM shop.rows ORDER BY id") == [
+        (first, f"[{first}, {second}]"),
+        (second, "[]"),
+    ]

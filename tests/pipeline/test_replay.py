@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -110,6 +111,48 @@ def test_a_row_that_a_target_refused_goes_to_that_target_alone(database: Databas
     ask(database, "INSERT INTO t.users VALUES (0)")
     assert again(database, tmp_path, text, source="r").after == 0
     assert ask(database, "SELECT count(DISTINCT id), count(*) FROM t.picky") == [(4, 4)]
+
+
+JSON_KEPT = ["5", "say", None, {"a": "5"}, 5, [1.5, "x"]]
+
+
+@pytest.mark.parametrize("how", ["lines", "separated"])
+@pytest.mark.parametrize("refused", ["type", "check", "target"])
+def test_json_is_the_same_after_quarantine(
+    database: Database, tmp_path: Path, how: str, refused: str
+) -> None:
+    """Whatever set the row aside: a column of a wrong type, a check of the source, a rule of the target."""
+    (tmp_path / "in").mkdir()
+    rows = [
+        {"id": n, "total": "x" if refused == "type" else "1", "note": note}
+        for n, note in enumerate(JSON_KEPT)
+    ]
+    if how == "lines":
+        (tmp_path / "in" / "1.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    else:
+        with (tmp_path / "in" / "1.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", "total", "note"])
+            for row in rows:
+                note = "" if row["note"] is None else json.dumps(row["note"])
+                writer.writerow([row["id"], row["total"], note])
+
+    def text(type_: str, checks: str = "") -> str:
+        columns = f"columns: {{id: int, total: {type_}, note: jsonb}}"
+        source = f"sources: [{{name: rows, path: 'in/*.{'jsonl' if how == 'lines' else 'csv'}', {columns}}}]"
+        return f"pattern: incremental\n{source}\ntargets: [{{table: t.rows, key: [id]}}]\n{checks}"
+
+    rule = " CHECK (total <> '1')" if refused == "target" else ""
+    ask(
+        database,
+        f"CREATE SCHEMA t; CREATE TABLE t.rows (id int PRIMARY KEY, total text{rule}, note jsonb)",
+    )
+    checks = "checks: [{check: range, columns: [id], max: -1, on: rows, action: quarantine}]\n"
+    do(database, tmp_path, text("int" if refused == "type" else "text", checks if refused == "check" else ""))
+    assert len(waiting(database)) == len(JSON_KEPT)
+    ask(database, "ALTER TABLE t.rows DROP CONSTRAINT IF EXISTS rows_total_check")
+    assert again(database, tmp_path, text("text")).after == 0
+    assert [note for (note,) in ask(database, "SELECT note FROM t.rows ORDER BY id")] == JSON_KEPT
 
 
 def test_the_version_guards_what_came_later(database: Database, tmp_path: Path) -> None:

@@ -212,7 +212,11 @@ def _group(work: Work, group: Group, own: Sequence[Chain], which: Which, last: i
         picked = replaying.pick(state, group, which.reason, which.limit, last)
         temporary: list[str] = []
         columns = _columns(work, group, own[0], picked.columns, temporary)
-        staged = replaying.restage(state, group.source, columns)
+        # What a target refused was typed before.
+        raw = group.target is None and any(
+            one.name == group.source and not one.is_json for one in own[0].sources
+        )
+        staged = replaying.restage(state, group.source, columns, json_as_text=raw)
         temporary.append(group.source)
         relations.analyze(state.connection, group.source)
         batch = Batch()

@@ -197,7 +197,7 @@ def _goes_straight(
 def _straight(
     state: State, spec: Pipeline, target: Target, stream: Stream, columns: Mapping[str, Sql]
 ) -> int | None:
-    """The rows that COPY wrote; None where the target has rows already, or refuses one of these, or may round it."""
+    """The rows that COPY wrote; None where the target has rows already, other types, or refuses one of these."""
     if stream.is_json:
         return None
     types = {name: str(type_) for name, type_ in columns.items()}
@@ -207,7 +207,7 @@ def _straight(
             return _created(state, target, stream, types)
     found = target_table(state, spec, target, types, ())
     staged = relations.temporary(state.connection, target.source).columns
-    if merging.fitting(staged, found, [name for name in columns if name in found.columns]):
+    if any(staged[name] != found.columns.get(name) for name in columns):
         return None
     if not (target.key or spec.pattern == "etl"):
         return staging.copy_if_good(state.connection, found.name, stream)

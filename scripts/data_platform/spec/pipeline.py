@@ -104,6 +104,11 @@ class Source:
     key: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
 
+    @property
+    def is_json(self) -> bool:
+        """Whether its rows come as objects of JSON."""
+        return self.format == "jsonl" or self.url is not None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Transform:

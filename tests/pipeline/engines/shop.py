@@ -84,6 +84,25 @@ KINDS_OF = {
     "targets: [{table: shop.t, key: [id]}]",
 }
 
+JSON_VALUES = (
+    '"5"',
+    '"null"',
+    '"say \\"so\\" ß"',
+    '""',
+    "5",
+    "1.50",
+    "true",
+    "null",
+    "[1, {}]",
+    '{"a": "b"}',
+)
+JSON_LINES = "".join(f'{{"id": {number}, "note": {value}}}\n' for number, value in enumerate(JSON_VALUES))
+JSON_SPEC = """pattern: incremental
+sources: [{name: rows, path: 'in/*.jsonl', columns: {id: bigint, note: jsonb}}]
+targets: [{table: shop.t, key: [id]}]
+"""
+"""What JSON is in a column of JSON; a null there is no value."""
+
 
 def write_parquet(path: Path) -> None:
     """The rows of LINES, typed as a writer of Parquet would have them."""

@@ -161,6 +161,9 @@ def test_killed_while_it_loads_a_row_is_there_once(
 NESTED = r"""{"id": 1, "note": {"a": 1.50, "ß": [1e2, "\\"]}, "said": {"a": [2.5]}, "total": 1e-8, "marks": [1]}
 {"id": 2, "note": [], "said": [1], "total": 0.00000000, "marks": []}
 {"id": 3, "note": [0.1, {}], "said": 1.0, "total": 1e3, "marks": [null, -2]}
+{"id": 6, "note": "5", "said": "5"}
+{"id": 7, "note": "say \"so\"", "said": null}
+{"id": 8, "note": null}
 """
 
 
@@ -186,7 +189,7 @@ targets: [{{table: shop.t, from: every, key: [id]}}]
     with server.scratch_database() as ours:
         do(ours, tmp_path, text)
         expected, found = both(ours, database)
-    assert len(expected) == 5
+    assert len(expected) == 8
     assert found == expected
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,9 @@ from data_platform.spec import document
 from pipeline.engines.shop import (
     BAD,
     CSV,
+    JSON_LINES,
+    JSON_SPEC,
+    JSON_VALUES,
     KEPT,
     KINDS_OF,
     LINES,
@@ -97,6 +101,19 @@ def test_every_kind_of_value_comes_as_it_is(
     expected, found = both(database, tmp_path)
     assert len(expected) == 5
     assert found == expected
+
+
+def test_a_text_of_json_stays_one(server: Server, database: Database, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(JSON_LINES)
+    script = rendered(server, tmp_path, JSON_SPEC)
+    do(database, tmp_path, JSON_SPEC)
+    run(script, tmp_path)
+    with duckdb.connect(str(tmp_path / "w.duckdb"), read_only=True) as connection:
+        rows = connection.execute("SELECT note FROM shop.t ORDER BY id").fetchall()
+    found = [json.loads(note) if note is not None else None for (note,) in rows]
+    assert found == [note for (note,) in ask(database, "SELECT note FROM shop.t ORDER BY id")]
+    assert found == [json.loads(value) for value in JSON_VALUES]
 
 
 @pytest.mark.parametrize(("column", "value"), BAD)

@@ -29,6 +29,9 @@ from data_platform.spec import document
 from pipeline.engines.shop import (
     BAD,
     CSV,
+    JSON_LINES,
+    JSON_SPEC,
+    JSON_VALUES,
     KINDS_OF,
     LINES,
     SECOND,
@@ -145,6 +148,17 @@ def test_every_kind_of_value_comes_as_it_is(
     expected, found = both(database, job)
     assert len(expected) == 5
     assert found == expected
+
+
+def test_a_text_of_json_stays_one(server: Server, database: Database, spark: Any, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jsonl").write_text(JSON_LINES)
+    job = Job(spark, rendered(server, tmp_path, JSON_SPEC), tmp_path)
+    do(database, tmp_path, JSON_SPEC)
+    job.run()
+    found = [json.loads(note) if note is not None else None for _, note in job.rows("shop.t", ["id", "note"])]
+    assert found == [note for (note,) in ask(database, "SELECT note FROM shop.t ORDER BY id")]
+    assert found == [json.loads(value) for value in JSON_VALUES]
 
 
 @pytest.mark.parametrize(("column", "value"), [*BAD, ("total", "1e3")])

@@ -88,6 +88,11 @@ def _source(job: Job, source: Source) -> dict[str, object]:
         "format": source.format,
         "columns": list(job.tables[source.name]),
         "arrays": [name for name, type_ in job.tables[source.name].items() if plain(type_).endswith("[]")],
+        "json": [
+            name
+            for name, type_ in job.tables[source.name].items()
+            if plain(type_).removesuffix("[]") == "jsonb"
+        ],
         "csv": {
             "header": how.header,
             "delimiter": how.delimiter,

@@ -103,6 +103,7 @@ def _source(job: Job, source: Source) -> dict[str, object]:
         "options": options if source.format == "csv" else {},
         "columns": list(columns),
         "lists": [name for name, type_ in columns.items() if plain(type_).endswith("[]")],
+        "json": [name for name, type_ in columns.items() if plain(type_) == "jsonb"],
         "values": [f"{_value(source, name, type_)} AS {ticked(name)}" for name, type_ in columns.items()],
         "empty": f"SELECT {empty}, CAST(0 AS DECIMAL(38, 0)) AS _dpe_row WHERE false",
         "repeats": job.repeats(source),

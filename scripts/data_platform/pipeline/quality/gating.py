@@ -11,6 +11,7 @@ from data_platform.pipeline.quality.predicates import rule
 from data_platform.pipeline.quality.verdicts import Verdict, summary
 from data_platform.postgres.pipelines.merging import set_aside
 from data_platform.postgres.pipelines.relations import Rule, temporary
+from data_platform.postgres.pipelines.staging import is_json_type
 from data_platform.postgres.pipelines.state import State
 from data_platform.spec.checks import Check
 from data_platform.spec.pipeline import Pipeline
@@ -35,7 +36,8 @@ def look_at_staged(spec: Pipeline, state: State, name: str, unit: str) -> tuple[
     """
     own = [check for check in spec.checks if check.staged == name]
     aside = [check for check in own if check.action == "quarantine"]
-    count = _set_aside(state, name, unit, aside) if aside else 0
+    raw = any(one.name == name and not one.is_json for one in spec.sources)
+    count = _set_aside(state, name, unit, aside, json_as_text=raw) if aside else 0
     return count, _held(spec, state, [check for check in own if check.action != "quarantine"])
 
 
@@ -57,11 +59,12 @@ def checks_of(spec: Pipeline, schema: str) -> list[Check]:
     return [check for check in spec.checks if check.staged is None and check.table.schema == schema]
 
 
-def _set_aside(state: State, name: str, unit: str, checks: Sequence[Check]) -> int:
+def _set_aside(state: State, name: str, unit: str, checks: Sequence[Check], *, json_as_text: bool) -> int:
     columns = temporary(state.connection, name).columns
     server = state.connection.info.server_version // 10_000
     rules = [Rule(f"check {check.name}", rule(check, columns, server)) for check in checks]
-    return set_aside(state, name, unit, Sql(f"pg_temp.{identifier(name)}"), rules)
+    texts = [column for column, type_ in columns.items() if json_as_text and is_json_type(type_)]
+    return set_aside(state, name, unit, Sql(f"pg_temp.{identifier(name)}"), rules, as_text=texts)
 
 
 def _held(

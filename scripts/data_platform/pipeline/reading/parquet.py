@@ -7,7 +7,9 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import math
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,17 @@ def _plain(pyarrow: Any, batch: Any, arrays: frozenset[str]) -> Any:
 
 
 def _json(value: Any) -> str:
+    """JSON whose numbers have all of their digits; what JSON has no number or text for as PostgreSQL writes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(str(key))}: {_json(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_json, value)) + "]"
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, bytes):
+        return _json(f"\\x{value.hex()}")
+    if isinstance(value, float) and not math.isfinite(value):
+        return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
     return json.dumps(value, default=str)
 
 

@@ -90,21 +90,31 @@ def fitting(staged: Mapping[str, str], target: Relation, columns: Sequence[str])
 
 
 def set_aside(
-    state: State, source: str, unit: str, relation: Sql, rules: Sequence[Rule], target: Sql | None = None
+    state: State,
+    source: str,
+    unit: str,
+    relation: Sql,
+    rules: Sequence[Rule],
+    target: Sql | None = None,
+    as_text: Sequence[str] = (),
 ) -> int:
     """Rows of a temporary table that break a rule go into quarantine and out of the table; how many.
 
-    `target` is the table whose rules they are, where they are one's.
+    `target` is the table whose rules they are, where they are one's. The columns `as_text` are kept as the texts that
+    they came as, like those of a row that could not be typed.
     """
     if not rules:
         return 0
     good = joined(" AND ", [Sql(f"({rule.condition}) IS NOT FALSE") for rule in rules])
     reasons = [Sql(f"CASE WHEN ({rule.condition}) IS FALSE THEN {literal(rule.name)} END") for rule in rules]
     bad = phrase(
-        "SELECT r.{row}, to_jsonb(r) - {name}, array_remove(ARRAY[{reasons}]::text[], NULL)"
+        "SELECT r.{row}, to_jsonb(r) - {name}{texts}, array_remove(ARRAY[{reasons}]::text[], NULL)"
         " FROM {relation} r WHERE NOT ({good})",
         row=ROW,
         name=literal(ROW),
+        texts=Sql(
+            "".join(f" || jsonb_build_object({literal(one)}, r.{identifier(one)}::text)" for one in as_text)
+        ),
         reasons=joined(", ", reasons),
         relation=relation,
         good=good,

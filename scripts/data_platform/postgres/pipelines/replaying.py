@@ -117,10 +117,11 @@ def pick(state: State, group: Group, reason: str | None, limit: int | None, last
     return Picked(columns, newest(state))
 
 
-def restage(state: State, name: str, columns: Mapping[str, Sql]) -> Staged:
+def restage(state: State, name: str, columns: Mapping[str, Sql], *, json_as_text: bool) -> Staged:
     """The picked rows as the temporary table `name`, where the number of each is its place in quarantine.
 
     Those that are none of these types stay, with what is said of them now. A record that was torn stays as it is.
+    `json_as_text`: their source writes JSON down as a text.
     """
     connection = state.connection
     make_room(connection, name, columns)
@@ -130,7 +131,7 @@ def restage(state: State, name: str, columns: Mapping[str, Sql]) -> Staged:
     def refuse(query: Sql) -> int:
         return connection.execute(phrase(_REFUSED, query=query, **known).encode()).rowcount
 
-    sort_out(connection, name, columns, refuse, is_json=True)
+    sort_out(connection, name, columns, refuse, is_json=True, json_as_text=json_as_text)
     connection.execute(phrase("DROP TABLE pg_temp.{text}", text=TEXT).encode())
     leave = phrase(_LEAVE, name=identifier(name), **known)
     good = connection.execute(leave.encode()).rowcount

@@ -215,14 +215,25 @@ def _checked(
 # --- rows that are not of their types ---
 
 
-def _json_value(column: str, type_: Sql) -> Sql:
-    """A column's text in the object `r.o` of a line; an array of JSON becomes one of PostgreSQL."""
+def is_json_type(type_: str) -> bool:
+    """Whether a column of this type, or an array's item, holds JSON."""
+    return type_.lower().partition("[")[0].strip() in ("json", "jsonb")
+
+
+def _json_value(column: str, type_: Sql, *, as_text: bool) -> Sql:
+    """A column's text in the object `r.o` of a line; an array of JSON becomes one of PostgreSQL.
+
+    In a column of JSON a text of the line is one of JSON, "5" and no 5; `as_text`: it is JSON written down.
+    """
+    kept = is_json_type(type_) and not as_text
+    parts = {"key": literal(column), "items": Sql("nullif(x, 'null')::text" if kept else "x #>> '{}'")}
+    whole = phrase("nullif(r.o -> {key}, 'null')::text" if kept else "r.o ->> {key}", **parts)
     if not type_.endswith("]"):
-        return phrase("(r.o ->> {key})", key=literal(column))
+        return Sql(f"({whole})")
     return phrase(
-        "(CASE WHEN jsonb_typeof(r.o -> {key}) = 'array' THEN coalesce((SELECT array_agg(x ORDER BY n)::text"
-        " FROM jsonb_array_elements_text(r.o -> {key}) WITH ORDINALITY e (x, n)), '{{}}') ELSE r.o ->> {key} END)",
-        key=literal(column),
+        "(CASE WHEN jsonb_typeof(r.o -> {key}) = 'array' THEN coalesce((SELECT array_agg({items} ORDER BY n)::text"
+        " FROM jsonb_array_elements(r.o -> {key}) WITH ORDINALITY e (x, n)), '{{}}') ELSE r.o ->> {key} END)",
+        **parts,
     )
 
 
@@ -269,14 +280,20 @@ def sort_out(
     refuse: Callable[[Sql], int],
     is_json: bool,
     refused: Sql | None = None,
+    *,
+    json_as_text: bool = False,
 ) -> int:
     """Rows of the table of texts of which every value is one of its type go on into the table `name`.
 
-    `refuse` is given a query for the others (number, content, reasons), and gives how many they are.
+    `refuse` is given a query for the others (number, content, reasons), and gives how many they are. `json_as_text`
+    is of lines that were made of separated values: a value of JSON is a text there.
     """
     valid = _validity(connection)
     source = _lines(valid) if is_json else Sql(f"pg_temp.{TEXT}")
-    values = {c: _json_value(c, t) if is_json else Sql(f"r.{identifier(c)}") for c, t in columns.items()}
+    values = {
+        c: _json_value(c, t, as_text=json_as_text) if is_json else Sql(f"r.{identifier(c)}")
+        for c, t in columns.items()
+    }
     reasons = [_reason(valid, values[column], column, type_) for column, type_ in columns.items()]
     reasons += [Sql("CASE WHEN r.o IS NULL THEN 'no object of JSON' END")] if is_json else []
     reasons += [refused] if refused else []
