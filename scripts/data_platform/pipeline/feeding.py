@@ -25,7 +25,7 @@ from data_platform.postgres.pipelines.models import standing_still
 from data_platform.postgres.pipelines.relations import table_name
 from data_platform.spec.pipeline import Pipeline
 from data_platform.spec.pipeline_patterns import EventsSpec
-from data_platform.sql.text import Sql, body, joined, literal, phrase, qualified, qualified_name
+from data_platform.sql.text import Sql, body, identifier, joined, literal, phrase, qualified, qualified_name
 
 STEP = "_dpe_feed"
 """Under which it is remembered what a store or outbox was made by."""
@@ -165,6 +165,7 @@ def _outboxes(work: Work) -> Feeding:
     found = outboxes_of(work.spec)
     for one in found:
         _refuse_unkeyed(work, one)
+        _take_over(work, one)
     silent = [one for one in found if _is_silent(work, one)]
     generation = work.state.positions(STEP).get("generation", {"number": 0})["number"]
     if silent:
@@ -189,6 +190,29 @@ def _refuse_unkeyed(work: Work, outbox: Outbox) -> None:
     if not relations.has_key(connection, name, outbox.key):
         listed = ", ".join(outbox.key)
         raise UsageProblem(f"{outbox.table} has no unique index on {listed}", where=work.spec.file)
+
+
+def _take_over(work: Work, outbox: Outbox) -> None:
+    """Let go of what an earlier version of the spec had under this name. UsageProblem where others may live by it.
+
+    A table whose changes come under the name of another one would be read as rows of that.
+    """
+    connection, function = work.state.connection, qualified_name(outbox.function)
+    strange = views.strangers(connection, table_name(outbox.table), function, outbox.triggers)
+    others = work.state.others(STEP, outbox.schema) if strange else ()
+    if others:
+        told = ", ".join(f"{one.table} by {one.function}()" for one in dict.fromkeys(strange))
+        raise UsageProblem(
+            f"the outbox in {outbox.schema} has another table or name for `{outbox.name}`: {told}",
+            where=work.spec.file,
+            expected=f"one table for each name of a source in an outbox that {', '.join(others)} reads too",
+            try_="another `outbox:` or the same `sources:`; if no spec has that any more:"
+            f" DROP TRIGGER {identifier(strange[0].name)} ON {strange[0].table};",
+        )
+    with connection.transaction():
+        for one in strange:
+            drop = phrase("DROP TRIGGER {name} ON {table}", name=identifier(one.name), table=Sql(one.table))
+            relations.run(connection, [drop])
 
 
 def _is_silent(work: Work, outbox: Outbox) -> bool:

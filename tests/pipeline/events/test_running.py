@@ -326,6 +326,41 @@ def test_rows_that_no_handler_takes_begin_nothing(shop: Database, tmp_path: Path
     assert counted(do(shop, tmp_path, CQRS)) == [("filled", 4, 4, 0)]
 
 
+def test_two_pipelines_share_an_outbox_only_by_the_same_names(shop: Database, tmp_path: Path) -> None:
+    """Changes of another table under the same name would be read as rows of this one."""
+    first = "outbox: told\n" + CQRS
+    do(shop, tmp_path, first)
+    ask(shop, "CREATE TABLE shop.visitors (id int PRIMARY KEY, name text)")
+    second = first.replace("name: overview", "name: other")
+
+    def other(text: str) -> Ran:
+        return run_spec(replace(spec_of(tmp_path, text), name="q"), Place(shop.conninfo, tmp_path))
+
+    for text in (second.replace("shop.people", "shop.visitors"), second.replace("people", "visitors", 1)):
+        with pytest.raises(UsageProblem, match=r"the outbox in told has another table or name"):
+            other(text.replace("people.", "visitors.") if "name: visitors" in text else text)
+    ask(shop, "INSERT INTO shop.people VALUES (7, 'Zoe')")
+    assert counted(do(shop, tmp_path, first)) == [("applied", 1, 1, 0)]
+    other(second)
+    ask(shop, "INSERT INTO shop.people VALUES (8, 'Kim')")
+    do(shop, tmp_path, first)
+    other(second)
+    spent = [ask(shop, f"SELECT * FROM {name}.spent ORDER BY 1") for name in ("overview", "other")]
+    assert spent[0] == spent[1]
+    assert [name for _, name, _ in spent[0]] == ["Ada", "Bob", "Zoe", "Kim"]
+
+
+def test_a_table_that_the_spec_left_tells_nothing_any_more(shop: Database, tmp_path: Path) -> None:
+    do(shop, tmp_path, CQRS)
+    ask(shop, "CREATE TABLE shop.visitors (id int PRIMARY KEY, name text)")
+    ask(shop, "INSERT INTO shop.visitors VALUES (1, 'Vic')")
+    moved = CQRS.replace("shop.people", "shop.visitors")
+    do(shop, tmp_path, moved)
+    ask(shop, "INSERT INTO shop.people VALUES (9, 'Ann'); INSERT INTO shop.visitors VALUES (2, 'Wim')")
+    do(shop, tmp_path, moved)
+    assert ask(shop, "SELECT name FROM overview.spent ORDER BY person") == [("Vic",), ("Wim",)]
+
+
 def test_a_key_must_be_one(shop: Database, tmp_path: Path) -> None:
     with pytest.raises(UsageProblem, match=r"shop\.people has no unique index on name"):
         do(shop, tmp_path, CQRS.replace("table: shop.people, key: [id]", "table: shop.people, key: [name]"))

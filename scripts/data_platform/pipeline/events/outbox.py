@@ -48,6 +48,15 @@ class Outbox:
         """What its triggers call."""
         return Name(self.schema, f"into_outbox_{self.name}" if self.name else "into_outbox")
 
+    def trigger(self, level: str) -> str:
+        """The name of one of its triggers. A table may be in the outboxes of several schemas."""
+        return f"{self.schema}_{level.lower()}"
+
+    @property
+    def triggers(self) -> tuple[str, ...]:
+        """The names of all of them, on its table."""
+        return tuple(self.trigger(level) for _, level in _TRIGGERS)
+
     def type(self, change: str) -> str:
         """Of the event that tells an insert, update or delete."""
         return f"{self.name}.{change}" if self.name else change
@@ -91,8 +100,7 @@ _TRIGGERS = (("AFTER INSERT OR UPDATE OR DELETE", "ROW"), ("BEFORE TRUNCATE", "S
 def _trigger(outbox: Outbox, events: str, level: str) -> Sql:
     return phrase(
         "CREATE OR REPLACE TRIGGER {name} {events} ON {table} FOR EACH {level} EXECUTE FUNCTION {function}()",
-        # A table may be in the outboxes of several schemas.
-        name=identifier(f"{outbox.schema}_{level.lower()}"),
+        name=identifier(outbox.trigger(level)),
         events=Sql(events),
         table=qualified_name(outbox.table),
         level=Sql(level),

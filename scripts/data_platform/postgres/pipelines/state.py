@@ -204,6 +204,13 @@ class State:
         query = "SELECT unit, position FROM {schema}.checkpoints WHERE pipeline = %s AND step = %s"
         return dict(self.connection.execute(self._sql(query), [self.pipeline, step]).fetchall())
 
+    def others(self, step: str, unit: str) -> tuple[str, ...]:
+        """Other pipelines that have a checkpoint of this name here."""
+        query = "SELECT pipeline FROM {schema}.checkpoints WHERE pipeline <> %s AND step = %s AND unit = %s ORDER BY 1"
+        return tuple(
+            name for (name,) in self.connection.execute(self._sql(query), [self.pipeline, step, unit])
+        )
+
     def loads(self, step: str) -> dict[str, int]:
         """Units of a step with the run that did each last."""
         query = "SELECT unit, run_id FROM {schema}.checkpoints WHERE pipeline = %s AND step = %s"

@@ -33,6 +33,13 @@ _TRIGGERS = """
 SELECT count(*) FROM pg_trigger
  WHERE tgrelid = to_regclass(%s) AND tgfoid = to_regproc(%s) AND tgenabled IN ('O', 'A')
 """
+_STRANGERS = """
+SELECT tgname::text, tgrelid::regclass::text, tgfoid::regproc::text FROM pg_trigger
+ WHERE NOT tgisinternal AND (tgfoid = to_regproc(%(function)s) AND tgrelid <> to_regclass(%(table)s)
+       OR tgrelid = to_regclass(%(table)s) AND tgname = ANY (%(names)s)
+       AND tgfoid IS DISTINCT FROM to_regproc(%(function)s))
+ ORDER BY 2, 1
+"""
 _NULLABLE = """
 SELECT attname::text FROM pg_attribute
  WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND NOT attnotnull
@@ -124,6 +131,23 @@ def triggers_on(connection: psycopg.Connection[Any], table: Sql, function: Sql) 
     row = connection.execute(_TRIGGERS, [table, function]).fetchone()
     assert row is not None
     return int(row[0])
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One that is there: its name, and its table and function as the server writes them."""
+
+    name: str
+    table: str
+    function: str
+
+
+def strangers(
+    connection: psycopg.Connection[Any], table: Sql, function: Sql, names: Sequence[str]
+) -> tuple[Trigger, ...]:
+    """Triggers of other tables that call the function, and those of the table under these names that call another."""
+    given = {"table": table, "function": function, "names": list(names)}
+    return tuple(Trigger(*row) for row in connection.execute(_STRANGERS, given))
 
 
 def count(connection: psycopg.Connection[Any], relation: Sql) -> int:
