@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from data_platform.report.finding import Finding
     from data_platform.spec.pipeline import Pipeline
 
-TARGETS = ("postgres", "duckdb", "spark", "dlt", "dbt", "sqlmesh", "airflow", "dagster")
+_AS_IT_IS = "Its SQL is the spec's, for PostgreSQL: nothing is translated."
+_STARTED = "It starts `dpe pipeline run`: nothing is translated."
+_NOT_COMPARED = "No transform was compared with PostgreSQL."
+_KEEPS = {
+    **dict.fromkeys(("postgres", "dlt", "dbt"), _AS_IT_IS),
+    "sqlmesh": "Its SQL is the spec's, for PostgreSQL; where SQLMesh's parser writes it otherwise, a finding says so.",
+    **dict.fromkeys(("duckdb", "spark"), _NOT_COMPARED),
+    **dict.fromkeys(("airflow", "dagster"), _STARTED),
+}
+"""What a report says of a rendering that compared no transform."""
+SCHEDULERS = ("airflow", "dagster")
+TARGETS = ("postgres", "duckdb", "spark", "dlt", "dbt", "sqlmesh", *SCHEDULERS)
 
 
 def _declare(parser: ArgumentParser) -> None:
@@ -38,7 +49,8 @@ def _render(invocation: Invocation) -> Outcome:
 
     arguments = invocation.arguments
     spec, allowed = read_spec(invocation, arguments.spec)
-    refuse_pattern(spec, arguments.target)
+    if arguments.target not in SCHEDULERS:
+        refuse_pattern(spec, arguments.target)
     repeat = again(RENDER, invocation, *_words(arguments))
     head = (
         f"Made by data-platform-engineer from {spec.file} (SHA-256 {spec.sha256})",
@@ -82,7 +94,7 @@ def _made(
     from data_platform.postgres.server import embedded_server  # noqa: PLC0415
     from data_platform.spec import document  # noqa: PLC0415
 
-    if arguments.target in ("airflow", "dagster"):
+    if arguments.target in SCHEDULERS:
         comment = "\n".join(f"# {' '.join(line.split())}" for line in head)
         return schedulers.render(spec, arguments.target, comment), (), []
     read = document.read(Path(arguments.spec))
@@ -143,7 +155,7 @@ def _report(
         good=verdict != "refused.",
         summary=f"{same} of {len(judged)} transforms gave the rows of PostgreSQL on {target}."
         if judged
-        else "Nothing in it is translated.",
+        else _KEEPS[target],
         pieces=tuple(pieces),
     )
 

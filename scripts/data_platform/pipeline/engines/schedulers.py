@@ -19,8 +19,17 @@ def render(spec: Pipeline, target: str, head: str) -> Project:
         pipeline=repr(spec.name),
         schedule=repr(spec.schedule),
         retries=repr(spec.retries),
-        tables=repr([str(target.table) for target in spec.targets]),
+        made=repr(_made(spec)),
         seconds=repr(int(spec.levels.duration) if spec.levels.duration else None),
     )
     ast.parse(text)
     return Project({f"{name}_{'dag' if target == 'airflow' else 'definitions'}.py": text})
+
+
+def _made(spec: Pipeline) -> list[str]:
+    """What a run of it brings up to date: tables, views, and by name what projections and collections are."""
+    kept = spec.kept
+    made = [str(target.table) for target in spec.targets]
+    made += [str(one.name) for one in kept.views] + [str(one.view) for one in kept.summaries]
+    made += [one.name for one in kept.projections] + [one.name for one in kept.collections]
+    return made or [spec.name]
