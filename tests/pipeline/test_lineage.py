@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data_platform.pipeline.lineage import TargetLineage, lineages
+from data_platform.pipeline.lineage import lineages
+from data_platform.pipeline.lineage_select import TargetLineage
 from data_platform.pipeline.lineage_told import findings_of, mermaid
 from data_platform.postgres.pipelines import relations
 from data_platform.postgres.server import Database
@@ -196,3 +197,103 @@ def test_the_columns_of_a_dimension_are_those_of_its_table(database: Database, t
             " AND attgenerated = ''",
         )
         assert {one.name for one in found.columns} == {name for (name,) in columns}
+
+
+CQRS = """
+pattern: cqrs
+sources:
+  - {name: orders, dsn: target, table: shop.orders, key: [id], columns: {id: int, person: int, total: int, v: 'real[]'}}
+  - {name: people, dsn: target, table: shop.people, key: [id], columns: {id: int, name: text}}
+projections:
+  - name: overview
+    tables:
+      - CREATE TABLE spent (person int PRIMARY KEY, name text, total int, seen int)
+      - CREATE TABLE mirror (id int PRIMARY KEY, person int, total int, at bigint)
+      - CREATE INDEX ON mirror (person)
+      - CREATE VIEW shown AS SELECT c.id, s.name, c.total * 2 AS twice FROM mirror AS c JOIN spent AS s USING (person)
+    handlers:
+      orders.upsert: |
+        INSERT INTO mirror SELECT r.*, e.position FROM jsonb_populate_record(NULL::mirror, e.payload) AS r
+        ON CONFLICT (id) DO UPDATE SET total = excluded.total
+      orders.delete: DELETE FROM mirror WHERE id = (e.payload ->> 'id')::int
+      people.upsert: |
+        INSERT INTO spent (name, person, seen) VALUES (upper(e.payload ->> 'name'), (e.payload ->> 'id')::int, 1)
+        ON CONFLICT (person) DO UPDATE SET name = excluded.name, seen = spent.seen + 1
+      people.delete: |
+        UPDATE spent SET total = total - (e.payload -> 'more' ->> 'sum')::int, name = (SELECT x FROM other)
+collections:
+  - {name: points, store: Search, url: 'env:Q', collection: found, from: orders, vector: {column: v, dimensions: 2}}
+"""
+
+
+def test_read_models_and_collections(tmp_path: Path) -> None:
+    found = {one.table: one for one in lineages(spec_of(tmp_path, CQRS))}
+    assert set(found) == {"overview.spent", "overview.mirror", "overview.shown", "found"}
+    assert told(found["overview.mirror"]) == {
+        "id": {("orders", "id", "identity")},
+        "person": {("orders", "person", "identity")},
+        "total": {("orders", "total", "identity")},
+        "at": {("orders", "position", "identity")},
+    }
+    assert told(found["overview.spent"]) == {
+        "person": {("people", "id", "identity")},
+        "total": {("people", "more", "aggregation")},
+        "seen": set(),
+    }
+    (name,) = [one for one in found["overview.spent"].columns if one.name == "name"]
+    assert {(one.column, one.how) for one in name.origins} == {("name", "transformation")}
+    assert name.unresolved == ("`x` is of no event and no column of `spent`",)
+    assert told(found["overview.shown"]) == {
+        "id": {("orders", "id", "identity")},
+        "twice": {("orders", "total", "transformation")},
+    }
+    assert told(found["found"]) == {
+        "id": {("orders", "id", "transformation")},
+        "vector": {("orders", "v", "identity")},
+        **{f"payload.{one}": {("orders", one, "identity")} for one in ("id", "person", "total")},
+    }
+
+
+def test_a_handler_that_cannot_be_looked_into_is_said(tmp_path: Path) -> None:
+    merge = "MERGE INTO mirror USING (VALUES (1)) AS x (id) ON mirror.id = x.id WHEN NOT MATCHED THEN INSERT VALUES (1)"
+    text = CQRS.replace(
+        "orders.delete: DELETE FROM mirror WHERE id = (e.payload ->> 'id')::int", f"orders.delete: {merge}"
+    )
+    found = {one.table: one for one in lineages(spec_of(tmp_path, text))}
+    said = "the handler of `orders.delete` is no INSERT or UPDATE that can be looked into"
+    assert found["overview.mirror"].unresolved == found["overview.spent"].unresolved == (said,)
+
+
+@pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: path.stem)
+def test_each_pattern_has_its_targets(file: Path) -> None:
+    found = lineages(read_pipeline(document.read(file)))
+    assert found
+    assert all(one.columns and not one.unresolved for one in found)
+    assert all(
+        column.origins or column.expressions
+        for one in found
+        for column in one.columns
+        if column.name != "closed"
+    )
+
+
+def test_views_and_summaries(tmp_path: Path) -> None:
+    text = """
+pattern: views
+sources: [{name: orders, dsn: target, table: shop.orders, key: [id], columns: {id: int, country: text, total: int}}]
+views: [{name: m.daily, sql: "SELECT country, sum(total) AS total, count(*) AS n FROM shop.orders GROUP BY 1",
+  unique: [country]}]
+summaries:
+  - {view: m.sums, from: orders, groups: [country], measures: {n: count, most: max(total)}}
+"""
+    daily, sums = lineages(spec_of(tmp_path, text))
+    assert told(daily) == {
+        "country": {("orders", "country", "identity")},
+        "total": {("orders", "total", "aggregation")},
+        "n": set(),
+    }
+    assert told(sums) == {
+        "country": {("orders", "country", "identity")},
+        "n": set(),
+        "most": {("orders", "total", "aggregation")},
+    }

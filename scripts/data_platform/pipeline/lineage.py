@@ -1,208 +1,38 @@
 """Column lineage: for every column of every target the columns it is made of, and by which expressions.
 
-Each SELECT is looked at alone (sqlglot), over what is known of the columns before it; what leads to what is then joined
-together here. What cannot be told is said of the column, or of the whole target, and is never left out.
+Each SELECT is looked at alone; what leads to what is then joined together here. What cannot be told is said of the
+column, or of the whole target, and is never left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-import sqlglot
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
-from sqlglot.lineage import Node, lineage
-from sqlglot.optimizer.qualify import qualify
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from data_platform.pipeline.history.dimension import CURRENT, FROM, TO
+from data_platform.pipeline.lineage_kept import kept_targets
+from data_platform.pipeline.lineage_select import (
+    Column,
+    Columns,
+    TargetLineage,
+    of_select,
+    of_sources,
+    strongest,
+)
 from data_platform.pipeline.plan import Chain, chains
-from data_platform.spec.pipeline import Pipeline, Transform
-
-How = Literal["identity", "transformation", "aggregation"]
-_RANK: Sequence[How] = ("identity", "transformation", "aggregation")
-_DIALECT = "postgres"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """A column that a value comes from: of a source, or of a table of the store that SQL looks things up in."""
-
-    relation: str
-    column: str
-    how: How
-    in_store: bool = False
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column with where it comes from. `expressions` are those on the way, the first one first."""
-
-    name: str
-    origins: tuple[Origin, ...] = ()
-    expressions: tuple[str, ...] = ()
-    unresolved: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Columns:
-    """All columns of a relation; `whole` is False where there may be more, and `unresolved` says why."""
-
-    columns: tuple[Column, ...]
-    unresolved: tuple[str, ...] = ()
-
-    @property
-    def whole(self) -> bool:
-        return not self.unresolved
-
-
-@dataclass(frozen=True)
-class TargetLineage:
-    """A target, and the lineage of its columns."""
-
-    table: str
-    source: str
-    columns: tuple[Column, ...]
-    unresolved: tuple[str, ...]
+from data_platform.spec.pipeline import Pipeline
+from data_platform.spec.pipeline_patterns import WITHIN
 
 
 def lineages(spec: Pipeline) -> tuple[TargetLineage, ...]:
     """Of every target of the spec; nothing is connected to. Raises what `chains` raises."""
-    found: dict[str, Columns] = {}
-    for source in spec.sources:
-        columns = tuple(Column(name, (Origin(source.name, name, "identity"),)) for name in source.columns)
-        said = () if columns else (f"the columns of `{source.name}` are known only where it is read",)
-        found[source.name] = Columns(columns, said)
+    if spec.pattern in WITHIN:
+        return tuple(kept_targets(spec))
+    found = of_sources(spec)
     known = chains(spec)
     for transform in spec.transforms:
-        found[transform.name] = _of_select(transform, found)
+        found[transform.name] = of_select(transform.name, transform.sql, found)
     return tuple(_of_target(spec, chain, found[chain.target.source]) for chain in known)
-
-
-# --- one SELECT ---
-
-
-def _of_select(transform: Transform, known: Mapping[str, Columns]) -> Columns:
-    # To the optimizer a column's type says nothing here; that it is there does.
-    schema: dict[str, object] = {
-        name: {column.name: "text" for column in columns.columns}
-        for name, columns in known.items()
-        if columns.whole
-    }
-    try:
-        tree = _with_whole_names(sqlglot.parse_one(transform.sql, dialect=_DIALECT))
-        qualified = qualify(
-            tree, dialect=_DIALECT, schema=schema, validate_qualify_columns=False, identify=False
-        )
-        assert isinstance(qualified, exp.Query)
-        names = qualified.named_selects
-        columns = [
-            _column(
-                transform.name, name, lineage(name, qualified.copy(), schema=schema, dialect=_DIALECT), known
-            )
-            for name in names
-            if name != "*"
-        ]
-    except (SqlglotError, ValueError, AssertionError, KeyError, RecursionError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        return Columns((), (f"`{transform.name}` cannot be looked into: {first}",))
-    return Columns(tuple(columns), tuple(_stars(transform.name, qualified, names, known)))
-
-
-def _with_whole_names(tree: Any) -> Any:
-    """The tree, where a table of a schema is one name: `public.orders` is not the source `orders`."""
-    for table in list(tree.find_all(exp.Table)):
-        if table.args.get("db") is not None:
-            whole = ".".join(part.name for part in table.parts)
-            alias = table.alias_or_name
-            table.set("this", exp.to_identifier(whole, quoted=True))
-            table.set("db", None)
-            table.set("catalog", None)
-            if not table.alias:
-                table.set("alias", exp.TableAlias(this=exp.to_identifier(alias)))
-    return tree
-
-
-def _stars(name: str, tree: exp.Query, names: Sequence[str], known: Mapping[str, Columns]) -> Iterator[str]:
-    if "*" not in names:
-        return
-    read = {table.name for table in tree.find_all(exp.Table)}
-    open_ = sorted(one for one in read if one not in known or not known[one].whole)
-    yield f"`{name}` takes * of relations whose columns are not known here: {', '.join(open_) or 'some'}"
-
-
-def _column(relation: str, name: str, root: Node, known: Mapping[str, Columns]) -> Column:
-    origins: dict[tuple[str, str], Origin] = {}
-    expressions: dict[str, None] = {}
-    unresolved: dict[str, None] = {}
-    before: dict[str, None] = {}
-    for leaf, path in _leaves(root, ()):
-        how = _strongest(_how(node.expression) for node in path)
-        for node in reversed(path):
-            if _how(node.expression) != "identity":
-                expressions[f"{relation}: {_bare(node.expression).sql(_DIALECT)}"] = None
-        told = _origin(leaf, known) if leaf is not root or root.downstream else None
-        if isinstance(told, str):
-            unresolved[told] = None
-        elif told is not None:
-            for one in told.origins:
-                now = replace(one, how=_strongest((one.how, how)))
-                old = origins.get((one.relation, one.column))
-                origins[one.relation, one.column] = (
-                    now if old is None else replace(now, how=_strongest((old.how, now.how)))
-                )
-            before |= dict.fromkeys(told.expressions)
-            unresolved |= dict.fromkeys(told.unresolved)
-    return Column(name, tuple(origins.values()), (*before, *expressions), tuple(unresolved))
-
-
-def _leaves(node: Node, path: tuple[Node, ...]) -> Iterator[tuple[Node, tuple[Node, ...]]]:
-    """Where columns come in, each with the nodes on the way there."""
-    if not node.downstream:
-        yield node, path if isinstance(node.source, exp.Table | exp.Placeholder) else (*path, node)
-    for one in node.downstream:
-        yield from _leaves(one, (*path, node))
-
-
-def _origin(leaf: Node, known: Mapping[str, Columns]) -> Column | str | None:
-    """What a leaf is; None for a constant, a text for what cannot be told."""
-    if isinstance(leaf.source, exp.Query):
-        return None
-    column = exp.to_column(leaf.name, dialect=_DIALECT).name
-    if not isinstance(leaf.source, exp.Table) or not isinstance(leaf.source.this, exp.Identifier):
-        return f"`{column}` is of no relation that can be told from the SQL"
-    table = leaf.source.name
-    if column == "*":
-        return f"* of `{table}`, whose columns are not known here"
-    if table not in known:
-        return Column(column, (Origin(table, column, "identity", in_store=True),))
-    found = next((one for one in known[table].columns if one.name == column), None)
-    if found is not None:
-        return found
-    if known[table].unresolved and not known[table].columns:
-        is_source = not known[table].unresolved[0].startswith(f"`{table}`")
-        if is_source:
-            return Column(column, (Origin(table, column, "identity"),))
-    return f"`{table}` has no column `{column}` that is known here"
-
-
-def _bare(node: exp.Expr) -> exp.Expr:
-    return node.this if isinstance(node, exp.Alias) else node
-
-
-def _how(node: exp.Expr) -> How:
-    bare = _bare(node)
-    if isinstance(bare, exp.Column | exp.Query | exp.Table | exp.Star):
-        return "identity"
-    return "aggregation" if bare.find(exp.AggFunc) else "transformation"
-
-
-def _strongest(ways: Any) -> How:
-    return max(ways, key=_RANK.index, default="identity")
-
-
-# --- the target ---
 
 
 def _of_target(spec: Pipeline, chain: Chain, made: Columns) -> TargetLineage:
@@ -223,7 +53,7 @@ def _versioned(chain: Chain, columns: Sequence[Column]) -> Iterator[Column]:
     said = version.expressions or (("from when a row holds",) if target.version else ("the time of the run",))
     bounds = (FROM, TO) if target.type != 1 else ((FROM,) if target.version else ())
     for name in bounds:
-        origins = tuple(replace(one, how=_strongest((one.how, "transformation"))) for one in version.origins)
+        origins = tuple(replace(one, how=strongest((one.how, "transformation"))) for one in version.origins)
         yield Column(name, origins if name == TO else version.origins, said, version.unresolved)
     if target.type == 6:
         for one in columns:

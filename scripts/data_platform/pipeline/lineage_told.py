@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from data_platform.pipeline.lineage import TargetLineage
+from data_platform.pipeline.lineage_select import TargetLineage
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import Pipeline
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from data_platform import __version__
 from data_platform.errors import Problem, UsageProblem
-from data_platform.pipeline.lineage import Column, TargetLineage, lineages
+from data_platform.pipeline.lineage import lineages
+from data_platform.pipeline.lineage_select import Column, TargetLineage
 from data_platform.pipeline.plan import chains
 from data_platform.pipeline.run import Ran
 from data_platform.pipeline.streams import Place
