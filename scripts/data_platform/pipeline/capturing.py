@@ -7,7 +7,7 @@ killed finds in the target how far it came, and the source still has everything 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +17,7 @@ from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.pipeline.drifting import Known, refusal, taken_over
 from data_platform.pipeline.plan import Chain
-from data_platform.pipeline.steps import Step, step_of
+from data_platform.pipeline.steps import Step, step_of, summed
 from data_platform.pipeline.writing import Batch, Work, look_at_written, target_table, with_told
 from data_platform.postgres.connect import redacted
 from data_platform.postgres.pipelines.sessions import telling
@@ -27,13 +27,13 @@ from data_platform.postgres.replication import slots
 from data_platform.postgres.replication.applying import Layout, apply, replace_all
 from data_platform.postgres.replication.decoding import Table, Truncate, lsn_of, lsn_text
 from data_platform.postgres.replication.netting import Net
-from data_platform.postgres.replication.stream import Reader, Transaction, reading
+from data_platform.postgres.replication.stream import Part, Reader, reading
 from data_platform.spec.pipeline import Pipeline
 from data_platform.sql.text import Sql
 
 STEP, UNIT = "_dpe_stream", "slot"
 BATCH = 50_000
-"""Changes that are applied at once, if no transaction is longer."""
+"""Changes that are applied at once; of a longer transaction so many at a time, in one transaction of the target."""
 RESNAPSHOT = "dpe pipeline run --resnapshot: the tables are copied anew, and the stream begins there"
 
 
@@ -251,22 +251,38 @@ class _Following:
 
     def all(self, reader: Reader, until: int) -> Iterator[Step]:
         """Everything before that place, some transactions at a time; what is refused stops behind what is not."""
-        batch: list[Transaction] = []
+        batch: list[Part] = []
         changes = 0
-        for one in reader.transactions(until):
+        parts = reader.parts(until, BATCH)
+        for one in parts:
             problem = self._refused(one)
+            if batch and (problem is not None or one.end is None):
+                yield from self._keep(reader, batch)
+                batch, changes = [], 0
             if problem is not None:
-                if batch:
-                    yield from self._keep(reader, batch, batch[-1].end)
                 raise problem
+            if one.end is None:
+                yield from self._keep(reader, self._long(one, parts))
+                continue
             batch.append(one)
             changes += len(one.items)
             if changes >= BATCH:
-                yield from self._keep(reader, batch, batch[-1].end)
+                yield from self._keep(reader, batch)
                 batch, changes = [], 0
         yield from self._keep(reader, batch, until)
 
-    def _refused(self, one: Transaction) -> UsageProblem | None:
+    def _long(self, first: Part, parts: Iterator[Part]) -> Iterator[Part]:
+        """A transaction that is too long to be held in memory, as it comes."""
+        yield first
+        for one in parts:
+            problem = self._refused(one)
+            if problem is not None:
+                raise problem
+            yield one
+            if one.end is not None:
+                return
+
+    def _refused(self, one: Part) -> UsageProblem | None:
         for item in one.items:
             if isinstance(item, Table):
                 problem = refusal(self.work.spec, self.found, self.position.tables, item)
@@ -274,25 +290,29 @@ class _Following:
                     return problem
         return None
 
-    def _keep(self, reader: Reader, batch: Sequence[Transaction], end: int) -> Iterator[Step]:
-        """These transactions and the place behind them, committed; then the source may forget them."""
+    def _keep(self, reader: Reader, parts: Iterable[Part], until: int = 0) -> Iterator[Step]:
+        """These transactions and the place behind them, committed; then the source may forget them.
+
+        `until` is a place that nothing of ours is before, where it is behind that of the last one.
+        """
         with self.work.state.connection.transaction():
             on_disk(self.work.state)
-            done = [*looked_at(self.work, self.found, [*self._applied(batch)])]
-            self.position = replace(self.position, lsn=end)
+            done = [*looked_at(self.work, self.found, summed(self._applied(parts)))]
+            self.position = replace(self.position, lsn=max(self.position.lsn, until))
             self.work.state.checkpoint(STEP, UNIT, self.position.kept())
         if not self.work.dry_run:
-            reader.confirm(end)
+            reader.confirm(self.position.lsn)
         yield from done
 
-    def _applied(self, batch: Sequence[Transaction]) -> Iterator[Step]:
+    def _applied(self, parts: Iterable[Part]) -> Iterator[Step]:
+        """A step for each flush; `position` is behind what is applied."""
         nets: dict[int, Net] = {}
-        for one in batch:
+        for one in parts:
             for item in one.items:
                 if isinstance(item, Table):
                     if self.tables.get(item.oid) not in (None, item):
                         # What came before has the old columns.
-                        yield from self._flush(nets, one.end)
+                        yield from self._flush(nets, one.commit)
                     self._describe(item)
                     continue
                 for oid in item.tables if isinstance(item, Truncate) else (item.table,):
@@ -300,7 +320,11 @@ class _Following:
                         if number not in nets:
                             nets[number] = Net(self._key_places(number, oid))
                         nets[number].add(item)
-        yield from self._flush(nets, batch[-1].end if batch else self.position.lsn)
+            if one.end is None:
+                yield from self._flush(nets, one.commit)
+            else:
+                self.position = replace(self.position, lsn=one.end)
+        yield from self._flush(nets, self.position.lsn)
 
     def _describe(self, table: Table) -> None:
         self.tables[table.oid] = table

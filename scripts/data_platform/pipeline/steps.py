@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.quality.verdicts import Verdict
@@ -29,3 +30,14 @@ def step_of(chain: Chain, unit: str, counts: Counts, way: str, started: float) -
     """What a transaction did for one target, over the time since `started`."""
     sources = ", ".join(one.name for one in chain.sources)
     return Step(sources, unit, str(chain.target.table), counts, way, time.monotonic() - started)
+
+
+def summed(steps: Iterable[Step]) -> list[Step]:
+    """One for each target, of those that are parts of one transaction; each with the unit of the last."""
+    found: dict[str, Step] = {}
+    for one in steps:
+        before = found.get(one.target, replace(one, counts=Counts(), seconds=0.0))
+        found[one.target] = replace(
+            one, counts=before.counts.plus(one.counts), seconds=before.seconds + one.seconds
+        )
+    return list(found.values())

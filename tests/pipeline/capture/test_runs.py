@@ -292,6 +292,24 @@ def test_batches_are_whole_transactions(copied: Ends, monkeypatch: pytest.Monkey
     copied.assert_same()
 
 
+def test_a_transaction_that_is_longer_than_a_batch_is_one_all_the_same(
+    copied: Ends, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capturing, "BATCH", 5)
+    copied.source_does("INSERT INTO a VALUES (4, 'before', 1)")
+    place = "INSERT INTO a SELECT g FROM generate_series(100, 120) g; ALTER TABLE a ADD COLUMN extra int"
+    copied.source_does(f"BEGIN; {place}; INSERT INTO a VALUES (5, 'behind', 1, 2); COMMIT")
+    with pytest.raises(UsageProblem, match="it has extra now"):
+        copied.run()
+    assert ask(copied.target, "SELECT max(id) FROM dw.a") == [(4,)], "all of it or nothing"
+    ran = copied.run(drift="evolve")
+    assert [(step.counts.read, step.counts.inserted) for step in ran.steps] == [(22, 22)]
+    copied.assert_same()
+    copied.source_does("BEGIN; UPDATE a SET n = id; DELETE FROM a WHERE id > 110; TRUNCATE b; COMMIT")
+    assert {step.target: step.counts.deleted for step in copied.run().steps}["dw.a"] == 10
+    copied.assert_same()
+
+
 HISTORIES = st.lists(
     st.lists(
         st.sampled_from(
@@ -320,9 +338,12 @@ HISTORIES = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(HISTORIES)
-def test_any_history_leads_to_what_the_source_holds(copied: Ends, history: list[list[str]]) -> None:
+@settings(max_examples=16, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(HISTORIES, st.sampled_from([1, 3, 50_000]))
+def test_any_history_leads_to_what_the_source_holds(
+    copied: Ends, monkeypatch: pytest.MonkeyPatch, history: list[list[str]], batch: int
+) -> None:
+    monkeypatch.setattr(capturing, "BATCH", batch)
     for one in history:
         # Two rows of one key: such a transaction does not happen.
         with suppress(psycopg.errors.UniqueViolation):

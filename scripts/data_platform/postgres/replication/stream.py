@@ -1,4 +1,4 @@
-"""Reading a slot over the replication protocol: whole transactions in the order of their commits.
+"""Reading a slot over the replication protocol: transactions in the order of their commits, long ones in parts.
 
 The protocol and not pg_logical_slot_peek_changes: a peek decodes anew what the peek before it gave, so small batches of
 a long stream take quadratic time; here the WAL is read once, and only what was kept is confirmed.
@@ -42,11 +42,15 @@ _EPOCH = 946_684_800
 
 
 @dataclass(frozen=True)
-class Transaction:
-    """What one transaction did, in its order; a Table says what the changes behind it look like. `end` is its place."""
+class Part:
+    """What a transaction did, in its order; a Table says what the changes behind it look like.
 
-    end: int
+    `commit` is where its commit stands, `end` the place behind it; None where more of the transaction follows.
+    """
+
+    commit: int
     items: tuple[Table | Change, ...]
+    end: int | None
 
 
 class Reader:
@@ -57,21 +61,25 @@ class Reader:
         self._conninfo = conninfo
         self._confirmed = start
 
-    def transactions(self, until: int) -> Iterator[Transaction]:
-        """Those that were committed before this place of the WAL."""
+    def parts(self, until: int, longest: int) -> Iterator[Part]:
+        """Of the transactions that were committed before this place of the WAL, none of more than `longest` items."""
         items: list[Table | Change] = []
+        commit = 0
         with telling(self._conninfo):
             for message in self._messages(until):
                 if isinstance(message, Begin):
                     if message.lsn >= until:
                         return
-                    items = []
+                    items, commit = [], message.lsn
                 elif isinstance(message, Commit):
-                    yield Transaction(message.end, tuple(items))
+                    yield Part(commit, tuple(items), message.end)
                     if message.end >= until:
                         return
                 else:
                     items.append(message)
+                    if len(items) >= longest:
+                        yield Part(commit, tuple(items), None)
+                        items = []
 
     def confirm(self, lsn: int) -> None:
         """Everything before it is kept for good."""
