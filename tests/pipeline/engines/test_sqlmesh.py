@@ -1,8 +1,9 @@
-"""The project for SQLMesh: what its files say. SQLMesh itself runs them in tests/benchmarks/run_engines_projects.py."""
+"""The project for SQLMesh: what its files say, and the rows that SQLMesh itself makes of it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from data_platform.errors import UsageProblem
 from data_platform.pipeline.engines import sqlmesh
 from data_platform.pipeline.engines.look import as_it_is
 from data_platform.postgres.server import Database, Server
+from pipeline.engines.mesh import ALL, Mesh, compared
 from pipeline.engines.projects import columns_of, land, rendered, rows
 from pipeline.engines.shop import CSV, SPECS
 from pipeline.running import ask, do, spec_of
@@ -142,3 +144,19 @@ def test_sql_that_the_parser_writes_otherwise_is_told(server: Server, tmp_path: 
     for spec, times in ((text, 1), (SPECS["incremental"], 0)):
         made = sqlmesh.render(as_it_is(server, spec_of(tmp_path, spec), []), {"rows": {}}, None)
         assert [one.rule for one in made.findings].count("rewritten") == times
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    found = Mesh(tmp_path_factory.mktemp("sqlmesh") / "environment")
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("name", ["incremental", "scd 2, tracked", "odd"])
+def test_sqlmesh_itself_gives_the_rows_of_a_run(
+    server: Server, mesh: Mesh, tmp_path: Path, name: str
+) -> None:
+    """All specs: tests/benchmarks/run_engines_projects.py."""
+    told = compared(server, mesh, tmp_path, ALL[name])
+    assert re.fullmatch(r"same: \d+, then \d+ rows", told), told
