@@ -6,7 +6,8 @@ python tests/benchmarks/bench_hybrid.py --data cherche/data/semanlink --model mo
 - papers for tags: the tags that people gave to documents are the questions;
 - tags for papers: title and abstract are the question, its tags the documents;
 - abstracts for titles: one right answer each.
-Chosen on every second query, compared on the others; exits with 1 where the choice is significantly worse there.
+Chosen on every second query, confirmed on half of the others, compared on the rest; exits with 1 where the choice is
+significantly worse there.
 """
 
 # ruff: noqa: E402 - the path comes first

@@ -70,6 +70,7 @@ def _fused(fused: Fused | None) -> dict[str, Any] | None:
         "mode": fused.mode,
         "weight": fused.weight,
         "ndcg": _interval(fused.ndcg),
+        "held_out": fused.apart,
         "best_single": fused.single,
         "difference": {
             "value": _rounded(fused.difference.value),
@@ -88,13 +89,14 @@ def _ways(fused: Fused | None) -> tuple[Piece, ...]:
         for mode, weight, one in fused.tried
     )
     found = fused.difference
+    seen = "had no part in the choice" if fused.apart else "it was not chosen with, though confirmed by"
     return (
         Heading("By meaning, by words, or both"),
         Table(("search", "weight of the words", "nDCG", "95 %"), rows, frozenset({1, 2})),
         Paragraph(
             (
                 Strong(f"{fused.mode}, weight {fused.weight:g}"),
-                f": nDCG {fused.ndcg.value:.3f} on {fused.ndcg.queries} queries that it was not chosen with,"
+                f": nDCG {fused.ndcg.value:.3f} on {fused.ndcg.queries} queries that {seen},"
                 f" {found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}) against {fused.single} alone.",
             )
         ),
