@@ -411,3 +411,14 @@ def test_numbers_within_parquet_keep_their_digits(database: Database, tmp_path: 
         (first, f"[{first}, {second}]"),
         (second, "[]"),
     ]
+
+
+def test_the_greatest_whole_numbers_of_parquet_have_room(database: Database, tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"id": [1, 2], "big": pa.array([2**64 - 1, 0], pa.uint64())}), tmp_path / "rows.parquet"
+    )
+    do(database, tmp_path, SPEC.format(path="rows.parquet", columns=""))
+    assert ask(database, "SELECT id, big FROM shop.rows ORDER BY id") == [
+        (1, Decimal(2**64 - 1)),
+        (2, Decimal(0)),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -321,3 +322,35 @@ def test_a_check_is_on_what_the_run_writes(tmp_path: Path, pattern: str) -> None
     told = "no target, source or transform of" if pattern == "etl" else "nothing that is written by"
     assert f"`t.t` is {told} this pipeline" in str(raised.value)
     assert "spec.yaml:4:" in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "torn"])
+@pytest.mark.parametrize("pattern", ["etl", "snapshot"])
+def test_of_several_files_the_later_one_wins(
+    database: Database, tmp_path: Path, kind: str, pattern: str
+) -> None:
+    """Also where the later file is shorter, and where a file is typed, checked, or split here."""
+    (tmp_path / "in").mkdir()
+    rows = {
+        "1": [(n, "first") for n in range(9)],
+        "2": [(8, "second"), (9, "second")],
+        "3": [(9, "third"), (2, "third")],
+    }
+    for name, body in rows.items():
+        if kind == "jsonl":
+            text = "".join(json.dumps({"id": key, "note": note}) + "\n" for key, note in body)
+        else:
+            bad = {"csv": "x,bad\n", "torn": "1,2,3\n"}[kind] if name == "2" else ""
+            text = "id,note\n" + bad + "".join(f"{key},{note}\n" for key, note in body)
+        (tmp_path / "in" / f"{name}.{'jsonl' if kind == 'jsonl' else 'csv'}").write_text(text)
+    spec = (
+        f"pattern: {pattern}\nsources: [{{name: r, path: 'in/*', format: {'jsonl' if kind == 'jsonl' else 'csv'},"
+        " columns: {id: int, note: text}}]\ntargets: [{table: t.r, key: [id]}]\n"
+    )
+    do(database, tmp_path, spec)
+    assert dict(ask(database, "SELECT id, note FROM t.r")) == {
+        **dict.fromkeys((0, 1, 3, 4, 5, 6, 7), "first"),
+        2: "third",
+        8: "second",
+        9: "third",
+    }

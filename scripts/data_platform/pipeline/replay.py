@@ -216,7 +216,7 @@ def _group(work: Work, group: Group, own: Sequence[Chain], which: Which, last: i
         raw = group.target is None and any(
             one.name == group.source and not one.is_json for one in own[0].sources
         )
-        staged = replaying.restage(state, group.source, columns, json_as_text=raw)
+        staged = replaying.restage(state, group.source, columns, "objects of texts" if raw else "objects")
         temporary.append(group.source)
         relations.analyze(state.connection, group.source)
         batch = Batch()

@@ -19,7 +19,7 @@ from data_platform.postgres.pipelines import merging, relations, staging, swappi
 from data_platform.postgres.pipelines.beside import Beside
 from data_platform.postgres.pipelines.merging import Merge
 from data_platform.postgres.pipelines.relations import Relation, table_name
-from data_platform.postgres.pipelines.staging import Staged, Stream
+from data_platform.postgres.pipelines.staging import Staged, Stream, Terms
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.spec.pipeline import OWN_PREFIX, Drift, Pipeline, Target
 from data_platform.sql.text import NotSql, Sql, identifier, identifiers, literal, phrase
@@ -32,11 +32,12 @@ DRIFTED = Sql("text")
 
 @dataclass
 class Batch:
-    """What is staged: by source or transform how many rows are in quarantine, and how the others came.
+    """What is staged: by source or transform how many rows were read and are in quarantine, and how the others came.
 
     `direct` rows are in their target already; `told` are checks that do not hold and may.
     """
 
+    read: dict[str, int] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
     ways: dict[str, str] = field(default_factory=dict)
     direct: dict[str, int] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Batch:
     """By source the columns that it has and nobody declared."""
 
     def add(self, source: str, staged: Staged) -> None:
+        self.read[source] = self.read.get(source, 0) + staged.read
         self.quarantined[source] = self.quarantined.get(source, 0) + staged.quarantined
         self.ways[source] = staged.way
 
@@ -96,8 +98,8 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
                     continue
             if name not in temporary:
                 temporary.append(name)
-            undeclared = partial(_undeclared, spec.drift, unit, left_out)
-            batch.add(name, staging.stage(state, name, unit.name, stream, columns, undeclared, refused))
+            terms = Terms(partial(_undeclared, spec.drift, unit, left_out), refused, batch.read.get(name, 0))
+            batch.add(name, staging.stage(state, name, unit.name, stream, columns, terms))
             staging.leave_out(state.connection, name, extra)
     for name in temporary:
         relations.analyze(state.connection, name, _matched(spec, found, name))

@@ -154,6 +154,7 @@ def _type(pyarrow: Any, type_: Any) -> Sql:
         (kinds.is_uint8, "smallint"),
         (kinds.is_int32, "integer"),
         (kinds.is_uint16, "integer"),
+        (kinds.is_uint64, "numeric(20)"),
         (kinds.is_integer, "bigint"),
         (kinds.is_float32, "real"),
         (kinds.is_floating, "double precision"),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from data_platform.postgres.pipelines.relations import ROW
-from data_platform.postgres.pipelines.staging import TEXT, Staged, make_room, sort_out
+from data_platform.postgres.pipelines.staging import TEXT, Form, Staged, make_room, sort_out
 from data_platform.postgres.pipelines.state import State
 from data_platform.sql.text import Sql, identifier, joined, literal, phrase
 
@@ -117,11 +117,11 @@ def pick(state: State, group: Group, reason: str | None, limit: int | None, last
     return Picked(columns, newest(state))
 
 
-def restage(state: State, name: str, columns: Mapping[str, Sql], *, json_as_text: bool) -> Staged:
+def restage(state: State, name: str, columns: Mapping[str, Sql], form: Form) -> Staged:
     """The picked rows as the temporary table `name`, where the number of each is its place in quarantine.
 
     Those that are none of these types stay, with what is said of them now. A record that was torn stays as it is.
-    `json_as_text`: their source writes JSON down as a text.
+    `form` is that of what stands in quarantine.
     """
     connection = state.connection
     make_room(connection, name, columns)
@@ -131,7 +131,7 @@ def restage(state: State, name: str, columns: Mapping[str, Sql], *, json_as_text
     def refuse(query: Sql) -> int:
         return connection.execute(phrase(_REFUSED, query=query, **known).encode()).rowcount
 
-    sort_out(connection, name, columns, refuse, is_json=True, json_as_text=json_as_text)
+    sort_out(connection, name, columns, refuse, form)
     connection.execute(phrase("DROP TABLE pg_temp.{text}", text=TEXT).encode())
     leave = phrase(_LEAVE, name=identifier(name), **known)
     good = connection.execute(leave.encode()).rowcount

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
 
@@ -141,6 +141,20 @@ def _copied(connection: psycopg.Connection[Any], table: Sql, stream: Stream) -> 
 
 Undeclared = Callable[[Sequence[str]], Mapping[str, Sql]]
 """Given keys of JSON that are no columns: the columns that they become. It may raise."""
+Form = Literal["fields", "objects", "objects of texts"]
+"""Of rows that are not typed yet; the last are objects made of fields, in which a value of JSON is a text."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """By what a stream is taken. `refused` gives the reason for which a row `r` goes into quarantine, or NULL.
+
+    `before` are the rows of the streams that went into the same table before: its rows are numbered behind them.
+    """
+
+    undeclared: Undeclared = lambda keys: {}
+    refused: Sql | None = None
+    before: int = 0
 
 
 def stage(
@@ -149,21 +163,20 @@ def stage(
     unit: str,
     stream: Stream,
     columns: Mapping[str, Sql],
-    undeclared: Undeclared = lambda keys: {},
-    refused: Sql | None = None,
+    terms: Terms = Terms(),
 ) -> Staged:
-    """The stream into the temporary table `name`, within the transaction that is open.
-
-    `refused` gives the reason for which a row `r` goes into quarantine, or NULL.
-    """
+    """The stream into the temporary table `name`, within the transaction that is open."""
     connection = state.connection
-    if not stream.is_json and not refused:
+    if terms.before:
+        restart = "ALTER TABLE pg_temp.{name} ALTER {row} RESTART WITH {next}"
+        connection.execute(phrase(restart, name=identifier(name), row=ROW, next=terms.before + 1).encode())
+    if not stream.is_json and not terms.refused:
         try:
             with connection.transaction():
                 return Staged(_copied(connection, qualified("pg_temp", name), stream), 0, "typed")
         except psycopg.DataError:
             pass
-    return _checked(state, name, unit, stream, columns, undeclared, refused)
+    return _checked(state, name, unit, stream, columns, terms)
 
 
 def _temporary(connection: psycopg.Connection[Any], name: Sql, columns: Sequence[Sql]) -> None:
@@ -183,8 +196,7 @@ def _checked(
     unit: str,
     stream: Stream,
     columns: Mapping[str, Sql],
-    undeclared: Undeclared,
-    refused: Sql | None,
+    terms: Terms,
 ) -> Staged:
     connection = state.connection
     texts = ["line"] if stream.is_json else list(stream.columns)
@@ -202,11 +214,16 @@ def _checked(
         read, torn = _torn(state, name, unit, stream, texts, options)
         way = "torn"
     keys = _other_keys(connection, columns) if stream.is_json else []
-    if keys and (more := undeclared(keys)):
+    if keys and (more := terms.undeclared(keys)):
         make_room(connection, name, more)
         columns = {**columns, **more}
     bad = sort_out(
-        connection, name, columns, lambda query: quarantine(state, name, unit, query), stream.is_json, refused
+        connection,
+        name,
+        columns,
+        lambda query: quarantine(state, name, unit, query),
+        "objects" if stream.is_json else "fields",
+        terms,
     )
     connection.execute(phrase("DROP TABLE pg_temp.{text}", text=TEXT).encode())
     return Staged(read + torn, bad + torn, way)
@@ -278,25 +295,23 @@ def sort_out(
     name: str,
     columns: Mapping[str, Sql],
     refuse: Callable[[Sql], int],
-    is_json: bool,
-    refused: Sql | None = None,
-    *,
-    json_as_text: bool = False,
+    form: Form,
+    terms: Terms = Terms(),
 ) -> int:
     """Rows of the table of texts of which every value is one of its type go on into the table `name`.
 
-    `refuse` is given a query for the others (number, content, reasons), and gives how many they are. `json_as_text`
-    is of lines that were made of separated values: a value of JSON is a text there.
+    `refuse` is given a query for the others (number, content, reasons), and gives how many they are.
     """
+    is_json = form != "fields"
     valid = _validity(connection)
     source = _lines(valid) if is_json else Sql(f"pg_temp.{TEXT}")
     values = {
-        c: _json_value(c, t, as_text=json_as_text) if is_json else Sql(f"r.{identifier(c)}")
+        c: _json_value(c, t, as_text=form == "objects of texts") if is_json else Sql(f"r.{identifier(c)}")
         for c, t in columns.items()
     }
     reasons = [_reason(valid, values[column], column, type_) for column, type_ in columns.items()]
     reasons += [Sql("CASE WHEN r.o IS NULL THEN 'no object of JSON' END")] if is_json else []
-    reasons += [refused] if refused else []
+    reasons += [terms.refused] if terms.refused else []
     judged = phrase(
         "SELECT r.*, array_remove(ARRAY[{reasons}]::text[], NULL) AS _dpe_reasons FROM {source} r OFFSET 0",
         reasons=joined(", ", reasons),
@@ -304,12 +319,13 @@ def sort_out(
     )
     insert = phrase(
         "INSERT INTO pg_temp.{name} ({columns}, {row}) OVERRIDING SYSTEM VALUE"
-        " SELECT {casts}, r.{row} FROM ({judged}) r WHERE r._dpe_reasons = '{{}}' ORDER BY r.{row}",
+        " SELECT {casts}, r.{row} + {before} FROM ({judged}) r WHERE r._dpe_reasons = '{{}}' ORDER BY r.{row}",
         name=identifier(name),
         columns=identifiers(columns),
         row=ROW,
         casts=joined(", ", [Sql(f"({values[column]})::{type_}") for column, type_ in columns.items()]),
         judged=judged,
+        before=terms.before,
     )
     good = connection.execute(insert.encode()).rowcount
     count = connection.execute(phrase("SELECT count(*) FROM pg_temp.{text}", text=TEXT).encode())
