@@ -141,3 +141,47 @@ def test_a_source_whose_password_is_wrong_does_not_show_it(
     row = ask(database, "SELECT status, error FROM dpe_pipeline.runs ORDER BY id DESC LIMIT 1")[0]
     assert row[0] == "failed"
     assert "hunter2" not in row[1]
+
+
+ODD = """
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE DOMAIN above_zero AS int CHECK (VALUE > 0);
+CREATE TYPE pair AS (a int, b text);
+"""
+ODD_TABLE = r"""
+CREATE TABLE "Odd Name" ("Id" bigint, "select" text, mood mood, above above_zero, span int4range, spans nummultirange,
+    ip inet, took interval, n numeric, texts text[], grid int[][], j jsonb, raw bytea, u uuid, bits bit(5),
+    at timestamptz, daily timetz, one "char", mac macaddr, two pair, padded char(5), price money, place point, words tsvector,
+    "ünïcode" text, PRIMARY KEY ("Id", "select"));
+INSERT INTO "Odd Name" VALUES (1, 'a', 'sad', 1, '[1,5)', '{[1,2),[3,4)}', '10.0.0.1/8', '1 mon 2 days 03:04:05.6',
+    'NaN', ARRAY['a,b', '"q"', NULL, ''], '{{1,2},{3,4}}', '{"a": [1, null]}', '\x00ff',
+    'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', B'10101', '2026-03-29 01:30:00+00', '10:00+02', 'x', '08:00:2b:01:02:03', ROW(1, 'x,"y'), 'ab', '$1.50', '(1,2)',
+    'fat cat'::tsvector, 'ß🌱'),
+  (1, 'b', NULL, NULL, 'empty', '{}', NULL, '-1 year', 'Infinity', '{}', '{}', '"5"', '', NULL, NULL, 'infinity', NULL,
+    NULL, NULL, NULL, '', '-$1.00', NULL, '', ''),
+  (2, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'null', NULL, NULL, NULL, '-infinity', NULL, NULL, NULL,
+    NULL, NULL, NULL, NULL, NULL, E'tab\t\\N nl\n');
+"""
+
+
+@pytest.mark.parametrize("pattern", ["etl", "snapshot", "incremental", "scd"])
+def test_every_type_and_name_comes_as_it_is(
+    database: Database, source: Database, tmp_path: Path, pattern: str
+) -> None:
+    ask(source, ODD + ODD_TABLE)
+    text = (
+        f"pattern: {pattern}\nsources: [{{name: r, dsn: 'env:SOURCE', table: public.Odd Name}}]\n"
+        "targets: [{table: t.odd, from: r, key: [Id, select]}]\n"
+    )
+    with pytest.raises(UsageProblem, match=r"of a type that the target has not: .*mood"):
+        do(database, tmp_path, text)
+    ask(database, ODD)
+    assert do(database, tmp_path, text).counts.inserted == 3
+    assert do(database, tmp_path, text).counts.written == 0
+    names = ask(
+        source,
+        "SELECT string_agg(quote_ident(attname) || '::text', ', ' ORDER BY attnum) FROM pg_attribute"
+        " WHERE attrelid = '\"Odd Name\"'::regclass AND attnum > 0",
+    )[0][0]
+    theirs = ask(source, f'SELECT {names} FROM "Odd Name" ORDER BY 1, 2')
+    assert ask(database, f"SELECT {names} FROM t.odd ORDER BY 1, 2") == theirs

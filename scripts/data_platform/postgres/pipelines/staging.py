@@ -105,7 +105,13 @@ def make_room(connection: psycopg.Connection[Any], name: str, columns: Mapping[s
     if there is None:
         typed = [Sql(f"{identifier(column)} {type_}") for column, type_ in columns.items()]
         numbered = Sql(f"{ROW} bigint GENERATED ALWAYS AS IDENTITY (CACHE 1000)")
-        _temporary(connection, identifier(name), [*typed, numbered])
+        try:
+            _temporary(connection, identifier(name), [*typed, numbered])
+        except psycopg.errors.UndefinedObject as error:
+            raise UsageProblem(
+                f"a column of `{name}` is of a type that the target has not: {error.diag.message_primary}",
+                try_="make the type there, or declare the column as text under `columns:`",
+            ) from None
     else:
         add_columns(connection, there, {c: str(t) for c, t in columns.items() if c not in there.columns})
 
