@@ -151,11 +151,12 @@ CREATE TYPE pair AS (a int, b text);
 ODD_TABLE = r"""
 CREATE TABLE "Odd Name" ("Id" bigint, "select" text, mood mood, above above_zero, span int4range, spans nummultirange,
     ip inet, took interval, n numeric, texts text[], grid int[][], j jsonb, raw bytea, u uuid, bits bit(5),
-    at timestamptz, daily timetz, one "char", mac macaddr, two pair, padded char(5), price money, place point, words tsvector,
-    "ünïcode" text, PRIMARY KEY ("Id", "select"));
+    at timestamptz, daily timetz, one "char", mac macaddr, two pair, padded char(5), price money, place point,
+    words tsvector, "ünïcode" text, PRIMARY KEY ("Id", "select"));
 INSERT INTO "Odd Name" VALUES (1, 'a', 'sad', 1, '[1,5)', '{[1,2),[3,4)}', '10.0.0.1/8', '1 mon 2 days 03:04:05.6',
     'NaN', ARRAY['a,b', '"q"', NULL, ''], '{{1,2},{3,4}}', '{"a": [1, null]}', '\x00ff',
-    'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', B'10101', '2026-03-29 01:30:00+00', '10:00+02', 'x', '08:00:2b:01:02:03', ROW(1, 'x,"y'), 'ab', '$1.50', '(1,2)',
+    'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', B'10101',
+    '2026-03-29 01:30:00+00', '10:00+02', 'x', '08:00:2b:01:02:03', ROW(1, 'x,"y'), 'ab', '$1.50', '(1,2)',
     'fat cat'::tsvector, 'ß🌱'),
   (1, 'b', NULL, NULL, 'empty', '{}', NULL, '-1 year', 'Infinity', '{}', '{}', '"5"', '', NULL, NULL, 'infinity', NULL,
     NULL, NULL, NULL, '', '-$1.00', NULL, '', ''),
