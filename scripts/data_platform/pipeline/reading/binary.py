@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import psycopg
+from data_platform.postgres.pipelines.staging import NoRoom
 
 _INTEGERS = {"smallint": "int16", "integer": "int32", "bigint": "int64"}
 _SAME = {
@@ -33,7 +33,7 @@ def blocks(
 ) -> Iterator[bytes] | None:
     """The batches, of this schema, for a table's columns of these types; None where one of them needs a text.
 
-    A value that its column has no room for is a psycopg.DataError, as the server's own would be.
+    Raises NoRoom, while it is read, for a value that its column cannot take.
     """
     arrow, encoding = importlib.import_module("pyarrow"), importlib.import_module("pgpq")
     wanted = [_kept_as(arrow, field.type, types.get(field.name, "")) for field in schema]
@@ -49,7 +49,7 @@ def _encoded(arrow: Any, encoder: Any, batches: Iterable[Any], typed: Any) -> It
         try:
             yield encoder.write_batch(batch.cast(typed))
         except (arrow.ArrowInvalid, ValueError) as error:
-            raise psycopg.DataError(str(error)) from None
+            raise NoRoom(str(error)) from None
     yield encoder.finish()
 
 

@@ -41,6 +41,11 @@ END $$
 """
 """For servers before 16, which have no pg_input_is_valid."""
 
+
+class NoRoom(Exception):
+    """A value of a stream that a column's type cannot take, seen before the server could refuse it."""
+
+
 Blocks = Callable[[], Iterable[bytes]]
 """Opens the stream; again, if it is read a second time."""
 
@@ -132,7 +137,7 @@ def copy_if_good(connection: psycopg.Connection[Any], table: Sql, stream: Stream
     try:
         with connection.transaction():
             return _copied(connection, table, stream)
-    except (psycopg.DataError, psycopg.IntegrityError):
+    except (psycopg.DataError, psycopg.IntegrityError, NoRoom):
         return None
 
 
@@ -180,7 +185,7 @@ def stage(
         try:
             with connection.transaction():
                 return Staged(_copied(connection, qualified("pg_temp", name), stream), 0, "typed")
-        except psycopg.DataError:
+        except (psycopg.DataError, NoRoom):
             pass
     return _checked(state, name, unit, stream, columns, terms)
 
