@@ -350,6 +350,20 @@ def test_two_pipelines_share_an_outbox_only_by_the_same_names(shop: Database, tm
     assert [name for _, name, _ in spent[0]] == ["Ada", "Bob", "Zoe", "Kim"]
 
 
+def test_partitions_have_the_triggers_of_their_table(shop: Database, tmp_path: Path) -> None:
+    ask(
+        shop,
+        "DROP TABLE shop.people; CREATE TABLE shop.people (id int PRIMARY KEY, name text) PARTITION BY RANGE (id);"
+        "CREATE TABLE shop.people_1 PARTITION OF shop.people FOR VALUES FROM (0) TO (100);"
+        "CREATE TABLE shop.people_2 PARTITION OF shop.people FOR VALUES FROM (100) TO (200)",
+    )
+    do(shop, tmp_path, CQRS)
+    ask(shop, "INSERT INTO shop.people VALUES (1, 'Ada'), (101, 'Bob')")
+    assert counted(do(shop, tmp_path, CQRS)) == [("applied", 2, 2, 0)]
+    assert do(shop, tmp_path, CQRS).steps == ()
+    assert ask(shop, "SELECT name FROM overview.spent ORDER BY 1") == [("Ada",), ("Bob",)]
+
+
 def test_a_table_that_the_spec_left_tells_nothing_any_more(shop: Database, tmp_path: Path) -> None:
     do(shop, tmp_path, CQRS)
     ask(shop, "CREATE TABLE shop.visitors (id int PRIMARY KEY, name text)")

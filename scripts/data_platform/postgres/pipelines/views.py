@@ -35,7 +35,7 @@ SELECT count(*) FROM pg_trigger
 """
 _STRANGERS = """
 SELECT tgname::text, tgrelid::regclass::text, tgfoid::regproc::text FROM pg_trigger
- WHERE NOT tgisinternal AND (tgfoid = to_regproc(%(function)s) AND tgrelid <> to_regclass(%(table)s)
+ WHERE NOT tgisinternal AND tgparentid = 0 AND (tgfoid = to_regproc(%(function)s) AND tgrelid <> to_regclass(%(table)s)
        OR tgrelid = to_regclass(%(table)s) AND tgname = ANY (%(names)s)
        AND tgfoid IS DISTINCT FROM to_regproc(%(function)s))
  ORDER BY 2, 1
