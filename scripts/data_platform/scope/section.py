@@ -120,9 +120,10 @@ def _regions(text: str) -> Iterator[tuple[int, str | None, int, list[tuple[int, 
 
 def _underlines(line: str, before: list[tuple[int, str]]) -> bool:
     """Whether this line makes a heading of the paragraph above it (`===` or `---`)."""
-    if line.strip().strip(line[0]) or not before or not before[-1][1].strip():
+    if not before or not before[-1][1].strip() or line.strip().strip(line[0]):
         return False
-    for _, above in reversed(before[-_LONGEST_HEADING:]):
+    for place in range(len(before) - 1, max(len(before) - _LONGEST_HEADING, 0) - 1, -1):
+        above = before[place][1]
         if not above.strip():
             break
         if above[0] in "#>|-*+ \t" or above[0].isdigit():
