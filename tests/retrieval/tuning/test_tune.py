@@ -21,11 +21,11 @@ from data_platform.retrieval.tuning.tune import tune
 Run = Callable[[Matrix, Goal], Tuned]
 
 
-def curved(rows: int, *, dimensions: int = 64, seed: int = 1) -> Matrix:
+def curved(rows: int, *, dimensions: int = 64, basis: int = 12, seed: int = 1) -> Matrix:
     """Rows near a bent surface of few dimensions, as embeddings are."""
     drawn = np.random.default_rng(seed)
-    basis = drawn.normal(size=(12, dimensions))
-    bent = np.tanh(drawn.normal(size=(rows, 12)) @ basis / 3)
+    directions = drawn.normal(size=(basis, dimensions))
+    bent = np.tanh(drawn.normal(size=(rows, basis)) @ directions / 3)
     return (bent + 0.05 * drawn.normal(size=bent.shape)).astype(np.float32)
 
 
@@ -73,6 +73,25 @@ def test_random_vectors_are_refused_with_the_reason(run: Run) -> None:
     assert "as in random vectors" in tuned.because
     assert tuned.contrast.ratio > RANDOM
     assert "out of reach" in str(report(tuned, "here", "again").title)
+
+
+def test_random_vectors_that_lie_outside_of_the_table_are_refused_too(run: Run) -> None:
+    """An exact search of rows above 2 kB is so slow that a walk over half of them looks cheap beside it."""
+    random = np.random.default_rng(1).normal(size=(6_000, 600)).astype(np.float32)
+    tuned = run(random, Goal())
+    assert not tuned.reachable
+    assert "as in random vectors" in tuned.because
+
+
+def test_few_texts_are_no_random_vectors(run: Run) -> None:
+    """Of some hundred real texts the nearest are hardly nearer than any others either."""
+    few = curved(500, dimensions=384, basis=40)
+    vectors, _ = parted(few, None, "cosine", k=10)
+    truth = nearest(vectors.queries, vectors.values, "cosine", 10)
+    assert contrast(vectors.queries, vectors.values, truth, "cosine").ratio > RANDOM
+    tuned = run(few, Goal())
+    assert tuned.reachable
+    assert tuned.index.method == "none"
 
 
 def test_few_rows_need_no_index(run: Run) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from data_platform.postgres.vectors.settings import Distance
 from data_platform.retrieval.exact import Matrix, Truth, distances
-from data_platform.retrieval.tuning.trial import Contrast
+from data_platform.retrieval.tuning.trial import Contrast, Tuned
 
 _QUERIES = 100
 _ROWS = 200
@@ -15,6 +15,20 @@ RANDOM = 0.75
 """Above this ratio the nearest rows may be hardly nearer than any others: random vectors of 128 dimensions and more
 come out at 0.8 to 0.95, images at 0.5, the word vectors of a language model at 0.8. So the ratio alone does not say
 that vectors are random; it says why a graph fails on them when it does."""
+_HARDLY_LESS = 0.2
+"""Of all rows. Time would say something else: long vectors lie outside of the table, and reading them takes longer
+than comparing them, so that 20,000 random ones of 512 dimensions look cheap at 6 % of an exact search."""
+_MANY_ROWS = 5_000
+"""Of fewer any graph visits a large part."""
+_RANDOM_DIMENSION = 48.0
+"""Random vectors of 128 dimensions and more come out at 54 and above, texts at 16 to 22, words at 23 to 42."""
+
+
+def looks_random(outcome: Tuned, *, reached: bool) -> bool:
+    """Whether the graph fails because there are no neighbours: no order of the rows that it could follow."""
+    found = outcome.contrast
+    told = outcome.rows >= _MANY_ROWS or found.intrinsic_dimension > _RANDOM_DIMENSION
+    return found.ratio > RANDOM and told and (not reached or outcome.visited > _HARDLY_LESS)
 
 
 def contrast(queries: Matrix, values: Matrix, truth: Truth, distance: Distance, *, seed: int = 1) -> Contrast:

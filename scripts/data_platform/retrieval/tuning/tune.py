@@ -20,7 +20,7 @@ from data_platform.retrieval.exact import Matrix, Truth, distances, nearest
 from data_platform.retrieval.metrics import Interval, interval, recall
 from data_platform.retrieval.sizing import build_bytes, free_m, hnsw_bytes
 from data_platform.retrieval.tuning.candidates import types
-from data_platform.retrieval.tuning.contrast import RANDOM, contrast
+from data_platform.retrieval.tuning.contrast import RANDOM, contrast, looks_random
 from data_platform.retrieval.tuning.effort import Least, Reading, least, steps
 from data_platform.retrieval.tuning.filters import Filtering, Ground, filtering
 from data_platform.retrieval.tuning.trial import Build, Contrast, Goal, Stage, Trial, Tuned
@@ -31,10 +31,11 @@ _EASY_EF = 60
 _MOST_M = 32
 _SAMPLE = 5_000
 _NEARLY = 1.15
-_HARDLY_LESS = 0.2
 _NOT_WORTH_IT = 0.25
 """Milliseconds: for less nobody keeps an index."""
 _EXACT_QUERIES = 5
+_COUNTED = 50
+"""Queries whose pages are counted: the count hardly varies."""
 _MB = 1024 * 1024
 
 Tell = Callable[[str, float], None]
@@ -236,6 +237,7 @@ def _confirmed(work: _Work, found: _Found, near: Contrast, exact: float, tell: T
         search, k=work.goal.k, first=len(work.vectors.tuning), count=min(200, len(work.vectors.held_out))
     )
     p50, p95, p99 = (float(value) for value in np.quantile(latency, (0.5, 0.95, 0.99)))
+    pages = work.table.pages(search, k=work.goal.k, count=(asked := min(_COUNTED, len(work.vectors.tuning))))
     built = next(build for build in reversed(work.builds) if build.index == found.index)
     rows, width = work.vectors.values.shape
     outcome = Tuned(
@@ -253,6 +255,7 @@ def _confirmed(work: _Work, found: _Found, near: Contrast, exact: float, tell: T
         size_bytes=built.size_bytes,
         build_seconds=built.seconds,
         spilled=built.spilled,
+        visited=min(1.0, pages / asked / rows),
         tried=tuple(work.tried),
         builds=tuple(work.builds),
     )
@@ -285,8 +288,7 @@ def _held_out(work: _Work, found: _Found) -> tuple[Search, Reading]:
 def _judged(outcome: Tuned, *, reached: bool) -> Tuned:
     goal = outcome.goal
     reached = reached and outcome.recall.value >= goal.recall
-    random = outcome.contrast.ratio > RANDOM and outcome.cpu_ms > _HARDLY_LESS * outcome.exact_cpu_ms
-    if random or (not reached and outcome.cpu_ms < outcome.exact_cpu_ms):
+    if looks_random(outcome, reached=reached) or (not reached and outcome.cpu_ms < outcome.exact_cpu_ms):
         return replace(_as_exact(outcome), reachable=False, because=_why_not(outcome, reached))
     if not reached or outcome.exact_cpu_ms <= outcome.cpu_ms + _NOT_WORTH_IT:
         outcome = _as_exact(outcome)
@@ -327,8 +329,7 @@ def _why_not(outcome: Tuned, reached: bool) -> str:
     tried, found = f"{outcome.index}, ef_search {outcome.search.ef_search}", outcome.recall.value
     best = f"the best index tried ({tried}) has recall {found:.3f}"
     if reached:
-        share = outcome.cpu_ms / outcome.exact_cpu_ms
-        best += f" but costs {share:.0%} of an exact search, and with more rows its recall falls"
+        best += f" but looks at {outcome.visited:.0%} of the rows, and with more rows its recall falls"
     if outcome.contrast.ratio > RANDOM:
         return (
             f"{best}. These vectors have no neighbours to speak of: the {outcome.goal.k}th nearest row is"
