@@ -127,6 +127,33 @@ def test_rows_without_direction_are_left_out_and_told() -> None:
     assert recall(np.zeros((1, 1)), np.zeros((1, 1))) == 1
 
 
+def test_rows_too_close_for_half_precision_get_full_precision(run: Run) -> None:
+    """20,000 directions in space: the halves of neighbours are the same, and no ef_search finds more than 0.94."""
+    tuned = run(np.random.default_rng(1).normal(size=(20_000, 3)).astype(np.float32), Goal())
+    assert tuned.reachable
+    assert tuned.index.type == "vector"
+
+
+def test_queries_too_large_for_half_precision_are_asked_in_full(server: Server) -> None:
+    values = curved(2_000)
+    vectors, _ = parted(values, curved(100, seed=2) * 1e6, "cosine", k=5)
+    tuned = tune(vectors, Goal(), lambda v, q: bench(server, v, q, "cosine"), lambda what, share: None)
+    assert tuned.index.type == "vector"
+
+
+def test_copies_of_a_row_have_no_dimension() -> None:
+    rows = np.repeat(curved(100), 30, axis=0)
+    asked = curved(50, seed=2)
+    truth = nearest(asked, rows, "cosine", 10)
+    assert contrast(asked, rows, truth, "cosine").intrinsic_dimension == 0
+
+
+def test_fifty_rows_are_enough_to_say_that_no_index_is_needed(run: Run) -> None:
+    tuned = run(curved(50), Goal())
+    assert tuned.reachable
+    assert (tuned.index.method, tuned.recall.queries) == ("none", 8)
+
+
 def test_too_little_to_say_anything() -> None:
     with pytest.raises(UsageProblem, match="say nothing about recall"):
         parted(curved(30), None, "l2", k=10)

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from data_platform.postgres.vectors.settings import VectorType
+import numpy as np
+
+from data_platform.postgres.vectors.settings import Distance, VectorType
+from data_platform.retrieval.exact import Matrix, Truth, distances, nearest
+from data_platform.retrieval.metrics import recall
 
 MOST_DIMENSIONS: dict[VectorType, int] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
 """That pgvector's HNSW and IVFFlat take."""
 _LARGEST_HALF = 65_504.0
 _BITS_WORTH_IT = 256
 """With fewer dimensions the bits say too little, and the full vector costs little anyway."""
+
+_ASKED = 100
+_OF_THE_MISSES = 0.2
+"""Of what the goal lets a search miss, so much may be missed by rounding."""
 
 
 def types(dimensions: int, largest: float) -> list[VectorType]:
@@ -21,3 +29,24 @@ def types(dimensions: int, largest: float) -> list[VectorType]:
     if _BITS_WORTH_IT <= dimensions <= MOST_DIMENSIONS["bit"]:
         fitting.append("bit")
     return fitting
+
+
+def halves_tell_apart(queries: Matrix, values: Matrix, truth: Truth, distance: Distance, goal: float) -> bool:
+    """Whether an exact search through the halves finds what it should. Where rows lie closer together than half
+    precision tells apart (many rows of few dimensions, tiny numbers), no index over them does.
+    """
+    asked = queries[:_ASKED]
+    # Of cosine an index makes the inner product of rows that it has brought to one length, as halves again.
+    inside: Distance = "l2" if distance == "l2" else "ip"
+    ids = nearest(_halved(asked, distance), _halved(values, distance), inside, truth.k).ids
+    found = np.array([distances(q, values[near], distance) for q, near in zip(asked, ids, strict=True)])
+    return bool(recall(found, truth.distances[:_ASKED]).mean() >= 1 - _OF_THE_MISSES * (1 - goal))
+
+
+def _halved(values: Matrix, distance: Distance) -> Matrix:
+    """As an index holds them."""
+    found = values.astype(np.float16).astype(np.float32)
+    if distance != "cosine":
+        return found
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    return (found / np.where(lengths > 0, lengths, 1)).astype(np.float16).astype(np.float32)

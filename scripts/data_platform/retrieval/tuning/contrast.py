@@ -18,6 +18,7 @@ that vectors are random; it says why a graph fails on them when it does."""
 _HARDLY_LESS = 0.2
 """Of all rows. Time would say something else: long vectors lie outside of the table, and reading them takes longer
 than comparing them, so that 20,000 random ones of 512 dimensions look cheap at 6 % of an exact search."""
+_EQUAL = 1e-6
 _MANY_ROWS = 5_000
 """Of fewer any graph visits a large part."""
 _RANDOM_DIMENSION = 48.0
@@ -27,7 +28,9 @@ _RANDOM_DIMENSION = 48.0
 def looks_random(outcome: Tuned, *, reached: bool) -> bool:
     """Whether the graph fails because there are no neighbours: no order of the rows that it could follow."""
     found = outcome.contrast
-    told = outcome.rows >= _MANY_ROWS or found.intrinsic_dimension > _RANDOM_DIMENSION
+    # A walk by bits is long because bits say little, too.
+    many = outcome.rows >= _MANY_ROWS and outcome.index.type != "bit"
+    told = many or found.intrinsic_dimension > _RANDOM_DIMENSION
     return found.ratio > RANDOM and told and (not reached or outcome.visited > _HARDLY_LESS)
 
 
@@ -51,10 +54,10 @@ def _lengths(queries: Matrix, values: Matrix, rows: NDArray[np.int64], of: Dista
 
 
 def _dimension(near: NDArray[np.float64]) -> float:
-    """The median over queries of (k - 1) / Σ ln(d_k / d_j)."""
+    """The median over queries of (k - 1) / Σ ln(d_k / d_j), of those whose neighbours are not all equally far."""
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(near[:, -1:] / near[:, :-1])
         each = np.where(np.isfinite(logs), logs, 0).sum(axis=1)
         found = (near.shape[1] - 1) / each
-    found = found[np.isfinite(found) & (found > 0)]
+    found = found[np.isfinite(found) & (each > _EQUAL)]
     return float(np.median(found)) if len(found) else 0.0

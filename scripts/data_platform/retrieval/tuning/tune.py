@@ -19,7 +19,7 @@ from data_platform.postgres.vectors.settings import MOST_EF_SEARCH, Distance, In
 from data_platform.retrieval.exact import Matrix, Truth, distances, nearest
 from data_platform.retrieval.metrics import Interval, interval, recall
 from data_platform.retrieval.sizing import build_bytes, free_m, hnsw_bytes
-from data_platform.retrieval.tuning.candidates import types
+from data_platform.retrieval.tuning.candidates import halves_tell_apart, types
 from data_platform.retrieval.tuning.contrast import RANDOM, contrast, looks_random
 from data_platform.retrieval.tuning.effort import Least, Reading, least, steps
 from data_platform.retrieval.tuning.filters import Filtering, Ground, filtering
@@ -130,7 +130,7 @@ def tune(vectors: Vectors, goal: Goal, open_table: Open, tell: Tell) -> Tuned:
     tell("exact search", 0.02)
     truth = nearest(vectors.queries, vectors.values, vectors.distance, goal.k)
     near = contrast(vectors.queries, vectors.values, truth, vectors.distance)
-    type_ = _type(vectors, goal, open_table, tried, builds, tell)
+    type_ = _type(vectors, truth, goal, open_table, tried, builds, tell)
     tell("loading", 0.2)
     with open_table(vectors.values, vectors.queries) as table:
         work = _Work(table, vectors, truth, goal, "all rows", tried, builds)
@@ -143,24 +143,32 @@ def tune(vectors: Vectors, goal: Goal, open_table: Open, tell: Tell) -> Tuned:
 
 
 def _type(
-    vectors: Vectors, goal: Goal, open_table: Open, tried: list[Trial], builds: list[Build], tell: Tell
+    vectors: Vectors,
+    truth: Truth,
+    goal: Goal,
+    open_table: Open,
+    tried: list[Trial],
+    builds: list[Build],
+    tell: Tell,
 ) -> VectorType:
     """The cheapest that fits, on a sample of the rows: whether half precision is quicker is up to the processor."""
     rows, width = vectors.values.shape
     fitting = [
         one
-        for one in types(width, float(np.abs(vectors.values).max(initial=0)))
+        for one in types(width, max(float(np.abs(each).max()) for each in (vectors.values, vectors.queries)))
         if goal.max_memory_bytes is None or hnsw_bytes(rows, one, width, 16) <= goal.max_memory_bytes
     ]
     full = [one for one in fitting if one != "bit"]
     if len(full) < 2:
         return next(iter(full or fitting), "bit")
     tell("which type", 0.1)
+    if not halves_tell_apart(vectors.queries, vectors.values, truth, vectors.distance, goal.recall):
+        return "vector"
     some = np.random.default_rng(1).permutation(rows)[: min(_SAMPLE, max(1_000, rows // 8))]
     sample = replace(vectors, values=vectors.values[some], held_out=vectors.held_out[:0])
     with open_table(sample.values, sample.queries) as table:
-        truth = nearest(sample.queries, sample.values, sample.distance, goal.k)
-        work = _Work(table, sample, truth, goal, "sample", tried, builds)
+        near = nearest(sample.queries, sample.values, sample.distance, goal.k)
+        work = _Work(table, sample, near, goal, "sample", tried, builds)
         costs = {one: _cost(work, Index("hnsw", one, m=_SPARSE_M)) for one in full}
     # On all rows the smaller one gains more than on a sample, which the processor's cache holds either way.
     return next(one for one in full if costs[one] <= _NEARLY * min(costs.values()))
