@@ -6,13 +6,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from data_platform.errors import UsageProblem
 from data_platform.retrieval.chunking.document import hash_of
-from data_platform.retrieval.embedding.models import Embedder, Matrix
-from data_platform.retrieval.vectors import read_vectors
+from data_platform.retrieval.embedding.models import Embedder, Matrix, NoVector
+from data_platform.retrieval.vectors import read_vectors, stacked
 from data_platform.spec.retrieval import Model
 
 
@@ -34,7 +35,7 @@ def precomputed_embedder(model: Model, folder: Path) -> Embedder:
 
 def _by_text(path: Path) -> Embedder:
     numbers: dict[str, int] = {}
-    rows: list[list[float]] = []
+    rows: list[Any] = []
     with path.open(encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
@@ -49,7 +50,7 @@ def _by_text(path: Path) -> Embedder:
                     where=f"{path}:{number}",
                     expected='{"text": …, "embedding": [ … ]}',
                 ) from None
-    return _Precomputed(numbers, np.array(rows, dtype=np.float32), str(path))
+    return _Precomputed(numbers, stacked(iter(rows), path), str(path))
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class _Precomputed:
         hashes = [hash_of(text).hex() for text in texts]
         missing = [text for text, one in zip(texts, hashes, strict=True) if one not in self.numbers]
         if missing:
-            raise UsageProblem(
+            raise NoVector(
                 f"{len(missing):,} of {len(texts):,} texts have no vector in the file",
                 where=self.file,
                 expected=f"one for {missing[0][:60]!r}",
