@@ -268,3 +268,9 @@ def test_a_tenant_of_a_file_is_of_the_type_of_its_column(store: Database, tmp_pa
     asked = lines(tmp_path, '{"id": 1, "text": "one", "year": "7d444840-9dc0-11d1-b245-5ffdce74fad2"}')
     asked = replace(asked, tenants=Tenants(column="year", row_security=False))
     assert run(store, asked, tmp_path).new == 1
+
+
+def test_the_planner_knows_how_many_documents_and_chunks_there_are(store: Database, tmp_path: Path) -> None:
+    run(store, lines(tmp_path, *(f'{{"id": {n}, "text": "one"}}' for n in range(50))), tmp_path)
+    query = "SELECT relname, reltuples FROM pg_class WHERE relname IN ('documents', 'chunks') ORDER BY 1"
+    assert rows_of(store, query) == [("chunks", 50.0), ("documents", 50.0)]
