@@ -88,3 +88,20 @@ def test_other_files(tmp_path: Path) -> None:
     for path in (torn, words, objects, tmp_path / "missing.npy", tmp_path):
         with pytest.raises(UsageProblem):
             read_vectors(str(path))
+
+
+def test_numbers_that_single_precision_cannot_compare(tmp_path: Path) -> None:
+    wide = np.ones((3, 4), dtype=np.float64)
+    np.save(tmp_path / "v.npy", wide * 1e30)
+    with pytest.raises(UsageProblem, match="no number of single precision"):
+        read_vectors(str(tmp_path / "v.npy"))
+    np.save(tmp_path / "v.npy", wide * 1e300)
+    with pytest.raises(UsageProblem, match="infinite"):
+        read_vectors(str(tmp_path / "v.npy"))
+
+
+@pytest.mark.parametrize("name", ["v.jsonl", "v.csv"])
+def test_bytes_that_are_no_text(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfe1,2")
+    with pytest.raises(UsageProblem, match="byte 1 is no UTF-8"):
+        read_vectors(str(tmp_path / name))

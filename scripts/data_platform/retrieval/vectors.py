@@ -43,7 +43,11 @@ def read_vectors(text: str, *, limit: int | None = None) -> Vectors:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise UsageProblem("this is no file of vectors", where=name, expected=", ".join(_READERS))
-    return _checked(reader(path, inside, limit), name, limit)
+    try:
+        found = reader(path, inside, limit)
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"byte {error.start + 1:,} is no UTF-8", where=name) from None
+    return _checked(found, name, limit)
 
 
 def _checked(found: Vectors, name: str, limit: int | None) -> Vectors:
@@ -58,6 +62,15 @@ def _checked(found: Vectors, name: str, limit: int | None) -> Vectors:
             f"{len(bad):,} vectors hold what is no number (NaN or infinite)",
             where=f"{name}, row {bad[0] + 1:,}",
             try_="leave these rows out, or embed them again",
+        )
+    with np.errstate(over="ignore"):
+        long = np.flatnonzero(~np.isfinite(np.einsum("ij,ij->i", values, values)))
+    if len(long):
+        raise UsageProblem(
+            f"{len(long):,} vectors are so long that a distance to them is no number of single precision",
+            where=f"{name}, row {long[0] + 1:,}",
+            expected="a length below 1.8e19",
+            try_="divide all of them by one number",
         )
     ids = found.ids[:limit] if found.ids is not None else None
     if ids is not None and len(set(ids)) < len(ids):
@@ -208,7 +221,8 @@ def _numbers(found: Any, path: Path) -> Matrix:
     array = np.asarray(found)
     if array.dtype.kind not in "fiub":
         raise UsageProblem(f"elements of type {array.dtype} are no numbers", where=str(path))
-    return np.asarray(array, dtype=np.float32)
+    with np.errstate(over="ignore"):  # becomes infinite, which is told
+        return np.asarray(array, dtype=np.float32)
 
 
 def stacked(rows: Iterator[Any], path: Path) -> Matrix:

@@ -197,7 +197,8 @@ def _with_notes(tuned: Tuned, notes: tuple[str, ...]) -> Tuned:
 def _goal(arguments: Any, spec: Retrieval | None) -> Goal:
     from data_platform.retrieval.tuning.trial import Goal  # noqa: PLC0415
 
-    recall = arguments.target_recall or (spec.needs.recall if spec else _RECALL)
+    needed = spec.needs.recall if spec else _RECALL
+    recall = arguments.target_recall if arguments.target_recall is not None else needed
     k = arguments.k if arguments.k is not None else (spec.needs.k if spec else _K)
     if not 0 < recall < 1:
         raise UsageProblem(

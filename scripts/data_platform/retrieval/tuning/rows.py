@@ -29,6 +29,7 @@ def parted(
             f"vectors of {values.shape[1]:,} dimensions", expected=f"at most {_LARGEST:,} (pgvector)"
         )
     notes: list[str] = []
+    given = queries is not None
     values = _with_direction(values, distance, "rows", notes)
     mixed = np.random.default_rng(seed)
     if queries is None:
@@ -46,7 +47,9 @@ def parted(
         raise UsageProblem(
             f"{len(values):,} rows and {len(queries):,} queries say nothing about recall",
             expected=f"at least {k} rows and {_FEWEST} queries",
-            try_="no index: of so few rows an exact search reads all at once and misses nothing",
+            try_="more queries"
+            if given and len(values) >= k
+            else "no index: of so few rows an exact search reads all at once and misses nothing",
         )
     tuning = max(1, round(len(queries) * _TUNING_SHARE))
     return Vectors(values, queries[:tuning], queries[tuning:], distance), tuple(notes)
