@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -119,6 +120,16 @@ def test_a_refusal_and_a_silence_are_told_without_the_key(
     for url, key in (("nonsense", None), (client.url, "plain"), (client.url, "env:UNSET_")):
         with pytest.raises(UsageProblem):
             rest(url, key)
+
+
+def test_short_vectors_are_tried_without_making_millions_of_them() -> None:
+    short = spec_of()
+    short = replace(short, model=replace(short.model, dimensions=3))
+    before = time.process_time()
+    for found in tried(short, collection(short, design(short))):
+        assert found.recall >= 0.9
+        assert found.rows == found.wanted
+    assert time.process_time() - before < 60
 
 
 @pytest.mark.parametrize("more", [{}, {"needs": Needs(rows_in_a_year=500_000_000)}, {"tenants": tenants()}])

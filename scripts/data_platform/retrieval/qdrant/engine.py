@@ -21,6 +21,8 @@ from data_platform.spec.retrieval import Retrieval
 QUERIES, K = 30, 10
 _BYTES = 16_000_000
 """Of vectors: below 10 MB, its default full_scan_threshold, the engine makes no graph."""
+_MOST_ROWS = 20_000
+"""Of short vectors 16 MB are millions: so many are enough, with thresholds that are as much of them."""
 SHARES = (0.2, 0.05, 0.01, 0.001)
 
 
@@ -42,10 +44,10 @@ def tried(spec: Retrieval, body: dict[str, Any], *, seed: int = 1) -> tuple[Foun
         raise EnvironmentProblem(
             "no Qdrant engine to try it on", expected="qdrant-edge-py", try_="dpe setup --extra qdrant"
         ) from None
-    rows = max(2_000, _BYTES // (4 * spec.model.dimensions))
+    rows = min(_MOST_ROWS, max(2_000, _BYTES // (4 * spec.model.dimensions)))
     values, parts = _made_up(rows, spec.model.dimensions, seed)
     with tempfile.TemporaryDirectory() as folder:
-        shard = edge.EdgeShard.create(str(Path(folder)), _config(edge, spec, body))
+        shard = edge.EdgeShard.create(str(Path(folder)), _config(edge, spec, body, rows))
         try:
             _fill(edge, shard, values, parts)
             asked = _params(edge, body)
@@ -61,7 +63,8 @@ def _made_up(rows: int, width: int, seed: int) -> tuple[Matrix, Any]:
     return values.astype(np.float32), drawn.permutation(rows) * 1000 // rows
 
 
-def _config(edge: Any, spec: Retrieval, body: dict[str, Any]) -> Any:
+def _config(edge: Any, spec: Retrieval, body: dict[str, Any], rows: int) -> Any:
+    share = min(1.0, rows * spec.model.dimensions * 4 / _BYTES)
     hnsw = body["hnsw_config"]
     distance = {"cosine": edge.Distance.Cosine, "l2": edge.Distance.Euclid, "ip": edge.Distance.Dot}
     quantized = body.get("quantization_config", {}).get("scalar")
@@ -70,14 +73,16 @@ def _config(edge: Any, spec: Retrieval, body: dict[str, Any]) -> Any:
             VECTOR: edge.EdgeVectorParams(size=spec.model.dimensions, distance=distance[spec.model.distance])
         },
         hnsw_config=edge.HnswIndexConfig(
-            m=hnsw["m"] or hnsw["payload_m"], ef_construct=hnsw["ef_construct"], full_scan_threshold=10_000
+            m=hnsw["m"] or hnsw["payload_m"],
+            ef_construct=hnsw["ef_construct"],
+            full_scan_threshold=max(10, round(10_000 * share)),
         ),
         quantization_config=edge.ScalarQuantizationConfig(
             edge.ScalarType.Int8, quantile=quantized["quantile"]
         )
         if quantized
         else None,
-        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=1_000),
+        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=max(1, round(1_000 * share))),
     )
 
 
