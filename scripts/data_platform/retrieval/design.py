@@ -178,7 +178,7 @@ def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int
         yield Choice("candidates", str(search.rerank), why, "documented")
     if spec.filters or spec.tenants:
         most_compared = int(spec.settings.get("prefilter_rows") or _prefilter(rows))
-        why = "a bounded count decides each time: few rows are compared, else the index is read on until k rows pass"
+        why = "an estimate decides each time: few rows are compared, else the index is read on until k rows pass"
         yield taken("prefilter_rows", "filters", f"compare all up to {most_compared:,} rows", why, "assumed")
     if spec.tenants:
         yield Choice("tenants", *_tenants(spec.tenants), "documented")
