@@ -12,7 +12,7 @@ from data_platform.postgres.vectors.apply import apply
 from data_platform.postgres.vectors.create import finish, present
 from data_platform.postgres.vectors.load import Target, register
 from data_platform.postgres.vectors.rights import copy_privileges, refuse_hidden
-from data_platform.postgres.vectors.sessions import writing
+from data_platform.postgres.vectors.sessions import Vector, writing
 from data_platform.postgres.vectors.switch import (
     Registered,
     activate,
@@ -22,8 +22,8 @@ from data_platform.postgres.vectors.switch import (
     switch,
 )
 from data_platform.retrieval.design import design
-from data_platform.retrieval.embedding import Matrix, Memory, embedder, fingerprint
-from data_platform.retrieval.filling import embedded, target_of
+from data_platform.retrieval.embedding import Memory, embedder, fingerprint
+from data_platform.retrieval.filling import embedded, memory_of, target_of
 from data_platform.retrieval.pgvector.names import names_of
 from data_platform.retrieval.pgvector.store import File, embeddings, functions, indexes, security
 from data_platform.spec.retrieval import Retrieval
@@ -55,7 +55,7 @@ def prepare(conninfo: str, spec: Retrieval, folder: Path, memory: Path, tell: Te
                 apply(connection, [table, *security(spec, names.embeddings)])
                 copy_privileges(connection, Name(spec.name, active.table), names.embeddings)
         register(connection, target)
-        kept = Memory(memory)
+        kept = memory_of(spec, memory)
         try:
             done = fill(connection, target, _embed(kept, spec, folder, target, tell), tell)
         finally:
@@ -84,7 +84,7 @@ def _active(models: Sequence[Registered]) -> Registered:
 
 def _embed(
     memory: Memory, spec: Retrieval, folder: Path, target: Target, tell: Tell
-) -> Callable[[Sequence[tuple[bytes, str]]], Mapping[bytes, Matrix]]:
+) -> Callable[[Sequence[tuple[bytes, str]]], Mapping[bytes, Vector]]:
     model = embedder(spec.model, folder)
     return lambda texts: embedded(memory, model, target, spec, texts, tell)
 
@@ -99,7 +99,7 @@ def change(conninfo: str, spec: Retrieval, folder: Path, memory: Path, tell: Tel
             )
         refuse_hidden(connection, spec.name)
         target = target_of(spec, fingerprint(embedder(spec.model, folder)))
-        kept = Memory(memory)
+        kept = memory_of(spec, memory)
         try:
             before = switch(connection, target, _embed(kept, spec, folder, target, tell), tell)
         finally:

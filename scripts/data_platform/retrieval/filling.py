@@ -8,6 +8,7 @@ from pathlib import Path
 
 from data_platform.postgres.vectors.create import create, finish, finished, missing
 from data_platform.postgres.vectors.load import Loaded, Target, load
+from data_platform.postgres.vectors.sessions import Vector
 from data_platform.retrieval.chunking import Chunk, Document, chunked
 from data_platform.retrieval.chunking.measure import tokenizer
 from data_platform.retrieval.chunking.reading import documents
@@ -41,7 +42,7 @@ def fill(conninfo: str, what: Filling, tell: Tell) -> Loaded:
     chosen = design(spec)
     if what.create and missing(conninfo, spec.name):
         create(conninfo, files(spec, chosen)[:1])
-    memory = Memory(what.memory)
+    memory = memory_of(spec, what.memory)
     try:
         done = load(
             conninfo,
@@ -57,6 +58,11 @@ def fill(conninfo: str, what: Filling, tell: Tell) -> Loaded:
         tell("building indexes", 0.9)
         finish(conninfo, spec.name, lambda there: files(spec, chosen, there)[1:])
     return done
+
+
+def memory_of(spec: Retrieval, file: Path) -> Memory:
+    """The vectors that its model has made, as the store has them. EnvironmentProblem as `Memory` says."""
+    return Memory(file, sparse=spec.model.non_zero is not None)
 
 
 def target_of(spec: Retrieval, print_: str) -> Target:
@@ -94,7 +100,7 @@ def embedded(
     spec: Retrieval,
     texts: Sequence[tuple[bytes, str]],
     tell: Tell,
-) -> Mapping[bytes, Matrix]:
+) -> Mapping[bytes, Vector]:
     """By the hash of the text as it is stored; what the model reads has its prefix before it."""
     print_ = key_of(target, spec)
     prefixed = [(hash_, spec.model.document_prefix + text) for hash_, text in texts]
@@ -102,9 +108,12 @@ def embedded(
 
 
 def key_of(target: Target, spec: Retrieval) -> str:
-    """What the memory knows the model by: texts with another prefix have other vectors."""
+    """What the memory knows the model by: texts with another prefix have other vectors, and sparse ones are kept
+    otherwise.
+    """
     prefix = spec.model.document_prefix
-    return str(target.model["fingerprint"]) + (f":{prefix}" if prefix else "")
+    kept = ":sparse" if spec.model.non_zero else ""
+    return str(target.model["fingerprint"]) + kept + (f":{prefix}" if prefix else "")
 
 
 def query_vector(model: Embedder, spec: Retrieval, text: str) -> Matrix:

@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import psycopg
 from numpy.typing import NDArray
+from pgvector import SparseVector
 from psycopg import sql
 
 from data_platform.errors import UsageProblem
@@ -21,7 +22,7 @@ from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
 from data_platform.postgres.vectors.cpu import cpu_seconds
 from data_platform.postgres.vectors.rights import refuse_hidden
-from data_platform.postgres.vectors.sessions import telling, with_vectors
+from data_platform.postgres.vectors.sessions import sparse, telling, with_vectors
 
 Vector = NDArray[np.float32]
 Mode = Literal["vector", "keyword", "hybrid"]
@@ -37,6 +38,8 @@ class Store:
     search: Name
     hybrid: Name | None
     operator: str
+    sparse: bool = False
+    """Whether its vectors are of type sparsevec."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Session:
         weight: float | None = None,
     ) -> list[Hit]:
         """The k best, the best first. `weight` is that of the words, where not the store's own."""
-        given: dict[str, Any] = {"query": vector, "k": k, **(filters or {})}
+        given: dict[str, Any] = {"query": self._as_stored(vector), "k": k, **(filters or {})}
         function = self.store.search
         if mode != "vector":
             if self.store.hybrid is None:
@@ -104,7 +107,8 @@ class Session:
         ).format(
             sql.SQL(self.store.operator), _id(self.store.embeddings), where, sql.SQL(self.store.operator)
         )
-        rows = self.connection.execute(query, [vector, *given.values(), vector, k]).fetchall()
+        asked = self._as_stored(vector)
+        rows = self.connection.execute(query, [asked, *given.values(), asked, k]).fetchall()
         return np.array([row[0] for row in rows], dtype=np.float64)
 
     def distances(self, vector: Vector, chunks: Sequence[uuid.UUID]) -> NDArray[np.float64]:
@@ -112,8 +116,11 @@ class Session:
         query = sql.SQL(
             "SELECT e.embedding {} %s AS d FROM {} AS e WHERE e.chunk_id = ANY (%s) ORDER BY d"
         ).format(sql.SQL(self.store.operator), _id(self.store.embeddings))
-        rows = self.connection.execute(query, [vector, list(chunks)]).fetchall()
+        rows = self.connection.execute(query, [self._as_stored(vector), list(chunks)]).fetchall()
         return np.array([row[0] for row in rows], dtype=np.float64)
+
+    def _as_stored(self, vector: Vector) -> Vector | SparseVector:
+        return sparse(vector) if self.store.sparse else vector
 
     def drawn(self, count: int) -> list[uuid.UUID]:
         """Ids of chunks with a vector, always the same ones: in the order of a hash of the id."""

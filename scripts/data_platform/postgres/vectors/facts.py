@@ -18,6 +18,7 @@ from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 
 SAMPLE = 2_000
+_MOST_NUMBERS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,18 @@ class VectorColumn:
     lengths: NDArray[np.float64]
     sizes: tuple[int, ...]
     """Dimensions that occur."""
+    non_zero: int
+    """Numbers of a vector that are not zero, on average."""
     halves: float | None
     """Cosine between the mean of the first and of the last rows of the table; None for too few."""
     within: float | None
     """The same between two halves of each of the two, drawn at random: what it is where nothing changed."""
+
+    @property
+    def compared(self) -> int:
+        """Numbers of a row that a search compares."""
+        width = self.dimensions or (self.sizes[0] if self.sizes else 0)
+        return self.non_zero if self.type == "sparsevec" else width
 
 
 @dataclass(frozen=True)
@@ -115,7 +124,8 @@ SELECT n.nspname, c.relname, a.attname, t.typname, NULLIF(a.atttypmod, -1), grea
        coalesce(s.n_tup_hot_upd, 0)
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
- WHERE c.relkind IN ('r', 'm', 'p') AND NOT a.attisdropped AND a.attnum > 0 AND t.typname IN ('vector', 'halfvec')
+ WHERE c.relkind IN ('r', 'm', 'p') AND NOT a.attisdropped AND a.attnum > 0
+   AND t.typname IN ('vector', 'halfvec', 'sparsevec')
    AND has_table_privilege(c.oid, 'SELECT')
  ORDER BY 1, 2, 3
 """
@@ -182,7 +192,7 @@ def _index(connection: psycopg.Connection[Any], row: Sequence[Any]) -> VectorInd
 
 def _column(connection: psycopg.Connection[Any], row: Sequence[Any]) -> VectorColumn:
     table, column = Name(row[0], row[1]), row[2]
-    first, last = _sample(connection, table, column)
+    first, last = _sample(connection, table, column, row[4])
     every = [*first, *last]
     lengths = np.array([float(np.linalg.norm(one)) for one in every])
     sizes = tuple(sorted({len(one) for one in every}))
@@ -201,15 +211,16 @@ def _column(connection: psycopg.Connection[Any], row: Sequence[Any]) -> VectorCo
         sampled=len(every),
         lengths=lengths,
         sizes=sizes,
+        non_zero=round(float(np.mean([np.count_nonzero(one) for one in every]))) if every else 0,
         halves=halves,
         within=within,
     )
 
 
 def _sample(
-    connection: psycopg.Connection[Any], table: Name, column: str
+    connection: psycopg.Connection[Any], table: Name, column: str, dimensions: int | None
 ) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-    """Rows of the first pages and of the last: where a table grows, the older and the newer."""
+    """Rows of the first pages and of the last: where a table grows, the older and the newer; of wide ones fewer."""
     name = sql.Identifier(table.schema, table.name)
     pages = connection.execute(
         sql.SQL("SELECT pg_relation_size({}::regclass) / 8192").format(
@@ -221,7 +232,7 @@ def _sample(
         "SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL AND ctid >= %s::tid AND ctid < %s::tid LIMIT %s"
     ).format(sql.Identifier(column), name)
     middle = max(1, count // 2)
-    limit = SAMPLE // 2
+    limit = max(1, min(SAMPLE, _MOST_NUMBERS // (dimensions or 1)) // 2)
     early = connection.execute(query, ["(0,0)", f"({middle},0)", limit]).fetchall()
     start = max(middle, count - 4 * limit)
     late = connection.execute(query, [f"({start},0)", f"({count + 1},0)", limit]).fetchall()
@@ -229,7 +240,14 @@ def _sample(
 
 
 def _parsed(text: str) -> NDArray[np.float64]:
-    return np.fromstring(text[1:-1], sep=",", dtype=np.float64)
+    if not text.startswith("{"):
+        return np.fromstring(text[1:-1], sep=",", dtype=np.float64)
+    numbers, _, width = text[1:].partition("}/")  # a sparsevec, whose places begin with 1
+    found = np.zeros(int(width), dtype=np.float64)
+    for one in filter(None, numbers.split(",")):
+        place, _, value = one.partition(":")
+        found[int(place) - 1] = float(value)
+    return found
 
 
 def _change(

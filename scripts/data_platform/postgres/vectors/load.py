@@ -14,18 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import numpy as np
 import psycopg
 import psycopg.types.json
-from numpy.typing import NDArray
 from psycopg import sql
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.vectors.rights import refuse_hidden
-from data_platform.postgres.vectors.sessions import alone, writing
-
-Vector = NDArray[np.float32]
+from data_platform.postgres.vectors.sessions import Vector, alone, writing
 
 _BATCH_CHUNKS = 5_000
 

@@ -47,6 +47,7 @@ def store_of(spec: Retrieval) -> Store:
         search=names.search,
         hybrid=names.hybrid if spec.hybrid else None,
         operator=OPERATORS[spec.model.distance],
+        sparse=spec.model.non_zero is not None,
     )
 
 

@@ -57,6 +57,11 @@ def tables(spec: Retrieval, names: Names) -> Sql:
     )
 
 
+def column_type(spec: Retrieval) -> Sql:
+    """Of the vectors in the table and of a question: those that are not zero alone, where most of them are."""
+    return Sql("sparsevec" if spec.model.non_zero else "vector")
+
+
 def embeddings(spec: Retrieval, made: Design, names: Names, *, partitions: int = 0) -> Sql:
     """The table of one model's vectors."""
     parts = [
@@ -69,6 +74,7 @@ def embeddings(spec: Retrieval, made: Design, names: Names, *, partitions: int =
         chunks=names.chunks,
         tenant=spec.tenants,
         filters=spec.filters,
+        type=column_type(spec),
         dimensions=spec.model.dimensions,
         plain=made.plain and not partitions,
         partitions=parts,
@@ -134,7 +140,7 @@ def vector_index(spec: Retrieval, made: Design, names: Names, how: str = "") -> 
     if index.method == "none":
         return None
     key = _key(index.type, Sql("embedding"), spec.model.dimensions, _centre(made, names))
-    wrapped = key if index.type == "vector" else f"({key})"
+    wrapped = key if index.type in ("vector", "sparsevec") else f"({key})"
     options = (
         f"m = {index.m}, ef_construction = {index.ef_construction}"
         if index.method == "hnsw"
@@ -154,7 +160,7 @@ def _centre(made: Design, names: Names) -> Sql:
 
 def _key(type_: VectorType, value: Sql, dimensions: int, centre: Sql) -> Sql:
     match type_:
-        case "vector":
+        case "vector" | "sparsevec":  # as the column is
             return value
         case "halfvec":
             return Sql(f"{value}::halfvec({dimensions})")
@@ -222,6 +228,7 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
         estimated=values,
         condition=_condition(names.search, given),
         operator=Sql(operator),
+        type=column_type(spec),
         query=query,
         k=k,
         indexed=_key(index.type, Sql("e.embedding"), width, centre),
@@ -314,6 +321,7 @@ def _hybrid(spec: Retrieval, names: Names) -> Sql:
         words=Sql(f"{own}.words"),
         condition=_condition(names.hybrid, given),
         passed=passed,
+        type=column_type(spec),
         weight_given=Sql(f"{own}.weight"),
         pool=Sql(f"{own}.pool"),
         k=Sql(f"{own}.k"),
