@@ -134,6 +134,8 @@ def test_the_whole_way(server: Server, minilm: Model, tmp_path: Path) -> None:
     assert next(m["value"] for m in told["metrics"] if m["name"] == "exact_recall") == 1.0
     assert next(m["value"] for m in told["metrics"] if (m["name"], m["mode"]) == ("mrr", "hybrid")) > 0.8
     assert told["latency"]["queries_per_second"] > 0
+    assert told["latency"]["cold"]["queries"] == 12
+    assert told["latency"]["cold"]["p95_ms"] >= told["latency"]["cold"]["p50_ms"] > 0
     assert findings(spec, proof.evaluation) == ()
 
 

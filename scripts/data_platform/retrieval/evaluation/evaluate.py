@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_platform.postgres.vectors.ask import Mode, Session
+from data_platform.postgres.vectors.cold import Cold
 from data_platform.retrieval.evaluation.judgements import Query, graded
 from data_platform.retrieval.metrics import METRICS, Difference, Interval, interval, paired, recall
 
@@ -64,6 +65,8 @@ class Evaluation:
     latency_ms: tuple[float, float, float] | None = None
     first_ms: float | None = None
     """The median of questions that were asked for the first time."""
+    cold: Cold | None = None
+    """Questions with empty caches."""
     per_second: float | None = None
     clients: int = 0
     cpu_ms: float | None = None

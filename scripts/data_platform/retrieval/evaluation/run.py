@@ -10,6 +10,7 @@ import numpy as np
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.ask import Mode, Store, latencies, per_second, session
+from data_platform.postgres.vectors.cold import cold_latencies
 from data_platform.postgres.vectors.settings import OPERATORS
 from data_platform.retrieval.embedding import embedder
 from data_platform.retrieval.evaluation.evaluate import (
@@ -26,6 +27,7 @@ from data_platform.spec.retrieval import Retrieval
 
 Tell = Callable[[str, float], None]
 _FILTER_QUESTIONS = 30
+_COLD_QUESTIONS = 30
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Extent:
     sample: int = 200
     clients: int = 4
     seconds: float = 3.0
+    caches: str | None = None
+    """Connection of a role that may empty the server's cache; without one nothing is measured cold."""
 
 
 def store_of(spec: Retrieval) -> Store:
@@ -82,6 +86,13 @@ def evaluate(
         filters = filtered(one, [f.name for f in spec.filters], questions[:_FILTER_QUESTIONS], k)
         again = latencies(one, "vector", questions, k)
         cpu = cpu_of(one, "vector", questions, k)
+    if extent.caches:
+        tell("with empty caches", 0.8)
+    cold = (
+        cold_latencies(conninfo, extent.caches, store, questions[:_COLD_QUESTIONS], k)
+        if extent.caches
+        else None
+    )
     tell(f"{extent.clients} clients at once", 0.9)
     p50, p95, p99 = (float(value) for value in np.quantile(again, (0.5, 0.95, 0.99)))
     return Evaluation(
@@ -92,6 +103,7 @@ def evaluate(
         filters=filters,
         latency_ms=(p50, p95, p99),
         first_ms=float(np.median(first)),
+        cold=cold,
         per_second=per_second(conninfo, store, "vector", questions, k, extent.clients, extent.seconds),
         clients=extent.clients,
         cpu_ms=cpu,
