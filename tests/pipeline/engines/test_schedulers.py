@@ -27,7 +27,7 @@ from pipeline.engines.shop import CSV, SECOND, SPECS
 from pipeline.running import ask
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = {"dagster": ["dagster>=1.9,<2"], "airflow": ["apache-airflow>=3,<4"]}
+PACKAGES = {"dagster": ["dagster>=1.12,<2"], "airflow": ["apache-airflow>=3,<4"]}
 DAGSTER = """
 import importlib.util, json, os, sys
 import dagster
@@ -82,9 +82,8 @@ class Tool:
     def begin(self, folder: Path, database: Database) -> None:
         environment = {
             "DPE": f"{sys.executable} {ROOT / 'scripts' / 'dpe.py'}",
-            "PIPELINE_SPEC": str(folder / "spec.yaml"),
             "PIPELINE_PROJECT": str(folder),
-            "PIPELINE_DATABASE": database.conninfo,
+            "PIPELINE_DATABASE_CUSTOMER_DB": database.conninfo,
         }
         shutil.copytree(folder / "out", self.folder, dirs_exist_ok=True)
         asked = {"folder": str(self.folder), "environment": environment}
