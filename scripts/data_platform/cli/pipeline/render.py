@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from data_platform.spec.pipeline import Pipeline
 
 _AS_IT_IS = "Its SQL is the spec's, for PostgreSQL: nothing is translated."
-_STARTED = "It starts `dpe pipeline run`: nothing is translated."
+_STARTED = (
+    "It starts `dpe pipeline run`: nothing is translated. Its first lines say what the environment must hold."
+)
 _NOT_COMPARED = "No transform was compared with PostgreSQL."
 _KEEPS = {
     **dict.fromkeys(("postgres", "dlt", "dbt"), _AS_IT_IS),
