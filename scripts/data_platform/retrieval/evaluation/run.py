@@ -12,6 +12,7 @@ from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.ask import Mode, Store, latencies, per_second, session
 from data_platform.postgres.vectors.cold import cold_latencies
 from data_platform.postgres.vectors.settings import OPERATORS
+from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import embedder
 from data_platform.retrieval.evaluation.evaluate import (
     Evaluation,
@@ -64,7 +65,7 @@ def evaluate(
     tell: Tell,
 ) -> Evaluation:
     """Measure the store. Without queries they are drawn from its documents. Raises UsageProblem for an empty store."""
-    store, k = store_of(spec), spec.needs.k
+    store, k, chosen = store_of(spec), spec.needs.k, design(spec)
     with session(conninfo, store) as one:
         rows = one.rows()
         if not rows:
@@ -83,7 +84,8 @@ def evaluate(
         tell("judging", 0.5)
         metrics, compared = judged(one, asked, vectors, modes, k)
         tell("filters", 0.7)
-        filters = filtered(one, [f.name for f in spec.filters], questions[:_FILTER_QUESTIONS], k)
+        most = rows if chosen.index.method == "none" else chosen.prefilter_rows
+        filters = filtered(one, [f.name for f in spec.filters], questions[:_FILTER_QUESTIONS], k, most)
         again = latencies(one, "vector", questions, k)
         cpu = cpu_of(one, "vector", questions, k)
     if extent.caches:

@@ -50,7 +50,7 @@ def result(found: Evaluation) -> dict[str, Any]:
                 if isinstance(one.value, str | int | float | bool | list)
                 else str(one.value),
                 "selectivity": round(one.share, 5),
-                "strategy": "counted",
+                "strategy": one.strategy,
                 "recall": _interval(one.recall),
                 "rows": one.rows,
                 "wanted": one.wanted,
@@ -203,8 +203,8 @@ def _filters(found: Evaluation) -> tuple[Piece, ...]:
     if not found.filters:
         return ()
     rows = tuple(_filter_row(one) for one in found.filters)
-    columns = ("filter", "value", "of the rows", "recall", "95 %", "rows", "of")
-    return (Heading("With filters"), Table(columns, rows, frozenset({2, 3, 5, 6})))
+    columns = ("filter", "value", "of the rows", "way", "recall", "95 %", "rows", "of")
+    return (Heading("With filters"), Table(columns, rows, frozenset({2, 4, 6, 7})))
 
 
 def _filter_row(one: Filtered) -> tuple[Inline, ...]:
@@ -212,6 +212,7 @@ def _filter_row(one: Filtered) -> tuple[Inline, ...]:
         Code(one.name),
         Code(str(one.value)),
         f"{one.share:.2%}",
+        one.strategy,
         f"{one.recall.value:.3f}",
         f"{one.recall.low:.3f}–{one.recall.high:.3f}",
         str(one.rows),

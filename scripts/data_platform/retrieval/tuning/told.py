@@ -293,7 +293,7 @@ def _with_filters(tuned: Tuned) -> tuple[Piece, ...]:
         Table(columns, rows, frozenset({2, 4})),
         Paragraph(
             f"Up to {tuned.filtering.prefilter_rows:,} rows that pass, compare all of them; above, read the index on"
-            " (hnsw.iterative_scan = relaxed_order). The search function of dpe retrieval render counts and decides:"
+            " (hnsw.iterative_scan = relaxed_order). The search function of dpe retrieval render decides so:"
             f" settings: {{prefilter_rows: {tuned.filtering.prefilter_rows}}}."
         ),
     )
