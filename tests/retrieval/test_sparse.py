@@ -16,6 +16,8 @@ from data_platform.postgres.server import Database, Server
 from data_platform.postgres.vectors.ask import session
 from data_platform.postgres.vectors.bench import bench
 from data_platform.postgres.vectors.facts import facts
+from data_platform.qdrant.calls import Call
+from data_platform.qdrant.rest import Rest
 from data_platform.retrieval.changing import change, prepare
 from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import embedder
@@ -24,6 +26,9 @@ from data_platform.retrieval.evaluation.evaluate import recall_of
 from data_platform.retrieval.evaluation.run import store_of
 from data_platform.retrieval.exact import nearest
 from data_platform.retrieval.filling import Filling, fill
+from data_platform.retrieval.qdrant.collection import collection
+from data_platform.retrieval.qdrant.engine import tried
+from data_platform.retrieval.qdrant.moves import There, to_postgres, to_qdrant
 from data_platform.retrieval.tuning.candidates import types
 from data_platform.retrieval.tuning.rows import parted
 from data_platform.retrieval.tuning.trial import Goal
@@ -31,6 +36,7 @@ from data_platform.retrieval.tuning.tune import tune
 from data_platform.retrieval.vectors import read_vectors
 from data_platform.spec.retrieval import Hybrid, Model, Needs, Retrieval, Source
 from retrieval.pgvector.stores import spec_of
+from retrieval.qdrant.server import running
 
 WIDTH, NON_ZERO, ROWS = 20_000, 40, 600
 NOTHING = lambda what, share: None  # noqa: E731
@@ -124,6 +130,40 @@ def test_a_store_is_filled_asked_diagnosed_and_gets_another_model(
     other = spec(model=replace(spec().model, name="other", non_zero=NON_ZERO + 1))
     prepare(vectors.conninfo, other, folder, tmp_path / "m.db", NOTHING)
     assert change(vectors.conninfo, other, folder, tmp_path / "m.db", NOTHING).active == "other"
+
+
+def test_points_of_qdrant_and_back(vectors: Database, folder: Path, tmp_path: Path) -> None:
+    fill(vectors.conninfo, Filling(spec(), folder, tmp_path / "m.db", create=True), NOTHING)
+    body = collection(spec(), design(spec()))
+    assert body["vectors"] == {}
+    assert set(body["sparse_vectors"]) == {"content", "words"}
+    with running() as (url, recorded):
+        server = Rest(url, None)
+        server.call(Call("PUT", "/collections/help", body))
+        there = There(server, "help")
+        sent = to_qdrant(vectors.conninfo, spec(), there, sample=20, prunes=False, tell=NOTHING)
+        assert (sent.sent, sent.collection) == (ROWS, ROWS)
+        assert sent.recall is not None
+        assert sent.recall.value == 1.0
+        (one,) = [p for p in recorded.points["help"].values() if p["payload"]["content"] == "text number 7"]
+        assert one["vector"]["content"]["indices"] == np.flatnonzero(VALUES[7]).tolist()
+        with connect(vectors.conninfo, read_only=False) as connection:
+            connection.execute("DROP SCHEMA help CASCADE")
+            connection.commit()
+        to_postgres(vectors.conninfo, spec(), folder, there, create=True, sample=20, tell=NOTHING)
+    with session(vectors.conninfo, store_of(spec())) as back:
+        assert back.rows() == ROWS
+        truth = nearest(VALUES[:3], VALUES, "ip", 10)
+        for vector, expected in zip(VALUES, truth.distances, strict=False):
+            assert np.allclose(back.exact(vector, 10), expected, atol=1e-3)
+
+
+def test_the_collection_on_qdrants_engine() -> None:
+    pytest.importorskip("qdrant_edge")
+    for model in (spec().model, replace(spec().model, distance="cosine", normalised=True)):
+        asked = spec(target="qdrant", model=model)
+        for found in tried(asked, collection(asked, design(asked))):
+            assert (found.recall, found.rows) == (1.0, found.wanted)
 
 
 def test_it_is_tuned_on_what_it_has(server: Server) -> None:

@@ -279,9 +279,13 @@ def _sparse(document: Document, data: Mapping[str, Any]) -> Iterator[Finding]:
             f"HNSW takes {MOST_INDEXED:,} numbers that are not zero, not {non_zero:,}",
             "none",
         )
-    if data.get("target") == "qdrant":
+    inner = model.get("distance", Model.distance) == "ip" or model.get("normalised", Model.normalised)
+    if data.get("target") == "qdrant" and not (inner and model.get("distance") != "l2"):
         yield document.error(
-            ("target",), "spec-model", "vectors that are mostly zero go into pgvector only", "pgvector"
+            ("model", "distance"),
+            "spec-model",
+            "Qdrant compares vectors that are mostly zero by inner product only",
+            "distance: ip, or cosine with normalised: true",
         )
 
 

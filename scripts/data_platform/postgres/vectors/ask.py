@@ -22,6 +22,7 @@ from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
 from data_platform.postgres.vectors.cpu import cpu_seconds
 from data_platform.postgres.vectors.rights import refuse_hidden
+from data_platform.postgres.vectors.sessions import Vector as Stored
 from data_platform.postgres.vectors.sessions import sparse, telling, with_vectors
 
 Vector = NDArray[np.float32]
@@ -91,7 +92,7 @@ class Session:
         called = sql.SQL("SELECT * FROM {}({})").format(_id(function), named)
         return [Hit(*row) for row in self.connection.execute(called, list(given.values()))]
 
-    def exact(self, vector: Vector, k: int, filters: Mapping[str, Any] | None = None) -> NDArray[np.float64]:
+    def exact(self, vector: Stored, k: int, filters: Mapping[str, Any] | None = None) -> NDArray[np.float64]:
         """Distances of the k nearest rows, every row compared."""
         given = filters or {}
         passing = sql.SQL(" AND ").join(
@@ -111,7 +112,7 @@ class Session:
         rows = self.connection.execute(query, [asked, *given.values(), asked, k]).fetchall()
         return np.array([row[0] for row in rows], dtype=np.float64)
 
-    def distances(self, vector: Vector, chunks: Sequence[uuid.UUID]) -> NDArray[np.float64]:
+    def distances(self, vector: Stored, chunks: Sequence[uuid.UUID]) -> NDArray[np.float64]:
         """Distances of these chunks, the least first; those that the store does not have are left out."""
         query = sql.SQL(
             "SELECT e.embedding {} %s AS d FROM {} AS e WHERE e.chunk_id = ANY (%s) ORDER BY d"
@@ -119,8 +120,8 @@ class Session:
         rows = self.connection.execute(query, [self._as_stored(vector), list(chunks)]).fetchall()
         return np.array([row[0] for row in rows], dtype=np.float64)
 
-    def _as_stored(self, vector: Vector) -> Vector | SparseVector:
-        return sparse(vector) if self.store.sparse else vector
+    def _as_stored(self, vector: Stored) -> Stored:
+        return sparse(vector) if self.store.sparse and not isinstance(vector, SparseVector) else vector
 
     def drawn(self, count: int) -> list[uuid.UUID]:
         """Ids of chunks with a vector, always the same ones: in the order of a hash of the id."""
