@@ -23,7 +23,7 @@ from data_platform.postgres.vectors.switch import (
 )
 from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import Memory, embedder, fingerprint
-from data_platform.retrieval.filling import embedded, memory_of, target_of
+from data_platform.retrieval.filling import embedded, target_of
 from data_platform.retrieval.pgvector.names import names_of
 from data_platform.retrieval.pgvector.store import File, embeddings, functions, indexes, security
 from data_platform.spec.retrieval import Retrieval
@@ -55,7 +55,7 @@ def prepare(conninfo: str, spec: Retrieval, folder: Path, memory: Path, tell: Te
                 apply(connection, [table, *security(spec, names.embeddings)])
                 copy_privileges(connection, Name(spec.name, active.table), names.embeddings)
         register(connection, target)
-        kept = memory_of(spec, memory)
+        kept = Memory(memory)
         try:
             done = fill(connection, target, _embed(kept, spec, folder, target, tell), tell)
         finally:
@@ -99,7 +99,7 @@ def change(conninfo: str, spec: Retrieval, folder: Path, memory: Path, tell: Tel
             )
         refuse_hidden(connection, spec.name)
         target = target_of(spec, fingerprint(embedder(spec.model, folder)))
-        kept = memory_of(spec, memory)
+        kept = Memory(memory)
         try:
             before = switch(connection, target, _embed(kept, spec, folder, target, tell), tell)
         finally:

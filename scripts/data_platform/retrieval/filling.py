@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_platform.postgres.vectors.create import create, finish, finished, missing
 from data_platform.postgres.vectors.load import Loaded, Target, load
-from data_platform.postgres.vectors.sessions import Vector
+from data_platform.postgres.vectors.sessions import Vector, sparse
 from data_platform.retrieval.chunking import Chunk, Document, chunked
 from data_platform.retrieval.chunking.measure import tokenizer
 from data_platform.retrieval.chunking.reading import documents
@@ -19,6 +19,7 @@ from data_platform.retrieval.pgvector.store import files, secured_table
 from data_platform.spec.retrieval import Retrieval
 
 Tell = Callable[[str, float], None]
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def fill(conninfo: str, what: Filling, tell: Tell) -> Loaded:
     chosen = design(spec)
     if what.create and missing(conninfo, spec.name):
         create(conninfo, files(spec, chosen)[:1])
-    memory = memory_of(spec, what.memory)
+    memory = Memory(what.memory)
     try:
         done = load(
             conninfo,
@@ -58,11 +59,6 @@ def fill(conninfo: str, what: Filling, tell: Tell) -> Loaded:
         tell("building indexes", 0.9)
         finish(conninfo, spec.name, lambda there: files(spec, chosen, there)[1:])
     return done
-
-
-def memory_of(spec: Retrieval, file: Path) -> Memory:
-    """The vectors that its model has made, as the store has them. EnvironmentProblem as `Memory` says."""
-    return Memory(file, sparse=spec.model.non_zero is not None)
 
 
 def target_of(spec: Retrieval, print_: str) -> Target:
@@ -104,16 +100,27 @@ def embedded(
     """By the hash of the text as it is stored; what the model reads has its prefix before it."""
     print_ = key_of(target, spec)
     prefixed = [(hash_, spec.model.document_prefix + text) for hash_, text in texts]
+    if spec.model.provider == "precomputed":
+        # The file is the memory: what another one of this model's name held is nothing to this one.
+        return dict(_of_file(model, spec, prefixed))
     return memory.embedded(model, print_, prefixed, tell)
 
 
+def _of_file(
+    model: Embedder, spec: Retrieval, texts: Sequence[tuple[bytes, str]]
+) -> Iterator[tuple[bytes, Vector]]:
+    """In parts, since those that are mostly zero are short only once they are so written."""
+    for first in range(0, len(texts), _AT_ONCE):
+        part = texts[first : first + _AT_ONCE]
+        made = model.embed([text for _, text in part])
+        for (hash_, _), vector in zip(part, made, strict=True):
+            yield hash_, sparse(vector) if spec.model.non_zero else vector
+
+
 def key_of(target: Target, spec: Retrieval) -> str:
-    """What the memory knows the model by: texts with another prefix have other vectors, and sparse ones are kept
-    otherwise.
-    """
+    """What the memory knows the model by: texts with another prefix have other vectors."""
     prefix = spec.model.document_prefix
-    kept = ":sparse" if spec.model.non_zero else ""
-    return str(target.model["fingerprint"]) + kept + (f":{prefix}" if prefix else "")
+    return str(target.model["fingerprint"]) + (f":{prefix}" if prefix else "")
 
 
 def query_vector(model: Embedder, spec: Retrieval, text: str) -> Matrix:

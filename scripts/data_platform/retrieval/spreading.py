@@ -17,8 +17,8 @@ from data_platform.postgres.vectors.parts import load_part, spread
 from data_platform.retrieval.chunking.document import Chunk, Document
 from data_platform.retrieval.chunking.reading import address, files_of, kind_of, read
 from data_platform.retrieval.chunking.tables import chosen, columns_of, of_row
-from data_platform.retrieval.embedding import Embedder, embedder, fingerprint
-from data_platform.retrieval.filling import cutter, embedded, memory_of, target_of
+from data_platform.retrieval.embedding import Embedder, Memory, embedder, fingerprint
+from data_platform.retrieval.filling import cutter, embedded, target_of
 from data_platform.spec.document import parse
 from data_platform.spec.retrieval import Retrieval, Source, read_retrieval
 from data_platform.spec.validate import check
@@ -102,8 +102,7 @@ def load_units(job: Job, units: Iterable[Unit]) -> list[Loaded | UsageProblem]:
     try:
         made = _prepared(job)
         with tempfile.TemporaryDirectory() as kept_for_now:
-            file = Path(job.memory) if job.memory else Path(kept_for_now) / "vectors.sqlite"
-            memory = memory_of(made.spec, file)
+            memory = Memory(Path(job.memory) if job.memory else Path(kept_for_now) / "vectors.sqlite")
             try:
                 done = load_part(
                     job.conninfo,

@@ -117,7 +117,7 @@ def _parquet(path: Path, inside: str, limit: int | None) -> Vectors:
     column = table.column(_chosen(lists, inside, path))
     ids = tuple(str(one) for one in table.column("id").to_pylist()) if "id" in table.column_names else None
     rows = column.to_numpy(zero_copy_only=False)
-    return Vectors(_stacked(iter(rows), path), ids)
+    return Vectors(stacked(iter(rows), path), ids)
 
 
 def _jsonl(path: Path, inside: str, limit: int | None) -> Vectors:
@@ -138,7 +138,7 @@ def _jsonl(path: Path, inside: str, limit: int | None) -> Vectors:
         dense(row, width, f"{path}, row {number:,}") if isinstance(row, dict) else row
         for number, row in enumerate(rows, 1)
     )
-    return Vectors(_stacked(every, path), tuple(ids) or None)
+    return Vectors(stacked(every, path), tuple(ids) or None)
 
 
 def dense(given: Any, width: int, where: str) -> Matrix:
@@ -198,7 +198,7 @@ def _csv(path: Path, inside: str, limit: int | None) -> Vectors:
         rows = [line.rstrip("\r\n").split(separator) for line in lines if line.strip()]
     if rows and not _is_number(rows[0][-1]):
         rows = rows[1:]
-    return Vectors(_stacked(iter(rows[:limit]), path))
+    return Vectors(stacked(iter(rows[:limit]), path))
 
 
 def _is_number(text: str) -> bool:
@@ -250,12 +250,14 @@ def _numbers(found: Any, path: Path) -> Matrix:
     return np.asarray(array, dtype=np.float32)
 
 
-def _stacked(rows: Iterator[Any], path: Path) -> Matrix:
+def stacked(rows: Iterator[Any], path: Path) -> Matrix:
+    """Rows of one length as a matrix. UsageProblem naming the row that is no list of numbers, or not as long."""
     made: list[NDArray[np.float32]] = []
     for number, row in enumerate(rows, 1):
         where = f"{path}, row {number:,}"
         try:
-            values = np.asarray(row, dtype=np.float32)
+            with np.errstate(over="ignore"):  # becomes infinite, which is told
+                values = np.asarray(row, dtype=np.float32)
         except (TypeError, ValueError):
             raise UsageProblem("not a list of numbers", where=where) from None
         if values.ndim != 1 or (made and len(values) != len(made[0])):

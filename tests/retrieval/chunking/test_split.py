@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_platform.retrieval.chunking import Chunk, Document, chunked
-from data_platform.spec.retrieval import Chunking, Strategy
+from data_platform.retrieval.chunking.measure import Tokenizer, tokenizer
+from data_platform.spec.retrieval import Chunking, Model, Strategy
 
 STRATEGIES: tuple[Strategy, ...] = ("fixed", "recursive", "sentence", "markdown", "code", "semantic")
 TEXTS = st.lists(
@@ -193,8 +195,6 @@ def test_empty_and_blank_texts_have_no_chunks() -> None:
 
 
 def test_tokens_are_counted_by_the_tokenizer(tokenizer_file: Path) -> None:
-    from data_platform.retrieval.chunking.measure import tokenizer
-
     ruler = tokenizer(tokenizer_file)
     text = "unbelievable words and more words, several of them; " * 40 + "中文字符" * 30
     how = Chunking(strategy="recursive", size=16, overlap=4, unit="tokens")
@@ -206,3 +206,43 @@ def test_tokens_are_counted_by_the_tokenizer(tokenizer_file: Path) -> None:
         "".join(c.text.split())
         for c in chunked(Document(uri="a", text=text), Chunking(size=16, unit="tokens"), ruler)
     )
+
+
+@pytest.fixture(scope="module")
+def in_bytes() -> Tokenizer:
+    """A tokenizer that puts a space before each text: a piece may have one token more alone than in the text."""
+    tokenizers = pytest.importorskip("tokenizers")
+    inner = tokenizers.Tokenizer(tokenizers.models.BPE())
+    inner.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=True)
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=600, initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(), show_progress=False
+    )
+    inner.train_from_iterator(
+        ["some words and more of them\n", "| a | b |\n|---|---|\n| 1 | 2 |\n"] * 20, trainer
+    )
+    return Tokenizer(inner)
+
+
+@pytest.mark.parametrize("overlap", [0, 7])
+@pytest.mark.parametrize("size", [8, 9, 13])
+def test_no_chunk_has_more_tokens_alone_than_it_may(in_bytes: Tokenizer, size: int, overlap: int) -> None:
+    rows = "| a | b |\n|---|---|\n| 1 | 2 |\n"
+    family = "\u200d".join("👩👩👧👦")
+    text = f"{rows}{'x' * 150} z{chr(0x301) * 40} {family} 中文。{rows}word \r\n{rows}"
+    for strategy in ("fixed", "recursive", "sentence", "markdown"):
+        how = Chunking(strategy=strategy, size=size, overlap=overlap, unit="tokens")  # type: ignore[arg-type]
+        found = chunked(Document(uri="a.md", text=text), how, in_bytes)
+        assert max(in_bytes.counts([one.text for one in found])) <= size
+        assert [one.tokens for one in found] == in_bytes.counts([one.text for one in found])
+        assert all(text[one.start : one.end] == one.text for one in found)
+        assert [one.start for one in found] == sorted(one.start for one in found)
+        kept = {place for one in found for place in range(one.start, one.end)}
+        assert not "".join(each for at, each in enumerate(text) if at not in kept).strip()
+
+
+def test_a_piece_without_tokens_is_no_overlap(minilm: Model) -> None:
+    text = "One sentence here.\n\n\u200b\n\nAnother sentence there, and some words more.\n\n\u200b\n\nA third one."
+    for size in range(10, 20):
+        how = Chunking(strategy="sentence", size=size, unit="tokens")
+        found = chunked(Document(uri="a.txt", text=text), how, tokenizer(Path(minilm.tokenizer or "")))
+        assert all(one.end <= other.start for one, other in pairwise(found))

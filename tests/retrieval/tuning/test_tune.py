@@ -21,11 +21,11 @@ from data_platform.retrieval.tuning.tune import tune
 Run = Callable[[Matrix, Goal], Tuned]
 
 
-def curved(rows: int, *, dimensions: int = 64, seed: int = 1) -> Matrix:
+def curved(rows: int, *, dimensions: int = 64, basis: int = 12, seed: int = 1) -> Matrix:
     """Rows near a bent surface of few dimensions, as embeddings are."""
     drawn = np.random.default_rng(seed)
-    basis = drawn.normal(size=(12, dimensions))
-    bent = np.tanh(drawn.normal(size=(rows, 12)) @ basis / 3)
+    directions = drawn.normal(size=(basis, dimensions))
+    bent = np.tanh(drawn.normal(size=(rows, basis)) @ directions / 3)
     return (bent + 0.05 * drawn.normal(size=bent.shape)).astype(np.float32)
 
 
@@ -75,6 +75,25 @@ def test_random_vectors_are_refused_with_the_reason(run: Run) -> None:
     assert "out of reach" in str(report(tuned, "here", "again").title)
 
 
+def test_random_vectors_that_lie_outside_of_the_table_are_refused_too(run: Run) -> None:
+    """An exact search of rows above 2 kB is so slow that a walk over half of them looks cheap beside it."""
+    random = np.random.default_rng(1).normal(size=(6_000, 600)).astype(np.float32)
+    tuned = run(random, Goal())
+    assert not tuned.reachable
+    assert "as in random vectors" in tuned.because
+
+
+def test_few_texts_are_no_random_vectors(run: Run) -> None:
+    """Of some hundred real texts the nearest are hardly nearer than any others either."""
+    few = curved(500, dimensions=384, basis=40)
+    vectors, _ = parted(few, None, "cosine", k=10)
+    truth = nearest(vectors.queries, vectors.values, "cosine", 10)
+    assert contrast(vectors.queries, vectors.values, truth, "cosine").ratio > RANDOM
+    tuned = run(few, Goal())
+    assert tuned.reachable
+    assert tuned.index.method == "none"
+
+
 def test_few_rows_need_no_index(run: Run) -> None:
     tuned = run(curved(400), Goal())
     assert tuned.reachable
@@ -106,6 +125,33 @@ def test_rows_without_direction_are_left_out_and_told() -> None:
     assert len(vectors.values) == 199
     assert any("row 8" in note for note in notes)
     assert recall(np.zeros((1, 1)), np.zeros((1, 1))) == 1
+
+
+def test_rows_too_close_for_half_precision_get_full_precision(run: Run) -> None:
+    """20,000 directions in space: the halves of neighbours are the same, and no ef_search finds more than 0.94."""
+    tuned = run(np.random.default_rng(1).normal(size=(20_000, 3)).astype(np.float32), Goal())
+    assert tuned.reachable
+    assert tuned.index.type == "vector"
+
+
+def test_queries_too_large_for_half_precision_are_asked_in_full(server: Server) -> None:
+    values = curved(2_000)
+    vectors, _ = parted(values, curved(100, seed=2) * 1e6, "cosine", k=5)
+    tuned = tune(vectors, Goal(), lambda v, q: bench(server, v, q, "cosine"), lambda what, share: None)
+    assert tuned.index.type == "vector"
+
+
+def test_copies_of_a_row_have_no_dimension() -> None:
+    rows = np.repeat(curved(100), 30, axis=0)
+    asked = curved(50, seed=2)
+    truth = nearest(asked, rows, "cosine", 10)
+    assert contrast(asked, rows, truth, "cosine").intrinsic_dimension == 0
+
+
+def test_fifty_rows_are_enough_to_say_that_no_index_is_needed(run: Run) -> None:
+    tuned = run(curved(50), Goal())
+    assert tuned.reachable
+    assert (tuned.index.method, tuned.recall.queries) == ("none", 8)
 
 
 def test_too_little_to_say_anything() -> None:

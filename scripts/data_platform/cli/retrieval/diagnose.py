@@ -11,6 +11,7 @@ from data_platform.errors import UsageProblem
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
+    from collections.abc import Mapping
 
     from data_platform.postgres.vectors.facts import Facts
     from data_platform.report.finding import Finding
@@ -45,8 +46,13 @@ def _diagnose(invocation: Invocation) -> Outcome:
     with connect(resolve_dsn(arguments.dsn), read_only=True) as connection:
         found = facts(connection, arguments.schema)
         told = list(rules.findings(found))
+
+        def plan(query: str, settings: Mapping[str, str]) -> dict[str, Any]:
+            return explained(connection, query, settings)
+
         for text in map(_text, arguments.query):
-            told += queries.findings(text, found, lambda query: explained(connection, query))
+            told += queries.findings(text, found, plan)
+        told += queries.of_applications(found, plan)
     ordered = in_order(told)
     return Outcome(
         text=_report(found, ordered, again(DIAGNOSE, invocation, *_words(arguments))),

@@ -49,12 +49,21 @@ def finished(conninfo: str, search: Name, secured: Name | None) -> bool:
 def finish(conninfo: str, schema: str, files: Callable[[Collection[str]], Sequence[File]]) -> None:
     """Run those that come after the rows; building an index takes as long as it takes. `files` is told which indexes a
     run before has made: an index that it had not finished is dropped first, since nobody can use it.
+
+    Documents and chunks are analyzed: until autovacuum comes by, the planner takes them for a few rows, and asked for
+    words among 24,000 chunks read the index once for each document (2.3 s instead of 0.07).
     """
     with connect(conninfo, read_only=False, statement_timeout_ms=0, lock_timeout_ms=0) as connection:
         connection.autocommit = True
         with telling(conninfo):
             there = _indexes(connection, schema)
         apply(connection, files(there))
+        with telling(conninfo):
+            connection.execute(
+                sql.SQL("ANALYZE {}, {}").format(
+                    sql.Identifier(schema, "documents"), sql.Identifier(schema, "chunks")
+                )
+            )
 
 
 def _indexes(connection: psycopg.Connection[Any], schema: str) -> set[str]:

@@ -5,7 +5,7 @@ Reads only; samples are bounded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,10 @@ from data_platform.model.database import Name
 
 SAMPLE = 2_000
 _MOST_NUMBERS = 50_000_000
+_AHEAD = 128
+"""Pages by which COPY may have made a table longer than it needed: 64 at a time."""
+PARTS = 8
+"""Places of a table that are sampled, in the order of its pages: where it grows, from the oldest to the newest."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class VectorIndex:
     size_bytes: int
     scans: int
     predicate: str | None
+    columns: tuple[str, ...]
+    """Columns of vectors that the key is made of."""
 
     def option(self, name: str, otherwise: int) -> int:
         """Of WITH (…)."""
@@ -45,7 +51,7 @@ class VectorIndex:
 
 @dataclass(frozen=True)
 class VectorColumn:
-    """A column of vectors with what a sample of it holds: lengths, dimensions, middles of older and newer rows."""
+    """A column of vectors with what a sample of it holds: lengths, dimensions, and the vectors by their place."""
 
     table: Name
     column: str
@@ -64,10 +70,8 @@ class VectorColumn:
     """Dimensions that occur."""
     non_zero: int
     """Numbers of a vector that are not zero, on average."""
-    halves: float | None
-    """Cosine between the mean of the first and of the last rows of the table; None for too few."""
-    within: float | None
-    """The same between two halves of each of the two, drawn at random: what it is where nothing changed."""
+    parts: tuple[NDArray[np.float64], ...]
+    """The sample, a part for each place; empty where dimensions differ."""
 
     @property
     def compared(self) -> int:
@@ -100,14 +104,17 @@ class Facts:
     columns: tuple[VectorColumn, ...]
     asked: tuple[Asked, ...] | None
     """None where pg_stat_statements is not there."""
-    registered: tuple[tuple[str, str, str], ...] = ()
-    """(table, model, fingerprint) of the registry of our stores."""
 
 
 _INDEXES = """
 SELECT n.nspname, i.relname, tn.nspname, t.relname, am.amname, pg_get_indexdef(x.indexrelid, 1, false),
        format_type(a.atttypid, a.atttypmod), o.opcname, coalesce(i.reloptions, '{}'), x.indisvalid,
-       pg_relation_size(i.oid), coalesce(s.idx_scan, 0), pg_get_expr(x.indpred, x.indrelid)
+       pg_relation_size(i.oid), coalesce(s.idx_scan, 0), pg_get_expr(x.indpred, x.indrelid),
+       ARRAY(SELECT DISTINCT ca.attname::text FROM pg_depend d
+               JOIN pg_attribute ca ON ca.attrelid = d.refobjid AND ca.attnum = d.refobjsubid
+               JOIN pg_type ct ON ct.oid = ca.atttypid
+              WHERE d.classid = 'pg_class'::regclass AND d.objid = i.oid AND d.refclassid = 'pg_class'::regclass
+                AND d.refobjid = t.oid AND ct.typname IN ('vector', 'halfvec'))
   FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am am ON am.oid = i.relam
   JOIN pg_namespace n ON n.oid = i.relnamespace JOIN pg_class t ON t.oid = x.indrelid
   JOIN pg_namespace tn ON tn.oid = t.relnamespace JOIN pg_attribute a ON a.attrelid = i.oid AND a.attnum = 1
@@ -126,7 +133,7 @@ SELECT n.nspname, c.relname, a.attname, t.typname, NULLIF(a.atttypmod, -1), grea
   JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
  WHERE c.relkind IN ('r', 'm', 'p') AND NOT a.attisdropped AND a.attnum > 0
    AND t.typname IN ('vector', 'halfvec', 'sparsevec')
-   AND has_table_privilege(c.oid, 'SELECT')
+   AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
  ORDER BY 1, 2, 3
 """
 _ASKED = """
@@ -159,7 +166,6 @@ def facts(connection: psycopg.Connection[Any], schema: str | None = None) -> Fac
         indexes=tuple(one for one in indexes if schema in (None, one.table.schema)),
         columns=tuple(_column(connection, one) for one in columns if schema in (None, one[0])),
         asked=_asked(connection),
-        registered=_registered(connection),
     )
 
 
@@ -187,16 +193,16 @@ def _index(connection: psycopg.Connection[Any], row: Sequence[Any]) -> VectorInd
         size_bytes=row[10],
         scans=row[11],
         predicate=row[12],
+        columns=tuple(row[13]),
     )
 
 
 def _column(connection: psycopg.Connection[Any], row: Sequence[Any]) -> VectorColumn:
     table, column = Name(row[0], row[1]), row[2]
-    first, last = _sample(connection, table, column, row[4])
-    every = [*first, *last]
+    parts = _sample(connection, table, column, row[4])
+    every = [one for part in parts for one in part]
     lengths = np.array([float(np.linalg.norm(one)) for one in every])
     sizes = tuple(sorted({len(one) for one in every}))
-    halves, within = _change(first, last) if len(sizes) == 1 else (None, None)
     return VectorColumn(
         table=table,
         column=column,
@@ -212,31 +218,50 @@ def _column(connection: psycopg.Connection[Any], row: Sequence[Any]) -> VectorCo
         lengths=lengths,
         sizes=sizes,
         non_zero=round(float(np.mean([np.count_nonzero(one) for one in every]))) if every else 0,
-        halves=halves,
-        within=within,
+        parts=tuple(np.array(part) for part in parts if part) if len(sizes) == 1 else (),
     )
 
 
 def _sample(
     connection: psycopg.Connection[Any], table: Name, column: str, dimensions: int | None
-) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
-    """Rows of the first pages and of the last: where a table grows, the older and the newer; of wide ones fewer."""
+) -> list[list[NDArray[np.float64]]]:
+    """All rows of a small table in parts, else rows from the pages at places all over it, the last pages among them;
+    of wide vectors fewer.
+    """
+    sample = max(PARTS, min(SAMPLE, _MOST_NUMBERS // (dimensions or 1)))
     name = sql.Identifier(table.schema, table.name)
-    pages = connection.execute(
-        sql.SQL("SELECT pg_relation_size({}::regclass) / 8192").format(
-            sql.Literal(name.as_string(connection))
-        )
+    row = connection.execute(
+        "SELECT pg_relation_size(oid) / current_setting('block_size')::int, reltuples FROM pg_class"
+        " WHERE oid = %s::regclass",
+        [name.as_string(connection)],
     ).fetchone()
-    count = int(pages[0]) if pages else 0
-    query = sql.SQL(
-        "SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL AND ctid >= %s::tid AND ctid < %s::tid LIMIT %s"
-    ).format(sql.Identifier(column), name)
-    middle = max(1, count // 2)
-    limit = max(1, min(SAMPLE, _MOST_NUMBERS // (dimensions or 1)) // 2)
-    early = connection.execute(query, ["(0,0)", f"({middle},0)", limit]).fetchall()
-    start = max(middle, count - 4 * limit)
-    late = connection.execute(query, [f"({start},0)", f"({count + 1},0)", limit]).fetchall()
-    return [_parsed(r[0]) for r in early], [_parsed(r[0]) for r in late]
+    pages, rows = (int(row[0]), float(row[1])) if row else (0, 0.0)
+    query = sql.SQL("SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL{2} LIMIT %s")
+    if pages < 4 * PARTS or rows < 2 * sample:
+        found = connection.execute(
+            query.format(sql.Identifier(column), name, sql.SQL("")), [sample]
+        ).fetchall()
+        each = -(-len(found) // PARTS) or 1
+        return [[_parsed(one[0]) for one in found[at : at + each]] for at in range(0, len(found), each)]
+    forth, back = (
+        query.format(
+            sql.Identifier(column),
+            name,
+            sql.SQL(f" AND ctid >= %s::tid AND ctid < %s::tid ORDER BY ctid {way}"),
+        )
+        for way in ("ASC", "DESC")
+    )
+    wanted = sample // PARTS
+    # Some more than a part takes: dead rows and NULLs lie between.
+    window = min(pages // PARTS, round(1.5 * wanted * pages / rows) + 1)
+    *places, last = np.linspace(0, pages - window, PARTS).astype(int)
+    parts = [
+        connection.execute(forth, [f"({at},0)", f"({at + window},0)", wanted]).fetchall() for at in places
+    ]
+    # A load makes the file longer than its rows: the last of them lie before the last pages.
+    end = [f"({max(0, last - _AHEAD)},0)", f"({pages},0)", wanted]
+    parts.append(connection.execute(back, end).fetchall()[::-1])
+    return [[_parsed(one[0]) for one in part] for part in parts]
 
 
 def _parsed(text: str) -> NDArray[np.float64]:
@@ -250,22 +275,6 @@ def _parsed(text: str) -> NDArray[np.float64]:
     return found
 
 
-def _change(
-    first: list[NDArray[np.float64]], last: list[NDArray[np.float64]]
-) -> tuple[float | None, float | None]:
-    """How alike the means are, between the two and within each."""
-    if len(first) < 50 or len(last) < 50:
-        return None, None
-    early, late = np.array(first), np.array(last)
-    within = min(_cosine(half[0::2].mean(axis=0), half[1::2].mean(axis=0)) for half in (early, late))
-    return _cosine(early.mean(axis=0), late.mean(axis=0)), within
-
-
-def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
-    return float(one @ other) / lengths if lengths else 1.0
-
-
 def _asked(connection: psycopg.Connection[Any]) -> tuple[Asked, ...] | None:
     try:
         rows = connection.execute(_ASKED).fetchall()
@@ -274,24 +283,17 @@ def _asked(connection: psycopg.Connection[Any]) -> tuple[Asked, ...] | None:
     return tuple(Asked(text, calls, mean) for text, calls, mean in rows)
 
 
-def _registered(connection: psycopg.Connection[Any]) -> tuple[tuple[str, str, str], ...]:
-    schemas = connection.execute(
-        "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        " JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'fingerprint' WHERE c.relname = 'models'"
-    ).fetchall()
-    found: list[tuple[str, str, str]] = []
-    for (schema,) in schemas:
-        query = sql.SQL("SELECT table_name, name, fingerprint FROM {}").format(
-            sql.Identifier(schema, "models")
-        )
-        found += [(f"{schema}.{table}", name, print_) for table, name, print_ in connection.execute(query)]
-    return tuple(found)
-
-
-def explained(connection: psycopg.Connection[Any], query: str) -> dict[str, Any]:
-    """The plan of a query, which is not run; parameters are NULL. UsageProblem for what the server does not plan."""
+def explained(
+    connection: psycopg.Connection[Any], query: str, settings: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The plan of a query under these settings, which is not run; parameters are unknown. UsageProblem for what the
+    server does not plan.
+    """
     try:
-        row = connection.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {query}".encode()).fetchone()
+        with connection.transaction():
+            for name, value in (settings or {}).items():
+                connection.execute("SELECT set_config(%s, %s, true)", [name, value])
+            row = connection.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {query}".encode()).fetchone()
     except psycopg.Error as error:
         raise UsageProblem(
             f"the server does not plan it: {error.diag.message_primary}", where=query[:80]

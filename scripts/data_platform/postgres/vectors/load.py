@@ -22,6 +22,7 @@ from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.vectors.rights import refuse_hidden
 from data_platform.postgres.vectors.sessions import Vector, alone, writing
+from data_platform.postgres.vectors.values import Values, columns_of, without_nul
 
 _BATCH_CHUNKS = 5_000
 
@@ -247,13 +248,14 @@ def stored(connection: psycopg.Connection[Any], target: Target, batch: Batch, em
     tables = tables_of(target)
     with connection.transaction():
         found = found_of(connection, target, batch)
+        given = values_of(connection, target, batch)
     old, there, wanted, every = found.old, found.there, found.wanted, batch.every
     vectors = embed(list(found.texts.items())) if found.texts else {}
     with connection.transaction():
         _as_tenant(connection, target, batch)
         if old:
             _still(connection, tables, old, there)
-        _documents(connection, target, batch, tables, old)
+        _documents(connection, target, batch, tables, old, given)
         if there:
             connection.execute(
                 sql.SQL("DELETE FROM {chunks} WHERE document_id = ANY(%s) AND NOT id = ANY(%s)").format(
@@ -261,8 +263,8 @@ def stored(connection: psycopg.Connection[Any], target: Target, batch: Batch, em
                 ),
                 [list(old), [c.id for c in every]],
             )
-        _chunks(connection, target, batch, tables, there)
-        _vectors(connection, target, batch, tables, wanted, vectors)
+        _chunks(connection, target, batch, tables, there, given)
+        _vectors(connection, target, batch, tables, wanted, vectors, given)
     new = len(batch.documents) - len(old)
     return Loaded(new=new, changed=len(old), chunks=len(every), embedded=len(vectors))
 
@@ -340,28 +342,29 @@ def _documents(
     batch: Batch,
     tables: Mapping[str, sql.Identifier],
     old: Collection[uuid.UUID],
+    values: Values,
 ) -> None:
     """Insert their rows, or replace those that are there."""
     extra = [target.tenant] if target.tenant else []
     columns = ["id", "uri", "title", "media_type", "content_hash", "metadata", *extra]
     new = [d for d, _, _ in batch.documents if d.id not in old]
-    _copy(connection, tables["documents"], columns, [_row(d, target) for d in new])
+    _copy(connection, tables["documents"], columns, [_row(d, target, values) for d in new])
     changed = [d for d, _, _ in batch.documents if d.id in old]
     assigned = ["title", "media_type", "content_hash", "metadata", *extra, "updated_at", "deleted_at"]
     now = datetime.now(UTC)
     with connection.cursor() as cursor:
         cursor.executemany(
             _update(tables["documents"], assigned, "id"),
-            [(*_row(d, target)[2:], now, None, d.id) for d in changed],
+            [(*_row(d, target, values)[2:], now, None, d.id) for d in changed],
         )
 
 
-def _row(document: Any, target: Target) -> tuple[Any, ...]:
-    rest = (document.metadata[target.tenant],) if target.tenant else ()
+def _row(document: Any, target: Target, values: Values) -> tuple[Any, ...]:
+    rest = values[document.id][:1] if target.tenant else ()
     return (
         document.id,
         document.uri,
-        document.title,
+        without_nul(document.title),
         document.media_type,
         document.content_hash,
         _json(document.metadata),
@@ -370,7 +373,9 @@ def _row(document: Any, target: Target) -> tuple[Any, ...]:
 
 
 def _json(metadata: Mapping[str, Any]) -> psycopg.types.json.Jsonb:
-    return psycopg.types.json.Jsonb(dict(metadata), dumps=lambda value: json.dumps(value, default=str))
+    return psycopg.types.json.Jsonb(
+        without_nul(dict(metadata)), dumps=lambda value: json.dumps(value, default=str)
+    )
 
 
 def _chunks(
@@ -379,6 +384,7 @@ def _chunks(
     batch: Batch,
     tables: Mapping[str, sql.Identifier],
     there: Mapping[uuid.UUID, bool],
+    values: Values,
 ) -> None:
     columns = [
         *("id", "document_id", "ordinal", "content", "content_hash", "start_offset", "end_offset"),
@@ -386,23 +392,23 @@ def _chunks(
     ]
     rows, moved = [], []
     for document, chunks, _ in batch.documents:
-        given, owner = _given(document, target), document.id
+        given, owner = values[document.id], document.id
         for c in chunks:
             if c.id in there:
-                moved.append((c.ordinal, c.start, c.end, list(c.headings), c.tokens, *given, c.id))
+                moved.append(
+                    (c.ordinal, c.start, c.end, without_nul(list(c.headings)), c.tokens, *given, c.id)
+                )
             else:
-                # PostgreSQL has no NUL in text.
-                text = c.text.replace("\0", "\ufffd") if "\0" in c.text else c.text
                 rows.append(
                     (
                         c.id,
                         owner,
                         c.ordinal,
-                        text,
+                        c.text.replace("\0", "\ufffd") if "\0" in c.text else c.text,
                         c.content_hash,
                         c.start,
                         c.end,
-                        list(c.headings),
+                        without_nul(list(c.headings)),
                         c.tokens,
                         *given,
                     )
@@ -417,6 +423,18 @@ def _chunks(
                 cursor.executemany(_update(tables["embeddings"], list(_own(target)), "chunk_id"), own)
 
 
+def values_of(connection: psycopg.Connection[Any], target: Target, batch: Batch) -> Values:
+    """What the chunks of each document have in the columns for tenant and filters. UsageProblem for a value that is
+    none of its column.
+    """
+    names, each = _own(target), [document for document, _, _ in batch.documents]
+    if not names:
+        return {document.id: () for document in each}
+    columns = columns_of(connection, target.schema, "chunks", names)
+    found = [columns.column(name, [(one.metadata.get(name), one.uri) for one in each]) for name in names]
+    return dict(zip((document.id for document in each), zip(*found, strict=True), strict=True))
+
+
 def _update(table: sql.Identifier, names: Sequence[str], key: str) -> sql.Composed:
     assigned = sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in names)
     return sql.SQL("UPDATE {} SET {} WHERE {} = %s").format(table, assigned, sql.Identifier(key))
@@ -429,20 +447,17 @@ def _vectors(
     tables: Mapping[str, sql.Identifier],
     wanted: Collection[uuid.UUID] | None,
     vectors: Mapping[bytes, Vector],
+    values: Values,
 ) -> None:
     rows = []
     for document, chunks, _ in batch.documents:
-        given = _given(document, target)
+        given = values[document.id]
         rows += [(c.id, vectors[c.content_hash], *given) for c in chunks if wanted is None or c.id in wanted]
     _copy(connection, tables["embeddings"], ["chunk_id", "embedding", *_own(target)], rows)
 
 
 def _own(target: Target) -> tuple[str, ...]:
     return (*((target.tenant,) if target.tenant else ()), *target.filters)
-
-
-def _given(document: Any, target: Target) -> tuple[Any, ...]:
-    return tuple(document.metadata.get(name) for name in _own(target))
 
 
 def _copy(

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from data_platform.retrieval.chunking import split
+from data_platform.retrieval.chunking.borders import trimmed, whole
 from data_platform.retrieval.chunking.code import code
 from data_platform.retrieval.chunking.document import Chunk, Document, Span, chunks_of
 from data_platform.retrieval.chunking.measure import Characters, Ruler, Tokenizer
@@ -34,7 +35,8 @@ def chunked(
     ruler = tokenizer.ruler(document.text) if tokenizer is not None else Characters(document.text)
     spans = _spans(document, how, ruler, distances)
     if tokenizer is not None:
-        spans = _counted(document, how, tokenizer, ruler, list(spans))
+        # What was cut again may reach beyond the beginning of the next one, which overlaps it.
+        spans = sorted(_counted(document, how, tokenizer, ruler, list(spans)), key=lambda span: span.start)
     return tuple(chunks_of(document, spans))
 
 
@@ -70,8 +72,21 @@ def _counted(
         if count <= how.size:
             yield replace(span, tokens=count)
             continue
-        smaller = replace(how, size=max(1, how.size - (count - how.size)), overlap=0)
-        parts = split.recursive(document.text, ruler, smaller.size, 0, span.start, span.end)
-        for part in parts:
-            alone = tokenizer.counts([document.text[part.start : part.end]])[0]
-            yield replace(part, headings=span.headings, tokens=alone)
+        smaller = max(1, how.size - (count - how.size))
+        for part in split.recursive(document.text, ruler, smaller, 0, span.start, span.end):
+            yield from _fitting(document.text, tokenizer, replace(part, headings=span.headings), how.size)
+
+
+def _fitting(text: str, tokenizer: Tokenizer, span: Span, size: int) -> Iterator[Span]:
+    """The span where it fits when it stands alone, else its halves: a word too long for the tokenizer is one token in
+    the text, and many in pieces.
+    """
+    (count,) = tokenizer.counts([text[span.start : span.end]])
+    if count <= size or span.end - span.start < 2:
+        yield replace(span, tokens=count)
+        return
+    middle = whole(text, (span.start + span.end) // 2, span.start)
+    for start, end in ((span.start, middle), (middle, span.end)):
+        first, last = trimmed(text, start, end)
+        if first < last:
+            yield from _fitting(text, tokenizer, replace(span, start=first, end=last), size)

@@ -68,6 +68,17 @@ class Chunk:
     """SHA-256 of the text, by which its embedding is remembered."""
 
 
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD for halves of surrogate pairs, as JSON may hold them: they are no characters, and neither a
+    database nor a tokenizer takes them. Every other character stays in its place.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join("\ufffd" if "\ud800" <= one <= "\udfff" else one for one in text)
+    return text
+
+
 def hash_of(text: str) -> bytes:
     """SHA-256 of the text."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
-from data_platform.retrieval.chunking.document import Document
+from data_platform.retrieval.chunking.document import Document, whole_characters
 from data_platform.retrieval.chunking.tables import parquet
 from data_platform.spec.retrieval import Source
 
@@ -104,7 +104,19 @@ def documents(
     for number, (path, source) in enumerate(files):
         uri = address(path, folder)
         tell(f"{uri}, {number + 1:,} of {len(files):,} files", number / len(files))
-        yield from read(path, source, uri)
+        for document in read(path, source, uri):
+            _refuse_address(document.uri)
+            yield document
+
+
+def _refuse_address(uri: str) -> None:
+    if "\0" in uri or whole_characters(uri) != uri:
+        raise UsageProblem(
+            "this address is no text that a database takes",
+            where=repr(uri),
+            expected="UTF-8 without NUL",
+            try_="rename the file, or another id",
+        )
 
 
 def kind_of(path: Path) -> str | None:
@@ -141,7 +153,7 @@ def read(path: Path, source: Source, uri: str) -> Iterator[Document]:
         return
     made = _READERS.get(kind, _plain)(path, uri)
     metadata = {**source.metadata}
-    yield replace(made, media_type=_MEDIA[kind], metadata=metadata)
+    yield replace(made, text=whole_characters(made.text), media_type=_MEDIA[kind], metadata=metadata)
 
 
 def _paths(pattern: str, folder: Path, suffixes: Collection[str]) -> list[Path]:
@@ -285,19 +297,24 @@ def _pdf(path: Path, uri: str) -> Document:
 def _lines(path: Path, source: Source, uri: str) -> Iterator[Document]:
     """`fields` says which key is the id, the text, the title; the others are filters."""
     names = {"id": "id", "text": "text", "title": "title", **source.fields}
-    for number, line in enumerate(_text(path).splitlines(), 1):
+    # By \n alone: JSON may hold the other ends of lines that Unicode has.
+    for number, line in enumerate(_text(path).split("\n"), 1):
         if line.strip():
             yield _of_line(_parsed(line, f"{path}:{number}"), names, source, f"{path}:{number}", uri)
 
 
 def _parsed(line: str, where: str) -> Mapping[str, Any]:
     try:
-        found = json.loads(line)
+        found = json.loads(line, parse_constant=_no_number)
     except ValueError as error:
         raise UsageProblem(f"no JSON: {error}", where=where) from None
     if not isinstance(found, dict):
         raise UsageProblem("no JSON object", where=where, expected='{"id": …, "text": …}')
     return found
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def _of_line(
@@ -316,7 +333,7 @@ def _of_line(
     }
     return Document(
         uri=f"{uri}#{found[names['id']]}",
-        text=str(found[names["text"]]),
+        text=whole_characters(str(found[names["text"]])),
         title=str(found.get(names["title"]) or ""),
         media_type="application/json",
         metadata={**source.metadata, **others},

@@ -97,9 +97,11 @@ def _closed(text: str, held: Sequence[tuple[int, int]], headings: tuple[str, ...
 def _kept(
     ruler: Ruler, held: list[tuple[int, int]], overlap: int, end: int, size: int
 ) -> list[tuple[int, int]]:
-    """The last pieces that fit into the overlap, if the next one still fits with them."""
+    """The last pieces that fit into the overlap, if the next one still fits with them. Without one none, not even a
+    piece that is no token at all.
+    """
     kept: list[tuple[int, int]] = []
-    for piece in reversed(held[1:]):
+    for piece in reversed(held[1:] if overlap else []):
         if ruler.length(piece[0], held[-1][1]) > overlap or ruler.length(piece[0], end) > size:
             break
         kept.insert(0, piece)

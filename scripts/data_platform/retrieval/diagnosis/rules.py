@@ -10,6 +10,7 @@ import numpy as np
 from data_platform.postgres.vectors.facts import Facts, VectorColumn, VectorIndex
 from data_platform.postgres.vectors.settings import VectorType
 from data_platform.report.finding import Evidence, Finding, Severity
+from data_platform.retrieval.diagnosis.change import change
 from data_platform.retrieval.sizing import build_bytes, hnsw_bytes
 from data_platform.sql.text import qualified_name
 
@@ -21,8 +22,10 @@ _FAULTS = (
     ((0, 0, 0), (0, 8, 0), "warning", "there are no iterative scans: a filtered search gives too few rows"),
 )
 """(since, mended in, severity, what), from pgvector's change log and advisories."""
-_SMALL_TABLE = 2_000_000
+SMALL_TABLE = 2_000_000
 """Numbers that a search without an index compares in about two milliseconds."""
+_UNIT = 0.002
+"""So far from one a normalised vector of halves may be."""
 _KEY = re.compile(r"::(halfvec|vector|bit)\((\d+)\)")
 
 
@@ -90,7 +93,8 @@ def invalid(facts: Facts) -> Iterator[Finding]:
 def build_memory(facts: Facts) -> Iterator[Finding]:
     """A build (the one that was, and the next) that does not fit into maintenance_work_mem is several times slower."""
     for index, column in _pairs(facts):
-        if index.method != "hnsw" or not _width(index, column):
+        # An index of a partitioned table has no size: each partition has its own.
+        if index.method != "hnsw" or not _width(index, column) or not index.size_bytes:
             continue
         need = build_bytes(
             max(column.rows, column.live),
@@ -163,7 +167,7 @@ def bloat(facts: Facts) -> Iterator[Finding]:
 
 def needless(facts: Facts) -> Iterator[Finding]:
     for index, column in _pairs(facts):
-        if 0 < column.live * column.compared < _SMALL_TABLE and index.valid:
+        if 0 < column.live * column.compared < SMALL_TABLE and index.valid:
             yield _finding(
                 "vector-index-needless",
                 "info",
@@ -210,9 +214,8 @@ def doubled(facts: Facts) -> Iterator[Finding]:
 
 
 def missing_index(facts: Facts) -> Iterator[Finding]:
-    indexed = {index.table for index in facts.indexes}
     for column in facts.columns:
-        if column.table not in indexed and column.live * column.compared > 50 * _SMALL_TABLE:
+        if not _operators(facts, column) and column.live * column.compared > 50 * SMALL_TABLE:
             yield _finding(
                 "vector-index-missing",
                 "warning",
@@ -223,10 +226,12 @@ def missing_index(facts: Facts) -> Iterator[Finding]:
 
 
 def zero(facts: Facts) -> Iterator[Finding]:
+    """Where no index serves another distance only: of inner products and Euclidean distances zero is as good as any."""
     for column in facts.columns:
         count = int((column.lengths == 0).sum())
+        operators = _operators(facts, column)
         norm = "vector_norm" if column.type == "vector" else "l2_norm"
-        if count:
+        if count and (not operators or "<=>" in operators):
             yield _finding(
                 "vector-zero",
                 "error",
@@ -244,14 +249,16 @@ def mixed_lengths(facts: Facts) -> Iterator[Finding]:
         lengths = column.lengths[column.lengths > 0]
         if len(lengths) < 20:
             continue
-        unit = float((np.abs(lengths - 1) < 0.01).mean())
-        if 0.02 < unit < 0.98:
+        away = np.abs(lengths - 1)
+        unit, beside = float((away < _UNIT).mean()), float(((away >= _UNIT) & (away < 10 * _UNIT)).mean())
+        # Lengths that lie around one by nature are not at one more often than beside it.
+        if 0.02 < unit < 0.98 and unit > beside:
             yield _finding(
                 "vector-normalisation-mixed",
-                "error",
+                "warning" if _operators(facts, column) == {"<=>"} else "error",
                 f"{unit:.0%} of the sampled vectors of `{column.table}.{column.column}` have length 1, the"
                 " others have not:"
-                " with <#> and <-> they are not comparable",
+                " with <#> and <-> they are not comparable, with <=> they may still be of two models",
                 "normalise all of them: UPDATE … SET embedding = l2_normalize(embedding), or embed again by one model",
                 f"{column.table}.{column.column}",
             )
@@ -280,18 +287,16 @@ def mixed_dimensions(facts: Facts) -> Iterator[Finding]:
 
 
 def model_swapped(facts: Facts) -> Iterator[Finding]:
-    """Two models of one dimension give no error. Their means point elsewhere, far more than those of like rows do."""
+    """Two models of one dimension give no error."""
     for column in facts.columns:
-        if column.halves is None or column.within is None:
-            continue
-        if column.within > 0.5 and column.halves < column.within - 0.4:
+        found = change(column.parts)
+        if found is not None:
             yield _finding(
                 "vector-model-changed",
                 "warning",
-                f"the first and the last rows of `{column.table}.{column.column}` look like vectors of two"
-                " models: their means"
-                f" have cosine {column.halves:.2f}, halves of each {column.within:.2f}; other contents would"
-                " look alike",
+                f"the first {found.after / found.parts:.0%} of the rows of `{column.table}.{column.column}` and the"
+                f" others look like vectors of two models: how they lie is alike by {found.across:.2f}, within each by"
+                f" {found.within:.2f}; contents of quite another kind may look so too",
                 "compare the models' fingerprints (dpe retrieval load keeps them); embed the older rows again",
                 f"{column.table}.{column.column}",
             )
@@ -328,10 +333,17 @@ def literals(facts: Facts) -> Iterator[Finding]:
 
 
 def _pairs(facts: Facts) -> Iterator[tuple[VectorIndex, VectorColumn]]:
-    columns = {column.table: column for column in facts.columns}
     for index in facts.indexes:
-        if index.table in columns:
-            yield index, columns[index.table]
+        yield from ((index, column) for column in facts.columns if _over(index, column))
+
+
+def _over(index: VectorIndex, column: VectorColumn) -> bool:
+    return index.table == column.table and column.column in index.columns
+
+
+def _operators(facts: Facts, column: VectorColumn) -> set[str]:
+    """That the indexes over a column serve; none where there is no index."""
+    return {index.operator for index in facts.indexes if _over(index, column)}
 
 
 def _width(index: VectorIndex, column: VectorColumn) -> int:

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pgvector import SparseVector
 
 from data_platform.errors import EnvironmentProblem
-from data_platform.postgres.vectors.sessions import Vector, sparse
-from data_platform.retrieval.embedding.models import Embedder
+from data_platform.retrieval.embedding.models import Embedder, Matrix
 
 Tell = Callable[[str, float], None]
 _BATCH = 64
@@ -41,11 +39,9 @@ class Progress:
 class Memory:
     """The file; one process writes at a time, others wait."""
 
-    def __init__(self, path: Path, *, sparse: bool = False) -> None:
-        """`sparse`: numbers that are not zero are kept and given alone. Raises EnvironmentProblem when the file cannot
-        be made or is no SQLite.
-        """
-        self.path, self.sparse = path, sparse
+    def __init__(self, path: Path) -> None:
+        """Raises EnvironmentProblem when the file cannot be made or is no SQLite."""
+        self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._connection = sqlite3.connect(path, timeout=60)
@@ -62,16 +58,16 @@ class Memory:
         """Ends the use of the file."""
         self._connection.close()
 
-    def known(self, model: str, hashes: Iterable[bytes]) -> dict[bytes, Vector]:
+    def known(self, model: str, hashes: Iterable[bytes]) -> dict[bytes, Matrix]:
         """The vectors that are there."""
-        found: dict[bytes, Vector] = {}
+        found: dict[bytes, Matrix] = {}
         wanted = list(hashes)
         for first in range(0, len(wanted), _ASKED):
             part = wanted[first : first + _ASKED]
             marks = ", ".join("?" * len(part))
             query = f"SELECT hash, vector FROM vectors WHERE model = ? AND hash IN ({marks})"  # noqa: S608 - marks only
             with closing(self._connection.execute(query, [model, *part])) as rows:
-                found |= {hash_: self._read(vector) for hash_, vector in rows}
+                found |= {hash_: np.frombuffer(vector, dtype="<f4") for hash_, vector in rows}
         return found
 
     @staticmethod
@@ -88,12 +84,9 @@ class Memory:
         except sqlite3.Error as error:
             raise _problem(path, error) from None
 
-    def _read(self, kept: bytes) -> Vector:
-        return SparseVector.from_binary(kept) if self.sparse else np.frombuffer(kept, dtype="<f4")
-
-    def keep(self, model: str, vectors: Sequence[tuple[bytes, Vector]]) -> None:
+    def keep(self, model: str, vectors: Sequence[tuple[bytes, Matrix]]) -> None:
         """Write a batch; it is there once this returns."""
-        rows = [(model, hash_, _written(vector)) for hash_, vector in vectors]
+        rows = [(model, hash_, np.asarray(vector, dtype="<f4").tobytes()) for hash_, vector in vectors]
         try:
             with self._connection:
                 self._connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)", rows)
@@ -106,7 +99,7 @@ class Memory:
         model: str,
         texts: Sequence[tuple[bytes, str]],
         tell: Tell = lambda what, share: None,
-    ) -> dict[bytes, Vector]:
+    ) -> dict[bytes, Matrix]:
         """The vectors of (hash, text), those that are missing from the model, batch by batch. `model` is its
         fingerprint.
         """
@@ -117,19 +110,12 @@ class Memory:
         for first in range(0, len(missing), _BATCH):
             part = missing[first : first + _BATCH]
             vectors = made.embed([text for _, text in part])
-            given = map(sparse, vectors) if self.sparse else vectors
-            kept = list(zip((hash_ for hash_, _ in part), given, strict=True))
+            kept = list(zip((hash_ for hash_, _ in part), vectors, strict=True))
             self.keep(model, kept)
             found |= dict(kept)
             done = first + len(part)
             tell(str(Progress(done, len(missing), time.monotonic() - started)), done / len(missing))
         return found
-
-
-def _written(vector: Vector) -> bytes:
-    return (
-        vector.to_binary() if isinstance(vector, SparseVector) else np.asarray(vector, dtype="<f4").tobytes()
-    )
 
 
 def _there(connection: sqlite3.Connection, model: str, wanted: Sequence[bytes]) -> set[bytes]:

@@ -25,6 +25,10 @@ _DIGITS = 2
 """Decimals that count: the same model gives the same ones on other processors and in other batches."""
 
 
+class NoVector(UsageProblem):
+    """A file of vectors has none for a text."""
+
+
 class Embedder(Protocol):
     """`embed` gives float32, one row a text, in order."""
 
@@ -34,9 +38,13 @@ class Embedder(Protocol):
 def fingerprint(made: Embedder) -> str:
     """What the model makes of the probes, as a hash: another model has another, even of the same dimension.
 
-    Components are rounded to two decimals of the longest, so that rounding in the last bits is no other model.
+    Components are rounded to two decimals of the longest, so that rounding in the last bits is no other model. Of a
+    file of vectors without the probes nothing but its being one is known.
     """
-    found = made.embed(list(PROBES))
+    try:
+        found = made.embed(list(PROBES))
+    except NoVector:
+        return hashlib.sha256(b"a file of vectors").hexdigest()
     scaled = found / max(float(np.abs(found).max(initial=0)), 1e-9)
     return hashlib.sha256((np.round(scaled, _DIGITS) + 0.0).astype("<f4").tobytes()).hexdigest()
 

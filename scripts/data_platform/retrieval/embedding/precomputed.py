@@ -12,7 +12,7 @@ import numpy as np
 
 from data_platform.errors import UsageProblem
 from data_platform.retrieval.chunking.document import hash_of
-from data_platform.retrieval.embedding.models import Embedder, Matrix
+from data_platform.retrieval.embedding.models import Embedder, Matrix, NoVector
 from data_platform.retrieval.vectors import dense, read_vectors
 from data_platform.spec.retrieval import Model
 
@@ -70,7 +70,7 @@ class _Precomputed:
         hashes = [hash_of(text).hex() for text in texts]
         missing = [text for text, one in zip(texts, hashes, strict=True) if one not in self.numbers]
         if missing:
-            raise UsageProblem(
+            raise NoVector(
                 f"{len(missing):,} of {len(texts):,} texts have no vector in the file",
                 where=self.file,
                 expected=f"one for {missing[0][:60]!r}",

@@ -29,7 +29,7 @@ def parted(
     values = _with_direction(values, distance, "rows", notes)
     mixed = np.random.default_rng(seed)
     if queries is None:
-        count = min(MOST_QUERIES, len(values) // 5)
+        count = min(MOST_QUERIES, max(len(values) // 5, min(_FEWEST, len(values) // 2)))
         order = mixed.permutation(len(values))
         queries, values = values[order[:count]], values[np.sort(order[count:])]
         notes.append(
@@ -43,6 +43,7 @@ def parted(
         raise UsageProblem(
             f"{len(values):,} rows and {len(queries):,} queries say nothing about recall",
             expected=f"at least {k} rows and {_FEWEST} queries",
+            try_="no index: of so few rows an exact search reads all at once and misses nothing",
         )
     tuning = max(1, round(len(queries) * _TUNING_SHARE))
     return Vectors(values, queries[:tuning], queries[tuning:], distance, sparse), tuple(notes)

@@ -54,6 +54,7 @@ def result(tuned: Tuned, fused: Fused | None = None) -> dict[str, Any]:
             "ratio": _rounded(tuned.contrast.ratio),
             "intrinsic_dimension": _rounded(tuned.contrast.intrinsic_dimension),
         },
+        "visited": _rounded(tuned.visited),
         "filters": _filters(tuned),
         "prefilter_rows": tuned.filtering.prefilter_rows if tuned.filtering else None,
         "search": _fused(fused),

@@ -78,6 +78,8 @@ class Tuned:
     size_bytes: int = 0
     build_seconds: float = 0.0
     spilled: bool = False
+    visited: float = 0.0
+    """Share of the rows that a search looks at: in a graph a page is read for each of them, wherever it lies."""
     reachable: bool = True
     because: str = ""
     filtering: Filtering | None = None

@@ -20,8 +20,8 @@ from data_platform.postgres.vectors.settings import MOST_EF_SEARCH, Distance, In
 from data_platform.retrieval.exact import Matrix, Truth, distances, nearest
 from data_platform.retrieval.metrics import Interval, interval, recall
 from data_platform.retrieval.sizing import build_bytes, free_m, hnsw_bytes
-from data_platform.retrieval.tuning.candidates import non_zero, types
-from data_platform.retrieval.tuning.contrast import RANDOM, contrast
+from data_platform.retrieval.tuning.candidates import halves_tell_apart, non_zero, types
+from data_platform.retrieval.tuning.contrast import RANDOM, contrast, looks_random
 from data_platform.retrieval.tuning.effort import Least, Reading, least, steps
 from data_platform.retrieval.tuning.filters import Filtering, Ground, filtering
 from data_platform.retrieval.tuning.trial import Build, Contrast, Goal, Stage, Trial, Tuned
@@ -32,10 +32,11 @@ _EASY_EF = 60
 _MOST_M = 32
 _SAMPLE = 5_000
 _NEARLY = 1.15
-_HARDLY_LESS = 0.2
 _NOT_WORTH_IT = 0.25
 """Milliseconds: for less nobody keeps an index."""
 _EXACT_QUERIES = 5
+_COUNTED = 50
+"""Queries whose pages are counted: the count hardly varies."""
 _MB = 1024 * 1024
 
 Tell = Callable[[str, float], None]
@@ -137,7 +138,7 @@ def tune(vectors: Vectors, goal: Goal, open_table: Open, tell: Tell) -> Tuned:
     tell("exact search", 0.02)
     truth = nearest(vectors.queries, vectors.values, vectors.distance, goal.k)
     near = contrast(vectors.queries, vectors.values, truth, vectors.distance)
-    type_ = _type(vectors, goal, open_table, tried, builds, tell)
+    type_ = _type(vectors, truth, goal, open_table, tried, builds, tell)
     tell("loading", 0.2)
     with open_table(vectors.values, vectors.queries) as table:
         work = _Work(table, vectors, truth, goal, "all rows", tried, builds)
@@ -150,13 +151,19 @@ def tune(vectors: Vectors, goal: Goal, open_table: Open, tell: Tell) -> Tuned:
 
 
 def _type(
-    vectors: Vectors, goal: Goal, open_table: Open, tried: list[Trial], builds: list[Build], tell: Tell
+    vectors: Vectors,
+    truth: Truth,
+    goal: Goal,
+    open_table: Open,
+    tried: list[Trial],
+    builds: list[Build],
+    tell: Tell,
 ) -> VectorType:
     """The cheapest that fits, on a sample of the rows: whether half precision is quicker is up to the processor."""
     rows, width = vectors.values.shape
     fitting = [
         one
-        for one in types(vectors.values, sparse=vectors.sparse)
+        for one in types(vectors.values, vectors.queries, sparse=vectors.sparse)
         if goal.max_memory_bytes is None
         or hnsw_bytes(rows, one, width, 16, vectors.non_zero) <= goal.max_memory_bytes
     ]
@@ -164,11 +171,13 @@ def _type(
     if len(full) < 2:
         return next(iter(full or fitting), "bit")
     tell("which type", 0.1)
+    if not halves_tell_apart(vectors.queries, vectors.values, truth, vectors.distance, goal.recall):
+        return "vector"
     some = np.random.default_rng(1).permutation(rows)[: min(_SAMPLE, max(1_000, rows // 8))]
     sample = replace(vectors, values=vectors.values[some], held_out=vectors.held_out[:0])
     with open_table(sample.values, sample.queries) as table:
-        truth = nearest(sample.queries, sample.values, sample.distance, goal.k)
-        work = _Work(table, sample, truth, goal, "sample", tried, builds)
+        near = nearest(sample.queries, sample.values, sample.distance, goal.k)
+        work = _Work(table, sample, near, goal, "sample", tried, builds)
         costs = {one: _cost(work, Index("hnsw", one, m=_SPARSE_M)) for one in full}
     # On all rows the smaller one gains more than on a sample, which the processor's cache holds either way.
     return next(one for one in full if costs[one] <= _NEARLY * min(costs.values()))
@@ -245,6 +254,7 @@ def _confirmed(work: _Work, found: _Found, near: Contrast, exact: float, tell: T
         search, k=work.goal.k, first=len(work.vectors.tuning), count=min(200, len(work.vectors.held_out))
     )
     p50, p95, p99 = (float(value) for value in np.quantile(latency, (0.5, 0.95, 0.99)))
+    pages = work.table.pages(search, k=work.goal.k, count=(asked := min(_COUNTED, len(work.vectors.tuning))))
     built = next(build for build in reversed(work.builds) if build.index == found.index)
     rows, width = work.vectors.values.shape
     outcome = Tuned(
@@ -263,6 +273,7 @@ def _confirmed(work: _Work, found: _Found, near: Contrast, exact: float, tell: T
         size_bytes=built.size_bytes,
         build_seconds=built.seconds,
         spilled=built.spilled,
+        visited=min(1.0, pages / asked / rows),
         tried=tuple(work.tried),
         builds=tuple(work.builds),
     )
@@ -295,8 +306,7 @@ def _held_out(work: _Work, found: _Found) -> tuple[Search, Reading]:
 def _judged(outcome: Tuned, *, reached: bool) -> Tuned:
     goal = outcome.goal
     reached = reached and outcome.recall.value >= goal.recall
-    random = outcome.contrast.ratio > RANDOM and outcome.cpu_ms > _HARDLY_LESS * outcome.exact_cpu_ms
-    if random or (not reached and outcome.cpu_ms < outcome.exact_cpu_ms):
+    if looks_random(outcome, reached=reached) or (not reached and outcome.cpu_ms < outcome.exact_cpu_ms):
         return replace(_as_exact(outcome), reachable=False, because=_why_not(outcome, reached))
     if not reached or outcome.exact_cpu_ms <= outcome.cpu_ms + _NOT_WORTH_IT:
         outcome = _as_exact(outcome)
@@ -337,8 +347,7 @@ def _why_not(outcome: Tuned, reached: bool) -> str:
     tried, found = f"{outcome.index}, ef_search {outcome.search.ef_search}", outcome.recall.value
     best = f"the best index tried ({tried}) has recall {found:.3f}"
     if reached:
-        share = outcome.cpu_ms / outcome.exact_cpu_ms
-        best += f" but costs {share:.0%} of an exact search, and with more rows its recall falls"
+        best += f" but looks at {outcome.visited:.0%} of the rows, and with more rows its recall falls"
     if outcome.contrast.ratio > RANDOM:
         return (
             f"{best}. These vectors have no neighbours to speak of: the {outcome.goal.k}th nearest row is"
