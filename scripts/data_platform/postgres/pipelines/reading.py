@@ -2,8 +2,8 @@
 
 A cursor of kind `xid8` keeps the transaction that wrote a row. Everything below the oldest transaction that is still
 running has been committed or never will be, so a window that ends there misses nothing that commits late. A `value`
-(a time, a number) is given when a statement runs and seen when its transaction commits: rows can fall behind it. It needs a
-key in the target, since rows at its end, without a value, and of a time to come are read each time.
+(a time, a number) is given when a statement runs and seen when its transaction commits: rows can fall behind it. It
+needs a key in the target, since rows at its end, without a value, and of a time to come are read each time.
 """
 
 from __future__ import annotations
