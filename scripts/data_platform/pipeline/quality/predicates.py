@@ -6,6 +6,7 @@ every row of large tables. Half a dozen LIKE cost less than one regular expressi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from data_platform.errors import UsageProblem
@@ -37,6 +38,8 @@ _BEFORE_16 = {
 _ALREADY = {"uuid": {"uuid"}, "date": {"date"}, "timestamp": {"timestamp", "timestamptz"}}
 """Formats that every value of a type has."""
 _TEXTS = frozenset({"text", "character varying", "character", "citext", "name"})
+_DIGITS = {"smallint": 4, "integer": 9, "bigint": 18}
+"""How many digits of a whole number surely fit into a type."""
 _NAN = frozenset({"numeric", "double precision", "real"})
 
 
@@ -115,11 +118,21 @@ def text_format(name: str, server: int) -> Sql | None:
 def _range(check: Check, value: Sql, type_: str) -> Sql:
     bounds = check.bounds
     pairs = ((">=", bounds.min), ("<=", bounds.max), (">", bounds.above), ("<", bounds.below))
-    parts = [Sql(f"{value} {operator} {literal(bound)}") for operator, bound in pairs if bound is not None]
+    parts = [
+        Sql(f"{value} {operator} {_bound(bound, type_)}") for operator, bound in pairs if bound is not None
+    ]
     # To the server NaN is greater than any number, to a person it is none: an upper bound excludes it already.
     if base(type_) in _NAN and bounds.max is None and bounds.below is None:
         parts.append(Sql(f"{value} <> 'NaN'"))
     return Sql(f"({joined(' AND ', parts)})")
+
+
+def _bound(bound: str, type_: str) -> Sql:
+    """A literal of the column's type; of a whole number's it may be half, or more than fits into it."""
+    digits = _DIGITS.get(base(type_))
+    if digits and not re.fullmatch(rf"-?[0-9]{{1,{digits}}}", bound):
+        return Sql(f"{literal(bound)}::numeric")
+    return literal(bound)
 
 
 def _text(value: Sql, type_: str) -> Sql:
