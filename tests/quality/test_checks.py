@@ -6,6 +6,7 @@ import math
 import re
 import uuid
 from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -14,9 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_platform.pipeline.quality.predicates import text_format
 from data_platform.postgres.quality.history import Kept, keep
 from data_platform.postgres.server import Database
 from data_platform.spec.document import SpecProblem
+from data_platform.sql.text import Sql, literals, phrase
 from quality.running import failing, judged, quality
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -77,13 +80,23 @@ NEARLY = st.one_of(
     st.uuids().map(str),
     st.uuids().map(lambda one: f"{{{one}}}"),
     st.uuids().map(lambda one: str(one)[:-1] + "g"),
+    st.uuids().map(lambda one: f"{{{str(one)[:-2]}}}"),  # as long as one, and of its characters
+    st.uuids().map(lambda one: "-".join(one.hex[n : n + 4] for n in range(0, 32, 4))[:36]),
+    st.builds(
+        "{}{}{}".format, st.sampled_from(["a@b.c", "http://a"]), st.sampled_from(" \t\n\r\f\v@/"), TEXT
+    ),
     st.dates().map(str),
     st.sampled_from(
         ["2024-02-30", "2023-02-29", "2024-2-01", "2024-01-1 ", " 024-01-01", "24-01-01", "infinity"]
     ),
     st.builds("{}://{}".format, st.sampled_from(["http", "https", "ftp", "HTTP"]), TEXT),
 )
-FORMATS = {"email": is_email, "url": is_url, "uuid": is_uuid, "date": is_date}
+FORMATS: Mapping[str, Callable[[str], bool]] = {
+    "email": is_email,
+    "url": is_url,
+    "uuid": is_uuid,
+    "date": is_date,
+}
 
 
 @FEW
@@ -97,6 +110,25 @@ def test_formats(database: Database, values: list[str | None]) -> None:
     for verdict, bad in zip(found, wrong, strict=True):
         assert [row["v"] for row in verdict.samples if row["v"] not in {b[:200] for b in bad}] == []
         assert bool(verdict.samples) == bool(bad)
+
+
+@FEW
+@given(values=st.lists(NEARLY, min_size=1, max_size=25))
+def test_formats_on_a_server_that_asks_no_types(database: Database, values: list[str]) -> None:
+    """Its conditions, asked of a server that does."""
+    with psycopg.connect(database.conninfo) as connection:
+        for name in ("email", "url", "uuid"):
+            condition = text_format(name, 15)
+            assert condition is not None
+            assert "pg_input_is_valid" not in condition
+            query = phrase(
+                "SELECT v, {good} FROM unnest(ARRAY[{values}]::text[]) v",
+                good=phrase(condition, v=Sql("v")),
+                values=literals(values),
+            )
+            found = connection.execute(query.encode()).fetchall()
+            assert found == [(value, FORMATS[name](value)) for value in values]
+    assert text_format("date", 15) is None
 
 
 NUMBERS = st.one_of(st.none(), st.floats(), st.integers(-5, 5).map(float))

@@ -48,11 +48,15 @@ def test_recall_filters_and_judgements(database: Database) -> None:
         exact, rows, wanted = recall_of(one, questions, 10)
         assert (rows, wanted) == (10, 10)
         assert exact.value > 0.9
-        by_filter = {(f.name, str(f.value)): f for f in filtered(one, ["category", "labels"], questions, 10)}
+        by_filter = {
+            (f.name, str(f.value)): f for f in filtered(one, ["category", "labels"], questions, 10, 100)
+        }
         rare = by_filter[("category", "rare")]
         assert rare.share == pytest.approx(0.01)
         assert rare.recall.value == 1.0
         assert rare.rows == 10
+        assert rare.strategy == "prefilter"
+        assert by_filter[("labels", "['l0']")].strategy == "iterative"
         assert by_filter[("labels", "['l0']")].rows == 10
         queries = [Query(str(n), f"word{n}", {str(_uri(n)): 1.0}) for n in range(0, 200, 10)]
         metrics, compared = judged(
@@ -107,7 +111,7 @@ def _evaluated(one: Session, spec: Retrieval, found: np.ndarray) -> Any:
         rows=len(found),
         k=10,
         metrics=(Metric("exact_recall", "vector", 10, exact),),
-        filters=filtered(one, ["category"], questions, 10),
+        filters=filtered(one, ["category"], questions, 10, 100),
     )
 
 
@@ -134,6 +138,8 @@ def test_the_whole_way(server: Server, minilm: Model, tmp_path: Path) -> None:
     assert next(m["value"] for m in told["metrics"] if m["name"] == "exact_recall") == 1.0
     assert next(m["value"] for m in told["metrics"] if (m["name"], m["mode"]) == ("mrr", "hybrid")) > 0.8
     assert told["latency"]["queries_per_second"] > 0
+    assert told["latency"]["cold"]["queries"] == 12
+    assert told["latency"]["cold"]["p95_ms"] >= told["latency"]["cold"]["p50_ms"] > 0
     assert findings(spec, proof.evaluation) == ()
 
 

@@ -107,7 +107,9 @@ def test_a_hundred_thousand_dimensions() -> None:
         "kind: retrieval\nstore: S\nname: n\nmodel: {name: m, provider: onnx, path: m, dimensions: 100000}\n"
     )
     with pytest.raises(SpecProblem, match=r"16,?000"):
-        check(parse(text.encode(), "help.yaml"), "retrieval")
+        read_retrieval(parse(text.encode(), "help.yaml"))
+    with pytest.raises(SpecProblem, match="300000"):
+        check(parse(text.replace("100000", "300001").encode(), "help.yaml"), "retrieval")
     assert (
         read_retrieval(parse(text.replace("100000", "16000").encode(), "help.yaml")).model.dimensions
         == 16_000

@@ -88,6 +88,23 @@ def test_the_table_of_vectors_and_its_key_within_five_per_cent(
     assert size == pytest.approx(heap_bytes(rows, dimensions, spec), rel=0.05)
 
 
+def test_a_table_of_sparse_vectors_within_five_per_cent(server: Server) -> None:
+    model = Model(name="M", provider="precomputed", path="m", dimensions=30_000, non_zero=120)
+    spec = spec_of(hybrid=None, filters=(), model=model)
+    value = "format('{%s}/30000', (SELECT string_agg(g * 7 + i || ':1', ',') FROM generate_series(1, 120) i))"
+    with server.scratch_database(extensions=["vector"]) as database:
+        size = _size(
+            database.conninfo,
+            "CREATE SCHEMA help",
+            "CREATE TABLE help.chunks AS SELECT md5(g::text)::uuid AS id, g FROM generate_series(1, 3000) g",
+            "ALTER TABLE help.chunks ADD PRIMARY KEY (id)",
+            embeddings(spec, design(spec), names_of(spec)),
+            f"INSERT INTO help.embeddings_m SELECT id, {value}::sparsevec FROM help.chunks ORDER BY g",
+            "SELECT pg_total_relation_size('help.embeddings_m')",
+        )
+    assert size == pytest.approx(heap_bytes(3_000, 30_000, spec), rel=0.05)
+
+
 def _size(conninfo: str, *statements: str) -> Any:
     with connect(conninfo, read_only=False) as connection:
         connection.autocommit = True

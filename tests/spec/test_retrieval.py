@@ -14,6 +14,8 @@ MINIMAL = (
     "kind: retrieval\nstore: Shop\nname: help\nmodel: {name: m, provider: onnx, path: m, dimensions: 3}\n"
 )
 
+SPARSE = MINIMAL.replace("onnx", "precomputed").replace("3}", "30522, non_zero: 9}")
+
 
 def read(tmp_path: Path, text: str) -> Retrieval:
     path = tmp_path / "help.yaml"
@@ -55,6 +57,13 @@ def test_what_is_left_out_has_defaults(tmp_path: Path) -> None:
         (MINIMAL + "queries: {recall: 1}", "recall"),
         (MINIMAL.replace("dimensions: 3", "dimensions: 20000"), "dimensions"),
         (MINIMAL + "chunkng: {}", "chunking"),
+        (MINIMAL + "settings: {type: sparsevec}", "sparsevec without"),
+        (MINIMAL.replace("3}", "3, non_zero: 2}"), "models of provider onnx are dense"),
+        (SPARSE + "settings: {type: bit}", "an index of bit"),
+        (SPARSE + "settings: {index: ivfflat}", "IVFFlat takes no sparsevec"),
+        (SPARSE.replace("9}", "2000}") + "settings: {index: hnsw}", "HNSW takes 1,000"),
+        (SPARSE.replace("9}", "9, distance: l2}") + "target: qdrant", "by inner product only"),
+        (SPARSE.replace("9}", "9, normalised: false}") + "target: qdrant", "by inner product only"),
     ],
 )
 def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, message: str) -> None:
@@ -62,6 +71,11 @@ def test_mistakes_are_told_with_their_place(tmp_path: Path, text: str, message: 
         read(tmp_path, text)
     assert any(message in f"{one.message} {one.fix} {one.object}" for one in told.value.findings), told.value
     assert all(one.line for one in told.value.findings)
+
+
+def test_sparse_vectors_go_into_qdrant_by_inner_product(tmp_path: Path) -> None:
+    for model in (SPARSE, SPARSE.replace("9}", "9, distance: ip, normalised: false}")):
+        assert read(tmp_path, model + "target: qdrant").model.non_zero == 9
 
 
 def test_sizes() -> None:

@@ -263,7 +263,7 @@ def _floor(feed: Feed) -> Sql:
 def rows_of_table(outbox: Outbox, floor: Sql) -> Sql:
     """The rows of a table, each as the event that would have told its insert."""
     return phrase(
-        "SELECT {floor} AS position, {stream} AS stream, {floor} AS version, {type} AS type, to_jsonb(r) AS payload,"
+        "SELECT {floor} AS position, {stream} AS stream, {floor} AS version, {type} AS type, to_jsonb(r.*) AS payload,"
         " '{{}}'::jsonb AS metadata, clock_timestamp() AS recorded_at FROM {table} AS r",
         floor=floor,
         stream=outbox.stream("r"),

@@ -76,6 +76,11 @@ def new_units(source: Source, place: Place, known: Mapping[str, Any], *, repeats
     if source.path is not None:
         yield from _new_files(source, place, known, repeats=repeats)
     elif source.cursor is not None and source.table is not None:
+        if place.is_backfill and not repeats:
+            raise UsageProblem(
+                f"--since and --until read rows of `{source.name}` again; without a key they would be there twice",
+                try_="key: in the target",
+            )
         yield from _window(source, place, known.get(CURSOR))
     elif repeats:
         yield Unit(source, WHOLE, {})

@@ -12,7 +12,7 @@ from data_platform.postgres.vectors.apply import apply
 from data_platform.postgres.vectors.create import finish, present
 from data_platform.postgres.vectors.load import Target, register
 from data_platform.postgres.vectors.rights import copy_privileges, refuse_hidden
-from data_platform.postgres.vectors.sessions import writing
+from data_platform.postgres.vectors.sessions import Vector, writing
 from data_platform.postgres.vectors.switch import (
     Registered,
     activate,
@@ -22,7 +22,7 @@ from data_platform.postgres.vectors.switch import (
     switch,
 )
 from data_platform.retrieval.design import design
-from data_platform.retrieval.embedding import Matrix, Memory, embedder, fingerprint
+from data_platform.retrieval.embedding import Memory, embedder, fingerprint
 from data_platform.retrieval.filling import embedded, target_of
 from data_platform.retrieval.pgvector.names import names_of
 from data_platform.retrieval.pgvector.store import File, embeddings, functions, indexes, security
@@ -84,7 +84,7 @@ def _active(models: Sequence[Registered]) -> Registered:
 
 def _embed(
     memory: Memory, spec: Retrieval, folder: Path, target: Target, tell: Tell
-) -> Callable[[Sequence[tuple[bytes, str]]], Mapping[bytes, Matrix]]:
+) -> Callable[[Sequence[tuple[bytes, str]]], Mapping[bytes, Vector]]:
     model = embedder(spec.model, folder)
     return lambda texts: embedded(memory, model, target, spec, texts, tell)
 

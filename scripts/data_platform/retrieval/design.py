@@ -19,13 +19,15 @@ from data_platform.retrieval.sizing import (
     in_row,
     ivfflat_build_bytes,
     ivfflat_bytes,
-    payload,
+    stored,
 )
-from data_platform.spec.retrieval import GIB, Retrieval, Tenants
+from data_platform.spec.retrieval import GIB, MOST_INDEXED, Model, Retrieval, Tenants
 
 Evidence = Literal["measured", "documented", "assumed"]
 
-_LIMITS: dict[VectorType, int] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
+_LIMITS: dict[VectorType, int] = {"halfvec": 4_000, "bit": 64_000}
+_SPARSE_COST = 4
+"""A number that is not zero costs as much to compare as so many of a dense vector: its place is compared, too."""
 _EXACT_ELEMENTS = 2_000_000
 """Numbers that a search without an index may compare: about a millisecond each million on a present-day core."""
 _USUAL_M, _MOST_M = 16, 32
@@ -71,9 +73,10 @@ def design(spec: Retrieval) -> Design:
     """The setting for the rows in a year."""
     given = spec.settings
     rows, width = spec.needs.rows_in_a_year, spec.model.dimensions
-    type_: VectorType = given.get("type") or _type(width)
-    method: Method = given.get("index") or _method(rows, width)
-    m = int(given.get("m") or _m(width, type_))
+    model = spec.model
+    type_: VectorType = given.get("type") or _type(model)
+    method: Method = given.get("index") or _method(rows, model)
+    m = int(given.get("m") or _m(model, type_))
     index = Index(
         method=method,
         type=type_,
@@ -93,51 +96,56 @@ def design(spec: Retrieval) -> Design:
         index=index,
         search=search,
         prefilter_rows=int(given.get("prefilter_rows") or _prefilter(rows)),
-        maintenance_mb=min(_build_mb(rows // (partitions or 1), index, width), _room_mb(spec)),
+        maintenance_mb=min(_build_mb(rows // (partitions or 1), index, model), _room_mb(spec)),
         workers=2,
-        index_bytes=_index_bytes(index, rows, width),
+        index_bytes=_index_bytes(index, rows, model),
         heap_bytes=heap_bytes(rows, width, spec),
-        plain=payload("vector", width) > 1_900 and in_row(width),
+        plain=stored(model) > 1_900 and in_row(stored(model)),
         one_machine_rows=most,
         partitions=partitions,
         choices=tuple(_choices(spec, index, search, rows, most)),
     )
 
 
-def _type(width: int) -> VectorType:
-    return next((one for one in ("halfvec", "bit") if width <= _LIMITS[one]), "bit")
+def _type(model: Model) -> VectorType:
+    if model.non_zero:
+        return "sparsevec"
+    return "halfvec" if model.dimensions <= _LIMITS["halfvec"] else "bit"
 
 
-def _m(width: int, type_: VectorType) -> int:
+def _m(model: Model, type_: VectorType) -> int:
     """More links find more; up to the page's step they cost no byte on disk."""
-    return min(free_m(width, type_, _USUAL_M), _MOST_M)
+    return min(free_m(model.dimensions, type_, _USUAL_M, model.non_zero or 0), _MOST_M)
 
 
-def _index_bytes(index: Index, rows: int, width: int) -> int:
+def _index_bytes(index: Index, rows: int, model: Model) -> int:
     match index.method:
         case "hnsw":
-            return hnsw_bytes(rows, index.type, width, index.m)
+            return hnsw_bytes(rows, index.type, model.dimensions, index.m, model.non_zero or 0)
         case "ivfflat":
-            return ivfflat_bytes(rows, index.type, width, index.lists)
+            return ivfflat_bytes(rows, index.type, model.dimensions, index.lists)
         case "none":
             return 0
 
 
-def _method(rows: int, width: int) -> Method:
-    return "none" if rows * width <= _EXACT_ELEMENTS else "hnsw"
+def _method(rows: int, model: Model) -> Method:
+    compared = _SPARSE_COST * model.non_zero if model.non_zero else model.dimensions
+    unfit = model.non_zero is not None and model.non_zero > MOST_INDEXED
+    return "none" if unfit or rows * compared <= _EXACT_ELEMENTS else "hnsw"
 
 
 def _prefilter(rows: int) -> int:
     return max(_LEAST_PREFILTER, min(_MOST_PREFILTER, round(rows * _PREFILTER_SHARE)))
 
 
-def _build_mb(rows: int, index: Index, width: int) -> int:
+def _build_mb(rows: int, index: Index, model: Model) -> int:
     """For a graph that never leaves memory while it is built, or for the search of centres."""
     match index.method:
         case "hnsw":
-            need = build_bytes(rows, index.type, width, index.m, parallel=True)
+            size, non_zero = model.dimensions, model.non_zero or 0
+            need = build_bytes(rows, index.type, size, index.m, parallel=True, non_zero=non_zero)
         case "ivfflat":
-            need = ivfflat_build_bytes(rows, index.type, width, index.lists)
+            need = ivfflat_build_bytes(rows, index.type, model.dimensions, index.lists)
         case "none":
             need = 0
     return max(64, round(1.05 * need / _MB) + 16)
@@ -149,7 +157,7 @@ def _room_mb(spec: Retrieval) -> int:
 
 def _most_rows(spec: Retrieval, type_: VectorType, m: int) -> int:
     """Rows whose index fits into its share of the memory."""
-    one = hnsw_bytes(100_000, type_, spec.model.dimensions, m) / 100_000
+    one = hnsw_bytes(100_000, type_, spec.model.dimensions, m, spec.model.non_zero or 0) / 100_000
     return int(spec.needs.memory_bytes * _MEMORY_SHARE / one)
 
 
@@ -160,25 +168,23 @@ def _choices(spec: Retrieval, index: Index, search: Search, rows: int, most: int
             return Choice(what, chosen, "as tune has measured", "measured")
         return Choice(what, chosen, why, evidence)
 
-    width = spec.model.dimensions
     if index.method == "none":
-        why = f"{rows:,} rows of {width} numbers are compared in about a millisecond or two, and nothing is missed"
-        yield taken("index", "index", "none", why, "assumed")
+        yield taken("index", "index", "none", *_why_none(rows, spec.model))
         return
-    yield taken("type", "type of the index", index.type, _why_type(index.type, width), "documented")
+    yield taken("type", "type of the index", index.type, _why_type(index.type, spec.model), "documented")
     yield taken("index", "index", index.method, _why_index(spec), "documented")
     if index.method == "hnsw":
         why = f"pgvector's m is {_USUAL_M}; with {index.m} the index takes no page more"
         yield taken("m", "m, ef_construction", f"{index.m}, {index.ef_construction}", why, "documented")
         why = "a guess: recall depends on your vectors, so tune it"
         yield taken("ef_search", "ef_search", str(search.ef_search), why, "assumed")
-        yield from _build(spec, _build_mb(rows, index, width))
+        yield from _build(spec, _build_mb(rows, index, spec.model))
     if search.rerank:
         why = "bits of the vectors less their mean find them, the full vectors put them in order"
         yield Choice("candidates", str(search.rerank), why, "documented")
     if spec.filters or spec.tenants:
         most_compared = int(spec.settings.get("prefilter_rows") or _prefilter(rows))
-        why = "a bounded count decides each time: few rows are compared, else the index is read on until k rows pass"
+        why = "an estimate decides each time: few rows are compared, else the index is read on until k rows pass"
         yield taken("prefilter_rows", "filters", f"compare all up to {most_compared:,} rows", why, "assumed")
     if spec.tenants:
         yield Choice("tenants", *_tenants(spec.tenants), "documented")
@@ -195,7 +201,23 @@ def _build(spec: Retrieval, needed_mb: int) -> Iterator[Choice]:
         yield Choice("build", f"{_room_mb(spec):,} MB", why, "documented")
 
 
-def _why_type(type_: VectorType, width: int) -> str:
+def _why_none(rows: int, model: Model) -> tuple[str, Evidence]:
+    if model.non_zero and model.non_zero > MOST_INDEXED:
+        return (
+            f"HNSW takes {MOST_INDEXED:,} numbers that are not zero at most, these have {model.non_zero:,}",
+            "documented",
+        )
+    numbers = model.non_zero or model.dimensions
+    return (
+        f"{rows:,} rows of {numbers:,} numbers are compared in about a millisecond or two, and nothing is missed",
+        "assumed",
+    )
+
+
+def _why_type(type_: VectorType, model: Model) -> str:
+    width = model.dimensions
+    if type_ == "sparsevec":
+        return f"{model.non_zero:,} of {width:,} numbers at most are not zero: only these are stored and compared"
     if type_ == "halfvec":
         return "half the size of vector; the full vectors stay in the table"
     return f"HNSW takes {_LIMITS['halfvec']:,} dimensions at most of halfvec; {width:,} fit as bits only"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from data_platform.postgres.vectors.create import create, finish, finished, missing
 from data_platform.postgres.vectors.load import Loaded, Target, load
+from data_platform.postgres.vectors.sessions import Vector, sparse
 from data_platform.retrieval.chunking import Chunk, Document, chunked
 from data_platform.retrieval.chunking.measure import tokenizer
 from data_platform.retrieval.chunking.reading import documents
@@ -18,6 +19,7 @@ from data_platform.retrieval.pgvector.store import files, secured_table
 from data_platform.spec.retrieval import Retrieval
 
 Tell = Callable[[str, float], None]
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,25 @@ def embedded(
     spec: Retrieval,
     texts: Sequence[tuple[bytes, str]],
     tell: Tell,
-) -> Mapping[bytes, Matrix]:
+) -> Mapping[bytes, Vector]:
     """By the hash of the text as it is stored; what the model reads has its prefix before it."""
     print_ = key_of(target, spec)
     prefixed = [(hash_, spec.model.document_prefix + text) for hash_, text in texts]
     if spec.model.provider == "precomputed":
         # The file is the memory: what another one of this model's name held is nothing to this one.
-        made = model.embed([text for _, text in prefixed])
-        return {hash_: vector for (hash_, _), vector in zip(prefixed, made, strict=True)}
+        return dict(_of_file(model, spec, prefixed))
     return memory.embedded(model, print_, prefixed, tell)
+
+
+def _of_file(
+    model: Embedder, spec: Retrieval, texts: Sequence[tuple[bytes, str]]
+) -> Iterator[tuple[bytes, Vector]]:
+    """In parts, since those that are mostly zero are short only once they are so written."""
+    for first in range(0, len(texts), _AT_ONCE):
+        part = texts[first : first + _AT_ONCE]
+        made = model.embed([text for _, text in part])
+        for (hash_, _), vector in zip(part, made, strict=True):
+            yield hash_, sparse(vector) if spec.model.non_zero else vector
 
 
 def key_of(target: Target, spec: Retrieval) -> str:

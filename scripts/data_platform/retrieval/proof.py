@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_platform.postgres.scratch import see_every_row
 from data_platform.postgres.server import Server
+from data_platform.postgres.vectors.cold import with_cache_control
 from data_platform.retrieval.evaluation.evaluate import Evaluation
 from data_platform.retrieval.evaluation.judgements import Query
 from data_platform.retrieval.evaluation.run import Extent, evaluate
@@ -43,7 +44,8 @@ def prove(
         what = Filling(spec, folder, memory, create=True)
         first = fill(database.conninfo, what, tell)
         second = fill(database.conninfo, what, tell)
-        measured = evaluate(database.conninfo, spec, folder, queries, extent, tell)
+        caches = database.admin_conninfo if with_cache_control(database.admin_conninfo) else None
+        measured = evaluate(database.conninfo, spec, folder, queries, replace(extent, caches=caches), tell)
     changed = second.new + second.changed + second.vanished
     steps = (
         f"{first.new:,} documents were loaded as {first.chunks:,} chunks on {server.describe()}.",

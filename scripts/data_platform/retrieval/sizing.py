@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Literal
 
-from data_platform.spec.retrieval import Retrieval
-
-ColumnType = Literal["vector", "halfvec", "bit", "sparsevec"]
+from data_platform.postgres.vectors.settings import VectorType
+from data_platform.spec.retrieval import Model, Retrieval
 
 PAGE = 8192
 _PLAIN = 8_000
@@ -38,7 +36,7 @@ _BUILD_LINK = 32
 """Bytes a row and a link cost while the graph is built in memory: measured."""
 
 
-def payload(type_: ColumnType, dimensions: int, non_zero: int = 0) -> int:
+def payload(type_: VectorType, dimensions: int, non_zero: int = 0) -> int:
     """Bytes of one value as it is stored, its header included."""
     match type_:
         case "vector":
@@ -51,19 +49,19 @@ def payload(type_: ColumnType, dimensions: int, non_zero: int = 0) -> int:
             return 16 + 8 * non_zero
 
 
-def element_bytes(type_: ColumnType, dimensions: int, m: int, non_zero: int = 0) -> int:
+def element_bytes(type_: VectorType, dimensions: int, m: int, non_zero: int = 0) -> int:
     """Bytes that one row of an HNSW index takes on its page, in both tuples and their item ids."""
     element = _aligned(_ELEMENT + payload(type_, dimensions, non_zero) - 8) + _ITEM_ID
     neighbours = _aligned(_NEIGHBOURS + _LINK * 2 * m) + _ITEM_ID
     return element + neighbours
 
 
-def rows_a_page(type_: ColumnType, dimensions: int, m: int, non_zero: int = 0) -> int:
+def rows_a_page(type_: VectorType, dimensions: int, m: int, non_zero: int = 0) -> int:
     """Whole rows on one page; 0 where a row's two tuples need a page each."""
     return USABLE // element_bytes(type_, dimensions, m, non_zero)
 
 
-def free_m(dimensions: int, type_: ColumnType, m: int, non_zero: int = 0) -> int:
+def free_m(dimensions: int, type_: VectorType, m: int, non_zero: int = 0) -> int:
     """The largest m that needs no page more than this one does."""
     now = rows_a_page(type_, dimensions, m, non_zero)
     found = m
@@ -72,7 +70,7 @@ def free_m(dimensions: int, type_: ColumnType, m: int, non_zero: int = 0) -> int
     return found if now else m
 
 
-def hnsw_bytes(rows: int, type_: ColumnType, dimensions: int, m: int, non_zero: int = 0) -> int:
+def hnsw_bytes(rows: int, type_: VectorType, dimensions: int, m: int, non_zero: int = 0) -> int:
     """The index on disk."""
     fitting = rows_a_page(type_, dimensions, m, non_zero)
     if fitting >= _MANY:
@@ -84,7 +82,7 @@ def hnsw_bytes(rows: int, type_: ColumnType, dimensions: int, m: int, non_zero: 
 
 
 def build_bytes(
-    rows: int, type_: ColumnType, dimensions: int, m: int, *, parallel: bool, non_zero: int = 0
+    rows: int, type_: VectorType, dimensions: int, m: int, *, parallel: bool, non_zero: int = 0
 ) -> int:
     """maintenance_work_mem for a build that never leaves memory; a parallel one takes six per cent more."""
     graph = rows * (payload(type_, dimensions, non_zero) + _BUILD_LINK * m + _BUILD_ROW)
@@ -95,7 +93,7 @@ def _aligned(size: int) -> int:
     return (size + 7) // 8 * 8
 
 
-def ivfflat_bytes(rows: int, type_: ColumnType, dimensions: int, lists: int) -> int:
+def ivfflat_bytes(rows: int, type_: VectorType, dimensions: int, lists: int) -> int:
     """The index on disk: each list has pages of its own, the last of them half full on average."""
     value = payload(type_, dimensions)
     fitting = USABLE // (_aligned(_INDEX_TUPLE + value) + _ITEM_ID)
@@ -103,7 +101,7 @@ def ivfflat_bytes(rows: int, type_: ColumnType, dimensions: int, lists: int) -> 
     return (max(lists, math.ceil(rows / fitting + lists / 2)) + centres + 1) * PAGE
 
 
-def ivfflat_build_bytes(rows: int, type_: ColumnType, dimensions: int, lists: int) -> int:
+def ivfflat_build_bytes(rows: int, type_: VectorType, dimensions: int, lists: int) -> int:
     """maintenance_work_mem without which a build of lists is refused: samples, centres and the distances between them
     (Elkan's k-means, pgvector, src/ivfkmeans.c).
     """
@@ -119,15 +117,23 @@ def heap_bytes(rows: int, dimensions: int, spec: Retrieval) -> int:
     """The table of vectors with its key: tuple header, key, filters, the vector (in the row, or out of line)."""
     types = [one.type for one in spec.filters] + ([spec.tenants.type] if spec.tenants else [])
     row = _TUPLE + _UUID + sum(_FILTERS.get(one, _TEXT) for one in types)
-    value = payload("vector", dimensions)
-    if not in_row(dimensions):
+    value = stored(spec.model, dimensions)
+    if not in_row(value):
         return round(_out_of_line(value - 4) * rows) + _pages(rows, row + _POINTER) + _key_bytes(rows)
     return _pages(rows, row + value) + _key_bytes(rows)
 
 
-def in_row(dimensions: int) -> bool:
-    """Whether the table keeps vectors in the row: small ones by themselves, others as their storage is PLAIN."""
-    return payload("vector", dimensions) <= _PLAIN
+def stored(model: Model, dimensions: int | None = None) -> int:
+    """Bytes of one of its vectors in the table; of those that are mostly zero, the longest."""
+    width = model.dimensions if dimensions is None else dimensions
+    return payload("sparsevec", width, model.non_zero) if model.non_zero else payload("vector", width)
+
+
+def in_row(value: int) -> bool:
+    """Whether the table keeps vectors of so many bytes in the row: small ones by themselves, others as their storage
+    is PLAIN.
+    """
+    return value <= _PLAIN
 
 
 def _pages(rows: int, row: int) -> int:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,46 @@ def _jsonl(path: Path, inside: str, limit: int | None) -> Vectors:
                 ids += [id_] if id_ is not None else []
     if ids and len(ids) != len(rows):
         raise UsageProblem(f"{len(rows) - len(ids):,} of {len(rows):,} lines have no id", where=str(path))
-    return Vectors(stacked(iter(rows), path), tuple(ids) or None)
+    width = width_of(rows)
+    every = (
+        dense(row, width, f"{path}, row {number:,}") if isinstance(row, dict) else row
+        for number, row in enumerate(rows, 1)
+    )
+    return Vectors(stacked(every, path), tuple(ids) or None)
+
+
+def dense(given: Any, width: int, where: str) -> Matrix:
+    """A vector as JSON lines have it, {"indices": …, "values": …} for one of which most numbers are zero."""
+    if not isinstance(given, dict):
+        try:
+            return np.asarray(given, dtype=np.float32)
+        except (TypeError, ValueError):
+            raise UsageProblem("not a list of numbers", where=where) from None
+    try:
+        places = np.asarray(given["indices"])
+        values = np.asarray(given["values"], dtype=np.float32)
+        good = places.shape == values.shape and (not places.size or places.dtype.kind == "i")
+    except (KeyError, TypeError, ValueError):
+        good = False
+    if not good or values.ndim != 1 or len(set(places.tolist())) < len(places):
+        raise UsageProblem(
+            "no places with their numbers", where=where, expected='{"indices": [0, 7], "values": [0.5, 1.2]}'
+        )
+    if len(places) and not 0 <= places.min() <= places.max() < width:
+        raise UsageProblem(
+            f"a place outside of 0 to {width - 1:,}", where=where, expected=f"{width:,} dimensions"
+        )
+    found = np.zeros(width, dtype=np.float32)
+    found[places.astype(np.int64)] = values
+    return found
+
+
+def width_of(rows: Sequence[Any]) -> int:
+    """Dimensions that rows of JSON need at least."""
+    places = (one.get("indices") if isinstance(one, dict) else None for one in rows)
+    return 1 + max(
+        (p for own in places if isinstance(own, list) for p in own if isinstance(p, int)), default=0
+    )
 
 
 def _of_line(line: str, inside: str, where: str) -> tuple[str | None, Any]:
@@ -159,7 +198,7 @@ def _of_line(line: str, inside: str, where: str) -> tuple[str | None, Any]:
     if not isinstance(value, dict):
         raise UsageProblem("neither a list of numbers nor an object", where=where)
     key = inside or next((name for name in _NAMES if name in value), "")
-    if not isinstance(value.get(key), list):
+    if not isinstance(value.get(key), list | dict):
         raise UsageProblem(
             "there is no vector in this line", where=where, expected='{"id": …, "embedding": [ … ]}'
         )

@@ -18,6 +18,10 @@ Distance = Literal["cosine", "l2", "ip"]
 Unit = Literal["characters", "tokens"]
 
 GIB = 1024**3
+MOST_DENSE = 16_000
+"""Dimensions of a column of type vector."""
+MOST_INDEXED = 1_000
+"""Numbers that are not zero of a sparsevec that HNSW takes."""
 _UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": GIB, "TB": 1024 * GIB}
 _OWN_COLUMNS = (
     "id",
@@ -68,13 +72,14 @@ class Chunking:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What embeds. `price` is in USD for a million tokens."""
+    """What embeds. `price` is in USD for a million tokens; `non_zero` numbers of a vector at most are not zero."""
 
     name: str
     provider: Provider
     dimensions: int
     distance: Distance = "cosine"
     normalised: bool = True
+    non_zero: int | None = None
     path: str | None = None
     tokenizer: str | None = None
     url: str | None = None
@@ -231,8 +236,57 @@ def _mistakes(document: Document) -> Iterator[Finding]:
             f"a model of provider {model['provider']} needs `{wanted}:`",
             f"{wanted}: …",
         )
+    yield from _sparse(document, data)
     if "memory" in data and size_of(str(data["memory"])) is None:
         yield document.error(("memory",), "spec-size", f"`{data['memory']}` is no size", "8 GB")
+
+
+def _sparse(document: Document, data: Mapping[str, Any]) -> Iterator[Finding]:
+    """Vectors of which most numbers are zero, and what fits such ones only."""
+    model, settings = data["model"], data.get("settings", {})
+    non_zero, type_ = model.get("non_zero"), settings.get("type")
+    if non_zero is None:
+        if model["dimensions"] > MOST_DENSE:
+            yield document.error(
+                ("model", "dimensions"),
+                "spec-model",
+                f"a vector has at most {MOST_DENSE:,} dimensions",
+                "fewer; where most numbers are zero, `non_zero:` with how many are not",
+            )
+        if type_ == "sparsevec":
+            yield document.error(
+                ("settings", "type"), "spec-model", "sparsevec without `model: {non_zero: …}`", "another type"
+            )
+        return
+    if model["provider"] != "precomputed":
+        expected = "provider: precomputed, whose file has {indices: [ … ], values: [ … ]}"
+        yield document.error(
+            ("model", "non_zero"), "spec-model", f"models of provider {model['provider']} are dense", expected
+        )
+    if type_ not in (None, "sparsevec"):
+        yield document.error(
+            ("settings", "type"),
+            "spec-model",
+            f"an index of {type_} over vectors that are mostly zero",
+            "sparsevec",
+        )
+    if settings.get("index") == "ivfflat":
+        yield document.error(("settings", "index"), "spec-model", "IVFFlat takes no sparsevec", "hnsw, none")
+    if settings.get("index") == "hnsw" and non_zero > MOST_INDEXED:
+        yield document.error(
+            ("settings", "index"),
+            "spec-model",
+            f"HNSW takes {MOST_INDEXED:,} numbers that are not zero, not {non_zero:,}",
+            "none",
+        )
+    inner = model.get("distance", Model.distance) == "ip" or model.get("normalised", Model.normalised)
+    if data.get("target") == "qdrant" and not (inner and model.get("distance") != "l2"):
+        yield document.error(
+            ("model", "distance"),
+            "spec-model",
+            "Qdrant compares vectors that are mostly zero by inner product only",
+            "distance: ip, or cosine with normalised: true",
+        )
 
 
 def _names(document: Document, data: Mapping[str, Any]) -> Iterator[Finding]:

@@ -37,8 +37,22 @@ def test_a_scheduler_runs_the_spec_and_knows_no_secret(
     text = (out / file).read_text()
     ast.parse(text)
     assert "secret" not in text
-    assert "PIPELINE_DATABASE" in text
-    assert "pipeline" in text
+    assert "env:PIPELINE_DATABASE_CUSTOMER_DB" in text
+    assert "pipelines/incremental.yaml" in text
+    assert "PIPELINE_SPEC" not in text
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [('shop."Order Lines"', ["shop", "Order_Lines"]), ("shop.订单", ["shop", "8BA25355"])],
+)
+def test_a_name_that_dagster_does_not_take_is_another_one_there(
+    project: Path, table: str, key: list[str]
+) -> None:
+    spec = project / "pipelines" / "etl.yaml"
+    spec.write_text(spec.read_text().replace("facts.orders", table))
+    assert render(project, "pipelines/etl.yaml", "--target", "dagster", "--output", str(project / "out")) == 0
+    assert f"MADE = [{key}]" in (project / "out" / "order_facts_definitions.py").read_text()
 
 
 def test_work_of_the_user_is_not_overwritten(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from data_platform.cli import main
@@ -22,12 +19,13 @@ from data_platform.pipeline.streams import Place
 from data_platform.postgres.server import Database, Server
 from data_platform.spec import document
 from data_platform.spec.pipeline import read_pipeline
+from pipeline.engines.daemons import DPE, killed
 from pipeline.engines.projects import python_with
 from pipeline.engines.shop import CSV, SECOND, SPECS
 from pipeline.running import ask
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = {"dagster": ["dagster>=1.9,<2"], "airflow": ["apache-airflow>=3,<4"]}
+PACKAGES = {"dagster": ["dagster>=1.12,<2"], "airflow": ["apache-airflow>=3,<4"]}
 DAGSTER = """
 import importlib.util, json, os, sys
 import dagster
@@ -35,11 +33,11 @@ sys.stdout, answers = sys.stderr, sys.stdout
 for line in sys.stdin:
     asked = json.loads(line)
     os.environ |= asked["environment"]
-    found = importlib.util.spec_from_file_location("definitions", asked["folder"] + "/p_definitions.py")
+    found = importlib.util.spec_from_file_location("definitions", asked["folder"] + "/type_definitions.py")
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     with dagster.DagsterInstance.ephemeral() as instance:
-        done = module.defs.resolve_job_def("p_job").execute_in_process(instance=instance, raise_on_error=False)
+        done = module.defs.resolve_job_def("type_job").execute_in_process(instance=instance, raise_on_error=False)
     passed = [one.passed for one in done.get_asset_check_evaluations()]
     made = [one.asset_key.to_user_string() for one in done.get_asset_materialization_events()]
     print(json.dumps({"good": done.success, "fresh": passed == [True], "made": made}), file=answers, flush=True)
@@ -50,7 +48,7 @@ sys.stdout, answers = sys.stderr, sys.stdout
 for line in sys.stdin:
     asked = json.loads(line)
     os.environ |= asked["environment"]
-    found = importlib.util.spec_from_file_location("p_dag", asked["folder"] + "/p_dag.py")
+    found = importlib.util.spec_from_file_location("dag", asked["folder"] + "/type_dag.py")
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     done = module.dag.test()
@@ -58,7 +56,16 @@ for line in sys.stdin:
     told = {"good": str(done.state) == "success", "fresh": tasks["status"] == "success", "made": sorted(tasks)}
     print(json.dumps(told), file=answers, flush=True)
 """
-SPEC = "retries: 0\n" + SPECS["incremental"]
+SPEC = f"""kind: pipeline
+store: Customer DB
+name: type
+schedule: "*/5 * * * *"
+service_levels: {{freshness: 1 hour, duration: 5 minutes}}
+retries: 0
+{SPECS["incremental"]}"""
+"""Its name is a reserved word of Dagster."""
+HERE = "it's {{ here }}"
+"""A folder within the project that bash and Jinja would read otherwise."""
 
 
 class Tool:
@@ -81,10 +88,9 @@ class Tool:
 
     def begin(self, folder: Path, database: Database) -> None:
         environment = {
-            "DPE": f"{sys.executable} {ROOT / 'scripts' / 'dpe.py'}",
-            "PIPELINE_SPEC": str(folder / "spec.yaml"),
+            "DPE": " ".join(DPE),
             "PIPELINE_PROJECT": str(folder),
-            "PIPELINE_DATABASE": database.conninfo,
+            "PIPELINE_DATABASE_CUSTOMER_DB": database.conninfo,
         }
         shutil.copytree(folder / "out", self.folder, dirs_exist_ok=True)
         asked = {"folder": str(self.folder), "environment": environment}
@@ -120,11 +126,11 @@ def tool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def project(tool: Tool, tmp_path: Path) -> Path:
     """A project with the spec and what is rendered of it."""
     shutil.copy(ROOT / "examples" / "storefront" / "CLAUDE.md", tmp_path / "CLAUDE.md")
-    (tmp_path / "spec.yaml").write_text(f"kind: pipeline\nstore: Customer DB\nname: p\n{SPEC}")
-    (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "1.csv").write_text(CSV)
+    (tmp_path / HERE / "in").mkdir(parents=True)
+    (tmp_path / HERE / "spec.yaml").write_text(SPEC)
+    (tmp_path / HERE / "in" / "1.csv").write_text(CSV)
     words = ["--target", tool.name, "--output", str(tmp_path / "out"), "--project", str(tmp_path)]
-    assert main(["pipeline", "render", str(tmp_path / "spec.yaml"), *words]) == 0
+    assert main(["pipeline", "render", str(tmp_path / HERE / "spec.yaml"), *words]) == 0
     return tmp_path
 
 
@@ -135,30 +141,24 @@ def rows(database: Database) -> list[Any]:
 def expected(server: Server, project: Path) -> list[Any]:
     """What one run of ours makes of all that is there now."""
     with server.scratch_database() as ours:
-        run(read_pipeline(document.read(project / "spec.yaml")), Place(ours.conninfo, project))
+        spec = read_pipeline(document.read(project / HERE / "spec.yaml"))
+        run(spec, Place(ours.conninfo, project / HERE))
         return rows(ours)
 
 
-def killed(tool: Tool, database: Database) -> None:
+def kill(tool: Tool, database: Database) -> None:
     """The command that the tool runs now, while it loads."""
     until = time.monotonic() + 60
-    while time.monotonic() < until:
-        loading = ask(
-            database, "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'COPY%'"
-        )
-        for one in psutil.Process(tool.process.pid).children(recursive=True) if loading != [(0,)] else ():
-            if one.name().startswith("python") and {"pipeline", "run"} <= set(one.cmdline()):
-                one.send_signal(signal.SIGKILL)
-                return
+    while not killed(tool.process.pid, database):
+        assert time.monotonic() < until, "it does not load"
         time.sleep(0.01)
-    raise AssertionError("it does not load")
 
 
 def test_it_gives_the_rows_of_a_run(server: Server, database: Database, tool: Tool, project: Path) -> None:
     made = ["run", "status"] if tool.name == "airflow" else ["shop/t"]
     for body in (None, SECOND):
         if body:
-            (project / "in" / "2.csv").write_text(body)
+            (project / HERE / "in" / "2.csv").write_text(body)
         assert tool.run(project, database) == {"good": True, "fresh": True, "made": made}
         assert rows(database) == expected(server, project)
     assert len(rows(database)) == 4
@@ -167,14 +167,14 @@ def test_it_gives_the_rows_of_a_run(server: Server, database: Database, tool: To
 def test_what_fails_and_what_is_killed_is_so_there_and_the_next_one_does_it(
     server: Server, database: Database, tool: Tool, project: Path
 ) -> None:
-    late = project / "in" / "2.csv"
+    late = project / HERE / "in" / "2.csv"
     late.write_text(SECOND.replace("deleted\n", "other\n", 1))
     assert not tool.run(project, database)["good"]
     assert ask(database, "SELECT to_regclass('shop.t')") == [(None,)] or len(rows(database)) == 5
     many = (f"{number},7,new,1.00,3,2024-02-29,2026-02-01T00:00:00Z,f\n" for number in range(10, 400_000))
     late.write_text(SECOND + "".join(many))
     tool.begin(project, database)
-    killed(tool, database)
+    kill(tool, database)
     assert not tool.end()["good"]
     assert tool.run(project, database)["good"]
     assert rows(database) == expected(server, project)

@@ -89,9 +89,16 @@ class Recorded:
             for point in self.points.get(name, {}).values()
             if all(point["payload"].get(key) == value for key, value in wanted.items())
         ]
-        vectors = np.array([point["vector"][body["using"]] for point in passing])
-        query = np.array(body["query"])
-        scores = vectors @ query / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(query))
+        if isinstance(body["query"], dict):
+            asked = dict(zip(*body["query"].values(), strict=True))
+            own = [dict(zip(*point["vector"][body["using"]].values(), strict=True)) for point in passing]
+            scores = np.array([sum(one.get(place, 0) * asked[place] for place in asked) for one in own])
+            passing = [point for point, score in zip(passing, scores, strict=True) if score]
+            scores = scores[scores != 0]
+        else:
+            vectors = np.array([point["vector"][body["using"]] for point in passing])
+            query = np.array(body["query"])
+            scores = vectors @ query / (np.linalg.norm(vectors, axis=1) * np.linalg.norm(query))
         best = np.argsort(-scores)[: body["limit"]]
         return [{"id": passing[place]["id"], "score": float(scores[place])} for place in best]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_platform.cli.contract import Command, Invocation, Outcome, with_fail_on, with_files
 from data_platform.cli.pipeline.run import read_spec
 from data_platform.cli.spec import again
+from data_platform.errors import UsageProblem
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from data_platform.spec.pipeline import Pipeline
 
 _AS_IT_IS = "Its SQL is the spec's, for PostgreSQL: nothing is translated."
-_STARTED = "It starts `dpe pipeline run`: nothing is translated."
+_STARTED = (
+    "It starts `dpe pipeline run`: nothing is translated. Its first lines say what the environment must hold."
+)
 _NOT_COMPARED = "No transform was compared with PostgreSQL."
 _KEEPS = {
     **dict.fromkeys(("postgres", "dlt", "dbt"), _AS_IT_IS),
@@ -96,7 +100,7 @@ def _made(
 
     if arguments.target in SCHEDULERS:
         comment = "\n".join(f"# {' '.join(line.split())}" for line in head)
-        return schedulers.render(spec, arguments.target, comment), (), []
+        return schedulers.render(spec, arguments.target, comment, _from_project(arguments)), (), []
     read = document.read(Path(arguments.spec))
     if arguments.target not in ENGINES:
         with progress("asking for the types"), embedded_server() as server:
@@ -117,6 +121,16 @@ def _made(
         return Project({}), found, judged
     project = (spark if engine == "spark" else duckdb).render(job)
     return project, (*found, *project.findings), judged
+
+
+def _from_project(arguments: Any) -> str:
+    """The spec's path from the project on, since a worker has both elsewhere."""
+    path, project = Path(arguments.spec).resolve(), Path(arguments.project).resolve()
+    if path.drive != project.drive:
+        raise UsageProblem(
+            f"there is no path to the spec from {project}", where=str(path), expected="both on one drive"
+        )
+    return os.path.relpath(path, project).replace(os.sep, "/")
 
 
 def _report(

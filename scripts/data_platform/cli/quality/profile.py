@@ -40,7 +40,7 @@ def _profile(invocation: Invocation) -> Outcome:
     from data_platform.pipeline.quality import profile as proposals  # noqa: PLC0415
     from data_platform.postgres.connect import resolve_dsn  # noqa: PLC0415
     from data_platform.postgres.pipelines.sessions import telling  # noqa: PLC0415
-    from data_platform.postgres.quality.asking import NotRun, reading, table_of  # noqa: PLC0415
+    from data_platform.postgres.quality.asking import NotRun, generated_from, reading, table_of  # noqa: PLC0415
     from data_platform.postgres.quality.profiling import profile  # noqa: PLC0415
     from data_platform.spec.naming import parse_name  # noqa: PLC0415
     from data_platform.sql.text import NotSql  # noqa: PLC0415
@@ -71,6 +71,7 @@ def _profile(invocation: Invocation) -> Outcome:
                 expected=", ".join(table.relation.columns),
             )
         sensitive = proposals.sensitive_of(found, frozenset(arguments.sensitive))
+        sensitive |= generated_from(session, table, sensitive)
         checks = proposals.proposed(session, found, name, sensitive)
     text = proposals.spec_text(store, name.name, checks, sensitive)
     written = invocation.write({Path(arguments.output): text}) if arguments.output and checks else ()

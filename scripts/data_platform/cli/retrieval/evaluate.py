@@ -32,6 +32,11 @@ def _declare(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--clients", type=int, default=4, metavar="N", help="at once, for searches a second (default: 4)"
     )
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="also with empty caches: puts the store's pages out of the server's cache (superuser, pg_buffercache)",
+    )
     with_fail_on(parser)
     with_output(parser)
     with_html(parser)
@@ -47,14 +52,14 @@ def _evaluate(invocation: Invocation) -> Outcome:
     if arguments.sample < 1 or arguments.clients < 1:
         raise UsageProblem("--sample and --clients", expected="numbers above zero")
     spec, allowed = read_spec(invocation, arguments.spec)
-    folder = Path(arguments.spec).resolve().parent
+    folder, dsn = Path(arguments.spec).resolve().parent, resolve_dsn(arguments.dsn)
     with progress("connecting") as tell:
         found = evaluate(
-            resolve_dsn(arguments.dsn),
+            dsn,
             spec,
             folder,
             judged_queries(arguments, spec, folder),
-            Extent(arguments.sample, arguments.clients),
+            Extent(arguments.sample, arguments.clients, caches=dsn if arguments.cold else None),
             tell,
         )
     return Outcome(
@@ -84,7 +89,8 @@ def _words(arguments: Any) -> list[str]:
     words = [arguments.spec, "--dsn", shown(arguments.dsn)]
     words += ["--queries", arguments.queries, "--qrels", arguments.qrels] if arguments.queries else []
     words += ["--sample", str(arguments.sample)] if arguments.sample != 200 else []
-    return words + (["--clients", str(arguments.clients)] if arguments.clients != 4 else [])
+    words += ["--clients", str(arguments.clients)] if arguments.clients != 4 else []
+    return words + (["--cold"] if arguments.cold else [])
 
 
 EVALUATE = Command(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _MB = 1024 * 1024
 _RECALL, _K = 0.95, 10
 _MOST_ROWS = 200_000
+_MOST_BYTES = 1536 * 1024 * 1024
+"""Of rows in memory; some of what is done with them holds them twice."""
 """Vectors that are taken from a store: enough to tell settings apart, and no hour of work."""
 _MOST_QUERIES = 1_000
 _FEWEST_QUERIES = 50
@@ -113,14 +115,28 @@ def _of_store(arguments: Any, spec: Retrieval, goal: Goal) -> tuple[Vectors, tup
     from data_platform.retrieval.evaluation.run import store_of  # noqa: PLC0415
     from data_platform.retrieval.tuning.rows import parted  # noqa: PLC0415
 
+    most = min(arguments.limit or _MOST_ROWS, _MOST_BYTES // (4 * spec.model.dimensions))
     with session(resolve_dsn(arguments.dsn), store_of(spec)) as one:
-        rows = one.vectors(arguments.limit or _MOST_ROWS)
+        rows, every = one.vectors(most), one.rows()
     if not rows:
         raise UsageProblem("the store is empty", try_="dpe retrieval load")
     asked = _questions(arguments, spec)
     queries = asked[1] if asked is not None and len(asked[1]) >= _FEWEST_QUERIES else None
     values = np.array(rows, dtype=np.float32)
-    return parted(values, queries, spec.model.distance, k=goal.k, seed=arguments.seed)
+    sparse = spec.model.non_zero is not None
+    vectors, notes = parted(
+        values, queries, spec.model.distance, k=goal.k, seed=arguments.seed, sparse=sparse
+    )
+    return vectors, (*notes, *_cut(len(rows), every))
+
+
+def _cut(rows: int, every: int) -> tuple[str, ...]:
+    if rows == every:
+        return ()
+    return (
+        f"{rows:,} of the store's {every:,} vectors were tuned on, drawn by their ids: with more rows the same setting"
+        " finds a little less, so evaluate the store with it.",
+    )
 
 
 def _questions(arguments: Any, spec: Retrieval) -> tuple[list[Query], Any] | None:
@@ -180,7 +196,12 @@ def _tuned(vectors: Vectors, goal: Goal) -> tuple[Tuned, str]:
 
     with progress("reading") as tell, embedded_server(settings=settings_for(vectors.values)) as server:
         tuned = tune(
-            vectors, goal, lambda values, queries: bench(server, values, queries, vectors.distance), tell
+            vectors,
+            goal,
+            lambda values, queries: bench(
+                server, values, queries, vectors.distance, as_sparse=vectors.sparse
+            ),
+            tell,
         )
         return tuned, server.describe()
 

@@ -60,8 +60,15 @@ def look(
             with running(engine) as runner:
                 judged = prove.judge(database, runner, sources, transforms, tables)
         else:
-            judged = [Judged(n, "refused" if one.objections else "not run", objections=one.objections)
-                      for n, one in written.items()]  # fmt: skip
+            judged = [
+                Judged(
+                    name,
+                    "refused" if one.objections else "not run",
+                    objections=one.objections,
+                    collated=one.collated,
+                )
+                for name, one in written.items()
+            ]
     found = tuple(_findings(document, spec, engine, judged, here=is_there(engine)))
     return job, found, judged
 
@@ -109,6 +116,13 @@ def _findings(
             message = f"`{one.name}`, `{objection.text}` on {engine}: {objection.what}"
             yield _finding(spec, "engine-refused", message, _line(document, mark.line, objection.line), one.name,
                            f"a form that agrees: {objection.instead}")  # fmt: skip
+        for remark in one.collated:
+            yield Finding(
+                rule="engine-collation", severity="warning", evidence="documented", file=spec.file,
+                message=f"`{one.name}`, `{remark.text}` on {engine}: {remark.what}; PostgreSQL orders by the collation",
+                line=_line(document, mark.line, remark.line), object=one.name,
+                fix=f"{remark.instead} after the text, which agrees whatever collation the database has",
+            )  # fmt: skip
         if one.verdict in ("differs", "raises"):
             message = f"`{one.name}` on {engine} {one.verdict}: {one.told}"
             yield _finding(spec, "engine-differs", message, mark.line, one.name,

@@ -36,6 +36,7 @@ class Judged:
     rows: int = 0
     told: str = ""
     objections: tuple[Objection, ...] = ()
+    collated: tuple[Objection, ...] = ()
 
 
 def typed(database: Database, sources: Tables, transforms: Mapping[str, str]) -> dict[str, dict[str, str]]:
@@ -108,7 +109,8 @@ def _judged(
             yield Judged(name, "raises", told=_first_line(fault))
             continue
         told = _difference(expected, found)
-        yield Judged(name, "differs" if told else "same", len(expected), told)
+        verdict: Verdict = "differs" if told else "same"
+        yield Judged(name, verdict, len(expected), told, collated=written.collated)
 
 
 def _first_line(fault: BaseException) -> str:

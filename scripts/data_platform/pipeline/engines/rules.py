@@ -173,6 +173,10 @@ def _reversed(node: exp.Expr, engine: Engine) -> exp.Expr:
     return node
 
 
+def _collate(node: exp.Expr, engine: Engine) -> exp.Expr:
+    raise Refusal("texts are ordered by bytes there", 'COLLATE "C"')
+
+
 def _joined(node: exp.Expr, engine: Engine) -> exp.Expr:
     """|| of a text and something else: what else it is, is said."""
     parts = [one if is_a(one, TEXTS) or isinstance(one, exp.Literal) else _texted(one, engine)
@@ -360,6 +364,7 @@ def _never(what: str, instead: str) -> Rule:
 
 
 RULES: Mapping[type[exp.Expr], Rule] = {
+    exp.Collate: _collate,
     exp.Div: _division,
     exp.Avg: _average,
     exp.Round: _round,

@@ -56,7 +56,7 @@ class Collected:
         source = self.spec.source(one.source)
         assert source is not None
         assert source.table is not None
-        query = phrase("SELECT to_jsonb(r) FROM {table} AS r", table=table_name(source.table))
+        query = phrase("SELECT to_jsonb(r.*) FROM {table} AS r", table=table_name(source.table))
         found = {}
         for (row,) in connection.execute(query.encode()):
             given = row.pop(one.column)

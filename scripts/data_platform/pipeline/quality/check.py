@@ -19,6 +19,7 @@ from data_platform.postgres.quality.asking import (
     NotRun,
     Session,
     Table,
+    generated_from,
     is_ensured_unique,
     one_row,
     scan,
@@ -64,6 +65,8 @@ def _of_table(session: Session, checks: Sequence[Check], asked: Asked) -> Iterat
     except NotRun as refused:
         yield from (Verdict(check, "not run", str(refused)) for check in checks)
         return
+    if asked.sensitive:
+        asked = replace(asked, sensitive=asked.sensitive | generated_from(session, table, asked.sensitive))
     sharing = [check for check in checks if _shares(check)]
     yield from with_samples(session, table, _scanned(session, table, sharing, asked), asked)
     for check in checks:
@@ -108,8 +111,12 @@ def _aggregates(check: Check, table: Table) -> list[Sql]:
     if check.kind == "rows":
         return looked_at
     if check.kind == "freshness":
-        newest = Sql(f"max(r.{identifier(check.columns[0])}::timestamptz)")
-        return [phrase("extract(epoch FROM now() - {newest})", newest=_filtered(newest, check.where))]
+        time = Sql(f"r.{identifier(check.columns[0])}::timestamptz")
+        # Infinity says that there is no end, not that a row is new.
+        finite = phrase("isfinite({time})", time=time)
+        where = phrase("({where}) AND {finite}", where=check.where, finite=finite) if check.where else finite
+        newest = _filtered(phrase("max({time})", time=time), where)
+        return [phrase("extract(epoch FROM now() - {newest})", newest=newest)]
     assert check.measure is not None
     return [measured(table.name, check.measure, check.where)]
 
@@ -212,18 +219,18 @@ def _unique(session: Session, table: Table, check: Check, asked: Asked) -> Verdi
         return Verdict(check, "passed", "a valid unique index ensures it; no row was read", failing=0)
     whole = [Sql(f"r.{identifier(name)} IS NOT NULL") for name in check.columns]
     whole += [Sql(f"({check.where})")] if check.where else []
-    groups = phrase(
-        "SELECT {columns}, count(*) AS n FROM {table} r WHERE {whole} GROUP BY {columns}",
+    grouped = phrase(
+        "FROM {table} r WHERE {whole} GROUP BY {columns}",
         columns=columns_of("r", check.columns),
         table=table.name,
         whole=joined(" AND ", whole),
     )
-    totals = "SELECT coalesce(sum(g.n - 1), 0), coalesce(sum(g.n), 0) FROM ({groups}) g"
-    surplus, rows = one_row(session, phrase(totals, groups=groups))
+    totals = "SELECT coalesce(sum(g.n - 1), 0), coalesce(sum(g.n), 0) FROM (SELECT count(*) AS n {grouped}) g"
+    surplus, rows = one_row(session, phrase(totals, grouped=grouped))
     found = verdicts.counted(check, int(surplus), int(rows), "rows beyond the first of each key, by grouping")
     if found.good:
         return found
-    return replace(found, samples=repeated(session, check, groups, asked))
+    return replace(found, samples=repeated(session, check, grouped, asked))
 
 
 def _custom(session: Session, table: Table, check: Check, asked: Asked) -> Verdict:
@@ -235,7 +242,7 @@ def _custom(session: Session, table: Table, check: Check, asked: Asked) -> Verdi
     found = verdicts.counted(
         check, int(count), int(total or 0), f"{count:,} rows that the check's own SQL gives"
     )
-    return found if found.good else replace(found, samples=given(session, table, check, asked))
+    return found if found.good else replace(found, samples=given(session, check, asked))
 
 
 def open_others(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from data_platform.pipeline.quality.predicates import bad, good
 from data_platform.pipeline.quality.verdicts import Verdict
-from data_platform.postgres.quality.asking import MASK, Session, Table, rows_of, shown_row
+from data_platform.postgres.quality.asking import MASK, Session, Table, origins, rows_of, shown_row
 from data_platform.spec.checks import ROW_WISE, Check
-from data_platform.sql.text import Sql, columns_of, joined, phrase
+from data_platform.sql.text import Sql, columns_of, identifier, joined, literal, phrase
 
 if TYPE_CHECKING:
     from data_platform.pipeline.quality.check import Asked
@@ -89,31 +89,37 @@ def orphans(session: Session, table: Table, verdict: Verdict, missing: Sql, aske
     return replace(verdict, samples=tuple(row for (row,) in rows_of(session, query)))
 
 
-def repeated(session: Session, check: Check, groups: Sql, asked: Asked) -> tuple[Mapping[str, Any], ...]:
+def repeated(session: Session, check: Check, grouped: Sql, asked: Asked) -> tuple[Mapping[str, Any], ...]:
     """Keys that are there more than once, and how often."""
     query = phrase(
-        "SELECT to_jsonb(g) FROM ({groups} HAVING count(*) > 1 ORDER BY count(*) DESC, {columns} LIMIT {most}) g",
-        groups=groups,
+        "SELECT jsonb_build_object({fields}), count(*) {grouped}"
+        " HAVING count(*) > 1 ORDER BY count(*) DESC, {columns} LIMIT {most}",
+        fields=joined(", ", [Sql(f"{literal(name)}, r.{identifier(name)}") for name in check.columns]),
+        grouped=grouped,
         columns=columns_of("r", check.columns),
         most=asked.samples,
     )
-    return tuple(_masked(row, asked.sensitive) for (row,) in rows_of(session, query))
+    count = "count(*)" if "n" in check.columns else "n"
+    return tuple({**_masked(row, asked.sensitive), count: times} for row, times in rows_of(session, query))
 
 
-def given(session: Session, table: Table, check: Check, asked: Asked) -> tuple[Mapping[str, Any], ...]:
+def given(session: Session, check: Check, asked: Asked) -> tuple[Mapping[str, Any], ...]:
     """The first rows that the check's own SQL gives.
 
-    What an expression or another name hides is not known: where columns are sensitive, only values under the names of
-    the table's other columns are shown.
+    What an expression hides is not known: where columns are sensitive, only values are shown that are a column of a
+    table, under whatever name, and of one that is not sensitive.
     """
     assert check.query is not None
-    query = phrase("SELECT to_jsonb(q) FROM ({query}) q LIMIT {most}", query=check.query, most=asked.samples)
+    query = phrase(
+        "SELECT to_jsonb(q.*) FROM ({query}) q LIMIT {most}", query=check.query, most=asked.samples
+    )
     rows = [row for (row,) in rows_of(session, query)]
-    known = frozenset(table.relation.columns) - asked.sensitive
-    hidden = (
-        frozenset(name for row in rows for name in row if name not in known)
-        if asked.sensitive
-        else frozenset()
+    if not asked.sensitive:
+        return tuple(rows)
+    hidden = frozenset(
+        name
+        for name, origin in origins(session, check.query)
+        if origin is None or not asked.sensitive.isdisjoint((name, origin))
     )
     return tuple(_masked(row, hidden) for row in rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,7 +28,8 @@ def result(verdicts: Sequence[Verdict], seconds: float) -> dict[str, Any]:
                 "severity": one.check.severity,
                 "rows": one.rows,
                 "failing": one.failing,
-                "measured": one.measured,
+                # JSON has no NaN and no infinity; `told` says them.
+                "measured": one.measured if one.measured is None or math.isfinite(one.measured) else None,
                 "told": one.told,
                 "samples": [dict(row) for row in one.samples],
             }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -58,6 +59,8 @@ def compared(check: Check, now: float | None, before: Sequence[float]) -> Verdic
     """Of a figure and the mean of those that were kept before."""
     if now is None:
         return Verdict(check, "failed", "nothing was measured: no rows")
+    if math.isnan(now):
+        return Verdict(check, "failed", "what was measured is NaN, which is near to nothing", measured=now)
     if not before:
         return Verdict(check, "no history", f"{_figure(now)}; nothing was kept before", measured=now)
     assert check.change is not None
@@ -69,7 +72,7 @@ def compared(check: Check, now: float | None, before: Sequence[float]) -> Verdic
 def of_age(check: Check, seconds: float | None) -> Verdict:
     """Of the age of the newest row."""
     if seconds is None:
-        return Verdict(check, "failed", "there is no row, so none is fresh")
+        return Verdict(check, "failed", "there is no row with a time, so none is fresh")
     told = f"the newest is {seconds:,.0f} s old; {check.within_seconds:,.0f} s are allowed"
     return Verdict(check, "passed" if seconds <= check.within_seconds else "failed", told, measured=seconds)
 

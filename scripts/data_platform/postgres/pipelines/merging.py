@@ -108,7 +108,7 @@ def set_aside(
     good = joined(" AND ", [Sql(f"({rule.condition}) IS NOT FALSE") for rule in rules])
     reasons = [Sql(f"CASE WHEN ({rule.condition}) IS FALSE THEN {literal(rule.name)} END") for rule in rules]
     bad = phrase(
-        "SELECT r.{row}, to_jsonb(r) - {name}{texts}, array_remove(ARRAY[{reasons}]::text[], NULL)"
+        "SELECT r.{row}, to_jsonb(r.*) - {name}{texts}, array_remove(ARRAY[{reasons}]::text[], NULL)"
         " FROM {relation} r WHERE NOT ({good})",
         row=ROW,
         name=literal(ROW),

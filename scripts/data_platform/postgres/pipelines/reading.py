@@ -2,7 +2,8 @@
 
 A cursor of kind `xid8` keeps the transaction that wrote a row. Everything below the oldest transaction that is still
 running has been committed or never will be, so a window that ends there misses nothing that commits late. A `value`
-(a time, a number) is given when a statement runs and seen when its transaction commits: rows can fall behind it.
+(a time, a number) is given when a statement runs and seen when its transaction commits: rows can fall behind it. It
+needs a key in the target, since rows at its end, without a value, and of a time to come are read each time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from data_platform.postgres.pipelines.staging import Stream
 from data_platform.sql.text import Sql, identifier, joined, literal, phrase
 
 EVERYTHING = Sql("true")
+_NUMERIC_INFINITY = 140_000
 _QUERY_COLUMNS = "SELECT * FROM ({query}) q LIMIT 0"
 
 
@@ -107,18 +109,35 @@ def window(
         type_ = Sql(found.columns[column])
         if kind == "xid8":
             return _xid_window(connection, name, type_, table, after)
-        query = phrase("SELECT max({name})::text FROM {table}", name=name, table=table_name(table))
-        until = _one(connection, query)
-        if until is None:
-            return Window(Sql("false"), after)
-        condition = phrase("q.{name} <= {until}::{type}", name=name, until=literal(until), type=type_)
+        query = "SELECT max({name}) FILTER (WHERE {reached})::text FROM {table}"
+        reached = _reached(connection, name, type_)
+        until = _one(connection, phrase(query, name=name, reached=reached, table=table_name(table)))
         if after is None:
-            return Window(phrase("({condition} OR q.{name} IS NULL)", condition=condition, name=name), until)
+            return Window(EVERYTHING, until)
         start = phrase("{after}::{type}{lag}", after=literal(after), type=type_, lag=_lag(type_, lag_seconds))
         # From the last value on, not after it: rows of the same value may have come since.
         return Window(
-            phrase("{condition} AND q.{name} >= {start}", condition=condition, name=name, start=start), until
+            phrase("(q.{name} >= {start} OR q.{name} IS NULL)", name=name, start=start), until or after
         )
+
+
+def _reached(connection: psycopg.Connection[Any], name: Sql, type_: Sql) -> Sql:
+    """Whether a value can be the place that the next window begins at.
+
+    Of a time to come, infinity or NaN all that is written later would be behind it. A time without a zone may be of the
+    zone that is furthest ahead.
+    """
+    if type_.startswith("timestamp"):
+        ahead = "now()" if "with time zone" in type_ else "localtimestamp + interval '14 hours'"
+        return phrase("{name} <= {ahead}", name=name, ahead=Sql(ahead))
+    if type_ == "date":
+        return phrase("{name} <= current_date + 1", name=name)
+    if type_.startswith(("numeric", "real", "double precision")):
+        knows_infinity = (
+            not type_.startswith("numeric") or connection.info.server_version >= _NUMERIC_INFINITY
+        )
+        return phrase("{name} < {end}", name=name, end=literal("Infinity" if knows_infinity else "NaN"))
+    return EVERYTHING
 
 
 def _xid_window(
@@ -135,6 +154,17 @@ def _xid_window(
     below = phrase("q.{name} < {until}::xid8", name=name, until=literal(until))
     if after is None:
         return Window(phrase("({below} OR q.{name} IS NULL)", below=below, name=name), until)
+    if int(until) < int(after):
+        raise UsageProblem(
+            f"the source of {table} is at transaction {until}; the last run read up to {after}",
+            expected="the server cluster that was read before, not a copy restored by its rows",
+            try_=phrase(
+                "there: UPDATE {table} SET {name} = pg_current_xact_id(); at the target delete the cursor from"
+                " dpe_pipeline.checkpoints: with a key, the next run reads all of it and doubles nothing",
+                table=table_name(table),
+                name=name,
+            ),
+        )
     return Window(
         phrase("{below} AND q.{name} >= {after}::xid8", below=below, name=name, after=literal(after)), until
     )

@@ -342,7 +342,7 @@ def sort_out(
     count = connection.execute(phrase("SELECT count(*) FROM pg_temp.{text}", text=TEXT).encode())
     if count.fetchone() == (good,):
         return 0  # most batches are good, and need not be judged a second time
-    content = "coalesce(r.o, to_jsonb(r.line))" if is_json else f"to_jsonb(r) - '{ROW}' - '_dpe_reasons'"
+    content = "coalesce(r.o, to_jsonb(r.line))" if is_json else f"to_jsonb(r.*) - '{ROW}' - '_dpe_reasons'"
     bad = "SELECT r.{row}, {content}, r._dpe_reasons FROM ({judged}) r WHERE r._dpe_reasons <> '{{}}'"
     return refuse(phrase(bad, row=ROW, content=Sql(content), judged=judged))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -24,10 +24,40 @@ SELECT array_agg(a.attname::text ORDER BY k.n) FROM pg_index i
   JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
  WHERE i.indrelid = to_regclass(%s) AND i.indisprimary
 """
+_TYPES = """
+WITH RECURSIVE of (name, place, type, mod) AS (
+  SELECT attname, attnum, atttypid, atttypmod FROM pg_attribute
+   WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+  UNION ALL
+  SELECT of.name, of.place, t.typbasetype, t.typtypmod FROM of JOIN pg_type t ON t.oid = of.type WHERE t.typtype = 'd')
+SELECT of.name, format_type(of.type, of.mod), format_type(of.type, -1)
+  FROM of JOIN pg_type t ON t.oid = of.type WHERE t.typtype <> 'd' ORDER BY of.place
+"""
+_HEIRS = """
+SELECT EXISTS (SELECT FROM pg_inherits h JOIN pg_class c ON c.oid = h.inhparent
+                WHERE c.oid = to_regclass(%s) AND c.relkind <> 'p')
+"""
+_GENERATED = """
+SELECT g.attname FROM pg_attribute g
+  JOIN pg_attrdef e ON e.adrelid = g.attrelid AND e.adnum = g.attnum
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = g.attrelid
+   AND (d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid
+        OR d.classid = 'pg_class'::regclass AND d.objid = g.attrelid AND d.objsubid = g.attnum)
+  JOIN pg_attribute o ON o.attrelid = g.attrelid AND o.attnum = d.refobjsubid
+ WHERE g.attrelid = to_regclass(%s) AND g.attgenerated <> '' AND o.attname = ANY (%s)
+"""
+_ORIGINS = "SELECT attrelid, attnum, attname FROM pg_attribute WHERE attrelid = ANY (%s)"
 _SIZE = "SELECT reltuples::bigint FROM pg_class WHERE oid = to_regclass(%s)"
 MASK = "•••"
 EVERY = Sql("true")
 _QUOTED = re.compile(r'".*"', re.DOTALL)
+
+_OF_THE_QUERY = (
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+)
+"""Operational errors that are about one query and not about the server."""
 
 Session = psycopg.Connection[Any]
 
@@ -36,20 +66,33 @@ class NotRun(Exception):
     """The server refuses a query; the text is what it says."""
 
     def said(self, sensitive: frozenset[str]) -> str:
-        """The text; where there are sensitive columns and a value is what the server refuses, without that."""
-        about_value = isinstance(self.__cause__, psycopg.DataError)
-        return _QUOTED.sub(f'"{MASK}"', str(self)) if sensitive and about_value else str(self)
+        """The text; where there are sensitive columns, without what may be a value of theirs.
+
+        An error with a place in the query is about the query. Of any other the quoted part may be a value, and what a
+        function raises may hold one anywhere.
+        """
+        cause = self.__cause__
+        if not sensitive or not isinstance(cause, psycopg.Error):
+            return str(self)
+        if "at RAISE" in (cause.diag.context or ""):
+            return f"a function raises an error ({cause.sqlstate}); its text may hold a masked value"
+        about_value = isinstance(cause, psycopg.DataError) or cause.diag.statement_position is None
+        return _QUOTED.sub(f'"{MASK}"', str(self)) if about_value else str(self)
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a table is, as far as checks need it. `key` is its primary key, `rows` the server's estimate or -1."""
+    """What a table is, as far as checks need it. `key` is its primary key, `rows` the server's estimate or -1.
+
+    Columns have the type beneath a domain; `unlimited` are the same types without length, precision or scale.
+    """
 
     name: Sql
     relation: Relation
     key: tuple[str, ...]
     rows: int
     server: int
+    unlimited: Mapping[str, str]
 
 
 @contextmanager
@@ -66,7 +109,9 @@ def refusals(session: Session) -> Iterator[None]:
     try:
         with session.transaction():
             yield
-    except (psycopg.DataError, psycopg.ProgrammingError, psycopg.errors.QueryCanceled) as error:
+    except psycopg.DatabaseError as error:
+        if isinstance(error, psycopg.OperationalError) and not isinstance(error, _OF_THE_QUERY):
+            raise
         raise NotRun(error.diag.message_primary or str(error)) from error
 
 
@@ -80,18 +125,45 @@ def table_of(session: Session, name: Name, quoted: Sql | None = None) -> Table:
         )
     key = session.execute(_PRIMARY, [found]).fetchone()
     size = session.execute(_SIZE, [found]).fetchone()
+    types = session.execute(_TYPES, [found]).fetchall()
+    columns = {name: type_ for name, type_, _ in types if name in relation.columns}
     return Table(
         found,
-        relation,
+        replace(relation, columns=columns),
         tuple(key[0] or ()) if key else (),
         int(size[0]) if size else -1,
         session.info.server_version // 10_000,
+        {name: unlimited for name, _, unlimited in types},
     )
 
 
 def is_ensured_unique(session: Session, table: Table, columns: Sequence[str]) -> bool:
-    """Whether a valid unique index ensures it, so that no row has to be looked at."""
-    return has_key(session, table.name, columns)
+    """Whether a valid unique index ensures it, so that no row has to be looked at.
+
+    An index is of one table: of rows in tables that inherit from it, it says nothing.
+    """
+    if not has_key(session, table.name, columns):
+        return False
+    row = session.execute(_HEIRS, [table.name]).fetchone()
+    return row is not None and not row[0]
+
+
+def generated_from(session: Session, table: Table, columns: frozenset[str]) -> frozenset[str]:
+    """Columns that the server makes of these."""
+    found = session.execute(_GENERATED, [table.name, list(columns)]).fetchall()
+    return frozenset(name for (name,) in found)
+
+
+def origins(session: Session, query: Sql) -> list[tuple[str, str | None]]:
+    """Of each column that a query gives: its name, and that of the table's column that it is; None of anything else."""
+    with refusals(session):
+        result = session.execute(phrase("SELECT * FROM ({query}) q LIMIT 0", query=query).encode()).pgresult
+    assert result is not None
+    places = [(result.ftable(n), result.ftablecol(n)) for n in range(result.nfields)]
+    known = session.execute(_ORIGINS, [[table for table, _ in places]]).fetchall()
+    names = {(table, number): name for table, number, name in known}
+    given = [(result.fname(n) or b"").decode(session.info.encoding) for n in range(result.nfields)]
+    return list(zip(given, (names.get(place) for place in places), strict=True))
 
 
 def one_row(session: Session, query: Sql) -> tuple[Any, ...]:
@@ -156,7 +228,8 @@ def missing_keys(
     session: Session, table: Table, columns: Sequence[str], block: Sequence[tuple[Any, ...]], where: Sql
 ) -> list[tuple[Any, ...]]:
     """Those keys of a block that the table does not have; texts become what its columns are."""
-    types = [table.relation.columns[name] for name in columns]
+    # A cast to varchar(3) or numeric(10, 2) would cut or round the text until it is equal.
+    types = [table.unlimited[name] for name in columns]
     lists = [literals(row[number] for row in block) for number in range(len(columns))]
     names = [Sql(f"k{number}") for number in range(len(columns))]
     same = [

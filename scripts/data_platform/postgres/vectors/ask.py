@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import psycopg
 from numpy.typing import NDArray
+from pgvector import SparseVector
 from psycopg import sql
 
 from data_platform.errors import UsageProblem
@@ -21,7 +22,8 @@ from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
 from data_platform.postgres.vectors.cpu import cpu_seconds
 from data_platform.postgres.vectors.rights import refuse_hidden
-from data_platform.postgres.vectors.sessions import telling, with_vectors
+from data_platform.postgres.vectors.sessions import Vector as Stored
+from data_platform.postgres.vectors.sessions import sparse, telling, with_vectors
 
 Vector = NDArray[np.float32]
 Mode = Literal["vector", "keyword", "hybrid"]
@@ -37,6 +39,8 @@ class Store:
     search: Name
     hybrid: Name | None
     operator: str
+    sparse: bool = False
+    """Whether its vectors are of type sparsevec."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Session:
         weight: float | None = None,
     ) -> list[Hit]:
         """The k best, the best first. `weight` is that of the words, where not the store's own."""
-        given: dict[str, Any] = {"query": vector, "k": k, **(filters or {})}
+        given: dict[str, Any] = {"query": self._as_stored(vector), "k": k, **(filters or {})}
         function = self.store.search
         if mode != "vector":
             if self.store.hybrid is None:
@@ -88,7 +92,7 @@ class Session:
         called = sql.SQL("SELECT * FROM {}({})").format(_id(function), named)
         return [Hit(*row) for row in self.connection.execute(called, list(given.values()))]
 
-    def exact(self, vector: Vector, k: int, filters: Mapping[str, Any] | None = None) -> NDArray[np.float64]:
+    def exact(self, vector: Stored, k: int, filters: Mapping[str, Any] | None = None) -> NDArray[np.float64]:
         """Distances of the k nearest rows, every row compared."""
         given = filters or {}
         passing = sql.SQL(" AND ").join(
@@ -104,16 +108,20 @@ class Session:
         ).format(
             sql.SQL(self.store.operator), _id(self.store.embeddings), where, sql.SQL(self.store.operator)
         )
-        rows = self.connection.execute(query, [vector, *given.values(), vector, k]).fetchall()
+        asked = self._as_stored(vector)
+        rows = self.connection.execute(query, [asked, *given.values(), asked, k]).fetchall()
         return np.array([row[0] for row in rows], dtype=np.float64)
 
-    def distances(self, vector: Vector, chunks: Sequence[uuid.UUID]) -> NDArray[np.float64]:
+    def distances(self, vector: Stored, chunks: Sequence[uuid.UUID]) -> NDArray[np.float64]:
         """Distances of these chunks, the least first; those that the store does not have are left out."""
         query = sql.SQL(
             "SELECT e.embedding {} %s AS d FROM {} AS e WHERE e.chunk_id = ANY (%s) ORDER BY d"
         ).format(sql.SQL(self.store.operator), _id(self.store.embeddings))
-        rows = self.connection.execute(query, [vector, list(chunks)]).fetchall()
+        rows = self.connection.execute(query, [self._as_stored(vector), list(chunks)]).fetchall()
         return np.array([row[0] for row in rows], dtype=np.float64)
+
+    def _as_stored(self, vector: Stored) -> Stored:
+        return sparse(vector) if self.store.sparse and not isinstance(vector, SparseVector) else vector
 
     def drawn(self, count: int) -> list[uuid.UUID]:
         """Ids of chunks with a vector, always the same ones: in the order of a hash of the id."""

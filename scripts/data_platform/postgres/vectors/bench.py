@@ -25,6 +25,7 @@ from pgvector.psycopg import register_vector
 from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Server
 from data_platform.postgres.vectors.cpu import cpu_seconds
+from data_platform.postgres.vectors.sessions import sparse
 from data_platform.postgres.vectors.settings import OPERATORS, Distance, Index, Search, operator_class
 
 Matrix = NDArray[np.float32]
@@ -75,6 +76,8 @@ class Bench:
     distance: Distance
     dimensions: int
     rows: int
+    sparse: bool = False
+    """Whether the columns are of type sparsevec."""
     index: Index | None = None
     notices: list[str] = field(default_factory=list)
 
@@ -172,6 +175,8 @@ class Bench:
         match index.type:
             case "vector":
                 return column
+            case "sparsevec":
+                return column if self.sparse else f"({column}::sparsevec({self.dimensions}))"
             case "halfvec":
                 return f"({column}::halfvec({self.dimensions}))"
             case "bit":
@@ -230,19 +235,28 @@ def _table_of(rows: Sequence[tuple[int, int]], first: int, count: int, k: int) -
 
 @contextmanager
 def bench(
-    server: Server, values: Matrix, queries: Matrix, distance: Distance, tell: Tell | None = None
+    server: Server,
+    values: Matrix,
+    queries: Matrix,
+    distance: Distance,
+    tell: Tell | None = None,
+    *,
+    as_sparse: bool = False,
 ) -> Iterator[Bench]:
-    """The tables with these rows (ids are row numbers), in a scratch database that is dropped when the block ends."""
+    """The tables with these rows (ids are row numbers), in a scratch database that is dropped when the block ends;
+    `as_sparse` as sparsevec.
+    """
     with (
         server.scratch_database(extensions=["vector"]) as database,
         closing_quietly(connect(database.conninfo, read_only=False, statement_timeout_ms=0)) as connection,
     ):
         register_vector(connection)
-        made = Bench(connection, distance, values.shape[1], len(values))
+        made = Bench(connection, distance, values.shape[1], len(values), as_sparse)
         connection.add_notice_handler(lambda notice: made.notices.append(notice.message_primary or ""))
-        _fill(connection, "items", values, tell)
-        _fill(connection, "queries", queries, None)
-        connection.execute("CREATE TABLE middle AS SELECT avg(embedding) AS mean FROM items")
+        _fill(connection, "items", values, tell, as_sparse)
+        _fill(connection, "queries", queries, None, as_sparse)
+        if not as_sparse:
+            connection.execute("CREATE TABLE middle AS SELECT avg(embedding) AS mean FROM items")
         connection.execute("ALTER TABLE items ADD PRIMARY KEY (id)")
         connection.execute("CREATE INDEX items_part ON items (part)")
         connection.execute("VACUUM ANALYZE items, queries")
@@ -261,17 +275,19 @@ def closing_quietly(connection: psycopg.Connection[Any]) -> Iterator[psycopg.Con
             connection.close()
 
 
-def _fill(connection: psycopg.Connection[Any], table: str, values: Matrix, tell: Tell | None) -> None:
-    parts = parts_of(len(values))
+def _fill(
+    connection: psycopg.Connection[Any], table: str, values: Matrix, tell: Tell | None, as_sparse: bool
+) -> None:
+    parts, type_ = parts_of(len(values)), "sparsevec" if as_sparse else "vector"
     connection.execute(
-        f"CREATE TABLE {table} (id int4 NOT NULL, part int4 NOT NULL, embedding vector({values.shape[1]}) NOT NULL)"
+        f"CREATE TABLE {table} (id int4 NOT NULL, part int4 NOT NULL, embedding {type_}({values.shape[1]}) NOT NULL)"
     )
     with (
         connection.cursor() as cursor,
         cursor.copy(f"COPY {table} (id, part, embedding) FROM STDIN WITH (FORMAT binary)") as copy,
     ):
-        copy.set_types(["int4", "int4", "vector"])
+        copy.set_types(["int4", "int4", type_])
         for number, row in enumerate(values):
-            copy.write_row((number, int(parts[number]), row))
+            copy.write_row((number, int(parts[number]), sparse(row) if as_sparse else row))
             if tell is not None and number % 10_000 == 0:
                 tell(f"loading {table}", number / len(values))

@@ -18,6 +18,7 @@ from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 
 SAMPLE = 2_000
+_MOST_NUMBERS = 50_000_000
 _AHEAD = 128
 """Pages by which COPY may have made a table longer than it needed: 64 at a time."""
 PARTS = 8
@@ -67,8 +68,16 @@ class VectorColumn:
     lengths: NDArray[np.float64]
     sizes: tuple[int, ...]
     """Dimensions that occur."""
+    non_zero: int
+    """Numbers of a vector that are not zero, on average."""
     parts: tuple[NDArray[np.float64], ...]
     """The sample, a part for each place; empty where dimensions differ."""
+
+    @property
+    def compared(self) -> int:
+        """Numbers of a row that a search compares."""
+        width = self.dimensions or (self.sizes[0] if self.sizes else 0)
+        return self.non_zero if self.type == "sparsevec" else width
 
 
 @dataclass(frozen=True)
@@ -122,7 +131,8 @@ SELECT n.nspname, c.relname, a.attname, t.typname, NULLIF(a.atttypmod, -1), grea
        coalesce(s.n_tup_hot_upd, 0)
   FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
   JOIN pg_type t ON t.oid = a.atttypid LEFT JOIN pg_stat_user_tables s ON s.relid = c.oid
- WHERE c.relkind IN ('r', 'm', 'p') AND NOT a.attisdropped AND a.attnum > 0 AND t.typname IN ('vector', 'halfvec')
+ WHERE c.relkind IN ('r', 'm', 'p') AND NOT a.attisdropped AND a.attnum > 0
+   AND t.typname IN ('vector', 'halfvec', 'sparsevec')
    AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
  ORDER BY 1, 2, 3
 """
@@ -189,7 +199,7 @@ def _index(connection: psycopg.Connection[Any], row: Sequence[Any]) -> VectorInd
 
 def _column(connection: psycopg.Connection[Any], row: Sequence[Any]) -> VectorColumn:
     table, column = Name(row[0], row[1]), row[2]
-    parts = _sample(connection, table, column)
+    parts = _sample(connection, table, column, row[4])
     every = [one for part in parts for one in part]
     lengths = np.array([float(np.linalg.norm(one)) for one in every])
     sizes = tuple(sorted({len(one) for one in every}))
@@ -207,12 +217,18 @@ def _column(connection: psycopg.Connection[Any], row: Sequence[Any]) -> VectorCo
         sampled=len(every),
         lengths=lengths,
         sizes=sizes,
+        non_zero=round(float(np.mean([np.count_nonzero(one) for one in every]))) if every else 0,
         parts=tuple(np.array(part) for part in parts if part) if len(sizes) == 1 else (),
     )
 
 
-def _sample(connection: psycopg.Connection[Any], table: Name, column: str) -> list[list[NDArray[np.float64]]]:
-    """All rows of a small table in parts, else rows from the pages at places all over it, the last pages among them."""
+def _sample(
+    connection: psycopg.Connection[Any], table: Name, column: str, dimensions: int | None
+) -> list[list[NDArray[np.float64]]]:
+    """All rows of a small table in parts, else rows from the pages at places all over it, the last pages among them;
+    of wide vectors fewer.
+    """
+    sample = max(PARTS, min(SAMPLE, _MOST_NUMBERS // (dimensions or 1)))
     name = sql.Identifier(table.schema, table.name)
     row = connection.execute(
         "SELECT pg_relation_size(oid) / current_setting('block_size')::int, reltuples FROM pg_class"
@@ -221,9 +237,9 @@ def _sample(connection: psycopg.Connection[Any], table: Name, column: str) -> li
     ).fetchone()
     pages, rows = (int(row[0]), float(row[1])) if row else (0, 0.0)
     query = sql.SQL("SELECT {0}::text FROM {1} WHERE {0} IS NOT NULL{2} LIMIT %s")
-    if pages < 4 * PARTS or rows < 2 * SAMPLE:
+    if pages < 4 * PARTS or rows < 2 * sample:
         found = connection.execute(
-            query.format(sql.Identifier(column), name, sql.SQL("")), [SAMPLE]
+            query.format(sql.Identifier(column), name, sql.SQL("")), [sample]
         ).fetchall()
         each = -(-len(found) // PARTS) or 1
         return [[_parsed(one[0]) for one in found[at : at + each]] for at in range(0, len(found), each)]
@@ -235,7 +251,7 @@ def _sample(connection: psycopg.Connection[Any], table: Name, column: str) -> li
         )
         for way in ("ASC", "DESC")
     )
-    wanted = SAMPLE // PARTS
+    wanted = sample // PARTS
     # Some more than a part takes: dead rows and NULLs lie between.
     window = min(pages // PARTS, round(1.5 * wanted * pages / rows) + 1)
     *places, last = np.linspace(0, pages - window, PARTS).astype(int)
@@ -249,7 +265,14 @@ def _sample(connection: psycopg.Connection[Any], table: Name, column: str) -> li
 
 
 def _parsed(text: str) -> NDArray[np.float64]:
-    return np.fromstring(text[1:-1], sep=",", dtype=np.float64)
+    if not text.startswith("{"):
+        return np.fromstring(text[1:-1], sep=",", dtype=np.float64)
+    numbers, _, width = text[1:].partition("}/")  # a sparsevec, whose places begin with 1
+    found = np.zeros(int(width), dtype=np.float64)
+    for one in filter(None, numbers.split(",")):
+        place, _, value = one.partition(":")
+        found[int(place) - 1] = float(value)
+    return found
 
 
 def _asked(connection: psycopg.Connection[Any]) -> tuple[Asked, ...] | None:

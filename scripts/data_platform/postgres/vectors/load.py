@@ -14,19 +14,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import numpy as np
 import psycopg
 import psycopg.types.json
-from numpy.typing import NDArray
 from psycopg import sql
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.vectors.rights import refuse_hidden
-from data_platform.postgres.vectors.sessions import alone, writing
+from data_platform.postgres.vectors.sessions import Vector, alone, writing
 from data_platform.postgres.vectors.values import Values, columns_of, without_nul
-
-Vector = NDArray[np.float32]
 
 _BATCH_CHUNKS = 5_000
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
+from pgvector import SparseVector
 from psycopg import sql
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.ask import Session
 from data_platform.postgres.vectors.load import Target, tables_of
+from data_platform.postgres.vectors.sessions import Vector
 
 _BATCH = 500
 _WORDS = "(SELECT jsonb_object_agg(lexeme, coalesce(cardinality(positions), 1)) FROM unnest(c.search))"
@@ -30,7 +30,7 @@ class Point:
     """A chunk with its vector, what it is filtered by, and its place. `words` are its lexemes with how often each."""
 
     id: uuid.UUID
-    vector: NDArray[np.float32]
+    vector: Vector
     payload: Mapping[str, Any]
     words: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -65,7 +65,8 @@ def points(
 def _point(row: psycopg.rows.TupleRow, filters: Sequence[str]) -> Point:
     id_, vector, words, uri, ordinal, content, stored, *given = row
     named = {name: _plain(value) for name, value in zip(filters, given, strict=True) if value is not None}
-    values = vector.to_numpy() if hasattr(vector, "to_numpy") else vector
+    dense = hasattr(vector, "to_numpy") and not isinstance(vector, SparseVector)
+    values = vector.to_numpy() if dense else vector
     payload = {**named, "uri": uri, "ordinal": ordinal, "content": content, STORED: stored}
     return Point(id_, values, payload, words or {})
 

@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
+from pgvector import SparseVector
 from pgvector.psycopg import register_vector
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 from data_platform.errors import EnvironmentProblem, Problem, UsageProblem
 from data_platform.postgres.connect import connect, redacted
+
+Vector = NDArray[np.float32] | SparseVector
 
 _HEAD = struct.Struct(">HH")
 _LOCK = 7_364_511_230
@@ -42,6 +46,12 @@ def with_vectors(connection: psycopg.Connection[Any]) -> None:
         raise UsageProblem("the database has no pgvector", try_="dpe retrieval load --create") from None
     known = connection.adapters.types["vector"]
     connection.adapters.register_dumper(np.ndarray, type("ArrayDumper", (_ArrayDumper,), {"oid": known.oid}))
+
+
+def sparse(vector: NDArray[np.float32]) -> SparseVector:
+    """As sparsevec has it: the numbers that are not zero, with their places."""
+    places = np.flatnonzero(vector)
+    return SparseVector(dict(zip(places.tolist(), vector[places].tolist(), strict=True)), len(vector))
 
 
 class _ArrayDumper(Dumper):

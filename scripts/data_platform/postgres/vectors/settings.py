@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Distance = Literal["cosine", "l2", "ip"]
-VectorType = Literal["vector", "halfvec", "bit"]
+VectorType = Literal["vector", "halfvec", "bit", "sparsevec"]
 Method = Literal["hnsw", "ivfflat", "none"]
 Scan = Literal["off", "relaxed_order", "strict_order"]
 

@@ -11,16 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
 from psycopg import sql
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.load import Target, tables_of
-from data_platform.postgres.vectors.sessions import alone
+from data_platform.postgres.vectors.sessions import Vector, alone
 
-Vector = NDArray[np.float32]
 Embed = Callable[[Sequence[tuple[bytes, str]]], Mapping[bytes, Vector]]
 Tell = Callable[[str, float], None]
 

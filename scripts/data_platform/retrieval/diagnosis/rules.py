@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from data_platform.postgres.vectors.facts import Facts, VectorColumn, VectorIndex
+from data_platform.postgres.vectors.settings import VectorType
 from data_platform.report.finding import Evidence, Finding, Severity
 from data_platform.retrieval.diagnosis.change import change
-from data_platform.retrieval.sizing import ColumnType, build_bytes, hnsw_bytes
+from data_platform.retrieval.sizing import build_bytes, hnsw_bytes
 from data_platform.sql.text import qualified_name
 
 _MB = 1024 * 1024
@@ -101,6 +102,7 @@ def build_memory(facts: Facts) -> Iterator[Finding]:
             _width(index, column),
             index.option("m", 16),
             parallel=True,
+            non_zero=column.non_zero,
         )
         if need > facts.maintenance_work_mem:
             wanted = round(1.05 * need / _MB) + 16
@@ -150,7 +152,8 @@ def bloat(facts: Facts) -> Iterator[Finding]:
             and column.live > 1000
             and index.predicate is None
         ):
-            expected = hnsw_bytes(column.live, _type(index), width, index.option("m", 16))
+            m = index.option("m", 16)
+            expected = hnsw_bytes(column.live, _type(index), width, m, column.non_zero)
             if index.size_bytes > 1.5 * expected:
                 yield _finding(
                     "vector-index-bloat",
@@ -164,8 +167,7 @@ def bloat(facts: Facts) -> Iterator[Finding]:
 
 def needless(facts: Facts) -> Iterator[Finding]:
     for index, column in _pairs(facts):
-        width = _width(index, column)
-        if width and 0 < column.live * width < SMALL_TABLE and index.valid:
+        if 0 < column.live * column.compared < SMALL_TABLE and index.valid:
             yield _finding(
                 "vector-index-needless",
                 "info",
@@ -213,8 +215,7 @@ def doubled(facts: Facts) -> Iterator[Finding]:
 
 def missing_index(facts: Facts) -> Iterator[Finding]:
     for column in facts.columns:
-        width = column.dimensions or (column.sizes[0] if column.sizes else 0)
-        if not _operators(facts, column) and column.live * width > 50 * SMALL_TABLE:
+        if not _operators(facts, column) and column.live * column.compared > 50 * SMALL_TABLE:
             yield _finding(
                 "vector-index-missing",
                 "warning",
@@ -229,6 +230,7 @@ def zero(facts: Facts) -> Iterator[Finding]:
     for column in facts.columns:
         count = int((column.lengths == 0).sum())
         operators = _operators(facts, column)
+        norm = "vector_norm" if column.type == "vector" else "l2_norm"
         if count and (not operators or "<=>" in operators):
             yield _finding(
                 "vector-zero",
@@ -236,7 +238,7 @@ def zero(facts: Facts) -> Iterator[Finding]:
                 f"{count} of {column.sampled:,} sampled vectors of `{column.table}.{column.column}` are zero:"
                 " they have no cosine"
                 " distance, an index leaves them out, and no search finds them",
-                f"embed these rows again: SELECT … WHERE vector_norm({column.column}) = 0",
+                f"embed these rows again: SELECT … WHERE {norm}({column.column}) = 0",
                 f"{column.table}.{column.column}",
             )
 
@@ -349,8 +351,8 @@ def _width(index: VectorIndex, column: VectorColumn) -> int:
     return int(found[2]) if found else column.dimensions or (column.sizes[0] if column.sizes else 0)
 
 
-def _type(index: VectorIndex) -> ColumnType:
-    kinds: tuple[ColumnType, ...] = ("halfvec", "bit", "sparsevec")
+def _type(index: VectorIndex) -> VectorType:
+    kinds: tuple[VectorType, ...] = ("halfvec", "bit", "sparsevec")
     return next((one for one in kinds if one in index.type or f"::{one}" in index.key), "vector")
 
 

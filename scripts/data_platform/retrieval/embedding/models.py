@@ -80,6 +80,7 @@ class _Checked:
         if not np.isfinite(found).all():
             row = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
             raise UsageProblem(f"no number in the vector of text {row + 1}", where=where)
+        self._refuse_full(found, where)
         lengths = np.linalg.norm(found, axis=1)
         if self.model.distance == "cosine" and not lengths.all():
             text = texts[int(np.flatnonzero(lengths == 0)[0])]
@@ -94,6 +95,17 @@ class _Checked:
                 where=where,
                 expected="1, as `normalised: true` says",
                 try_="normalised: false",
+            )
+
+    def _refuse_full(self, found: Matrix, where: str) -> None:
+        """Vectors with more numbers that are not zero than the spec says."""
+        most = int(np.count_nonzero(found, axis=1).max(initial=0))
+        if self.model.non_zero is not None and most > self.model.non_zero:
+            raise UsageProblem(
+                f"a vector of which {most:,} numbers are not zero",
+                where=where,
+                expected=f"{self.model.non_zero:,} at most, as the spec says",
+                try_=f"non_zero: {most}",
             )
 
 

@@ -13,27 +13,31 @@ import numpy as np
 from data_platform.errors import UsageProblem
 from data_platform.retrieval.chunking.document import hash_of
 from data_platform.retrieval.embedding.models import Embedder, Matrix, NoVector
-from data_platform.retrieval.vectors import read_vectors, stacked
+from data_platform.retrieval.vectors import dense, read_vectors
 from data_platform.spec.retrieval import Model
 
 
 def precomputed_embedder(model: Model, folder: Path) -> Embedder:
-    """The file's ids are SHA-256 of texts (hexadecimal); JSON lines may have the `text` itself instead."""
+    """The file's ids are SHA-256 of texts (hexadecimal); JSON lines may have the `text` itself instead, and vectors of
+    which most numbers are zero as {"indices": [ … ], "values": [ … ]}.
+    """
     path = folder / (model.path or "")
     if path.suffix == ".jsonl" and path.is_file():
         with path.open(encoding="utf-8") as lines:
             first = lines.readline()
-        if '"text"' in first:
-            return _by_text(path)
+        if '"text"' in first or '"indices"' in first:
+            return _of_lines(path, model.dimensions)
     found = read_vectors(str(path))
     if found.ids is None:
         raise UsageProblem(
             "vectors without ids", where=str(path), expected="ids: the SHA-256 of each text, or `text`"
         )
-    return _Precomputed({one: number for number, one in enumerate(found.ids)}, found.values, str(path))
+    return _Precomputed(
+        {one: number for number, one in enumerate(found.ids)}, found.values, model.dimensions, str(path)
+    )
 
 
-def _by_text(path: Path) -> Embedder:
+def _of_lines(path: Path, dimensions: int) -> Embedder:
     numbers: dict[str, int] = {}
     rows: list[Any] = []
     with path.open(encoding="utf-8") as lines:
@@ -42,7 +46,7 @@ def _by_text(path: Path) -> Embedder:
                 continue
             try:
                 one = json.loads(line)
-                numbers[hash_of(one["text"]).hex()] = len(rows)
+                numbers[hash_of(one["text"]).hex() if "text" in one else str(one["id"])] = len(rows)
                 rows.append(one["embedding"])
             except (ValueError, KeyError, TypeError, AttributeError):
                 raise UsageProblem(
@@ -50,13 +54,16 @@ def _by_text(path: Path) -> Embedder:
                     where=f"{path}:{number}",
                     expected='{"text": …, "embedding": [ … ]}',
                 ) from None
-    return _Precomputed(numbers, stacked(iter(rows), path), str(path))
+    return _Precomputed(numbers, rows, dimensions, str(path))
 
 
 @dataclass(frozen=True)
 class _Precomputed:
+    """`values` are rows of numbers, or what a line of JSON has."""
+
     numbers: dict[str, int]
-    values: Matrix
+    values: Matrix | list[Any]
+    dimensions: int
     file: str
 
     def embed(self, texts: Sequence[str]) -> Matrix:
@@ -68,4 +75,13 @@ class _Precomputed:
                 where=self.file,
                 expected=f"one for {missing[0][:60]!r}",
             )
-        return np.asarray(self.values[[self.numbers[one] for one in hashes]], dtype=np.float32)
+        own = [self.numbers[one] for one in hashes]
+        rows = [dense(self.values[n], self.dimensions, f"{self.file}, vector {n + 1:,}") for n in own]
+        for number, row in zip(own, rows, strict=True):
+            if row.shape != rows[0].shape:
+                raise UsageProblem(
+                    f"a vector of {row.size} numbers",
+                    where=f"{self.file}, vector {number + 1:,}",
+                    expected=f"{rows[0].size}, as the ones before it have",
+                )
+        return np.array(rows, dtype=np.float32)

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_platform.postgres.vectors.ask import Mode, Session
+from data_platform.postgres.vectors.cold import Cold
 from data_platform.retrieval.evaluation.judgements import Query, graded
 from data_platform.retrieval.metrics import METRICS, Difference, Interval, interval, paired, recall
 
 Vector = NDArray[np.float32]
 Tell = Callable[[str, float], None]
+Strategy = Literal["prefilter", "iterative"]
 
 SHARES = (0.2, 0.05, 0.01, 0.001)
 """Of the rows: values of a filter are looked for that leave about so many."""
@@ -50,6 +52,8 @@ class Filtered:
     recall: Interval
     rows: int
     wanted: int
+    strategy: Strategy
+    """What so many passing rows are to be searched by: comparing all of them, or reading the index on."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,8 @@ class Evaluation:
     latency_ms: tuple[float, float, float] | None = None
     first_ms: float | None = None
     """The median of questions that were asked for the first time."""
+    cold: Cold | None = None
+    """Questions with empty caches."""
     per_second: float | None = None
     clients: int = 0
     cpu_ms: float | None = None
@@ -120,14 +126,15 @@ def ndcg_of(
 
 
 def filtered(
-    one: Session, columns: Sequence[str], questions: Sequence[tuple[Vector, str]], k: int
+    one: Session, columns: Sequence[str], questions: Sequence[tuple[Vector, str]], k: int, compared: int
 ) -> tuple[Filtered, ...]:
-    """Each filter with common and rare values."""
+    """Each filter with common and rare values. Up to `compared` rows that pass all of them are to be compared."""
     found = []
     for column in columns:
         for value in one.values_of(column, SHARES):
             measured, rows, wanted = recall_of(one, questions, k, {column: value.value})
-            found.append(Filtered(column, value.value, value.share, measured, rows, wanted))
+            strategy: Strategy = "prefilter" if value.rows <= compared else "iterative"
+            found.append(Filtered(column, value.value, value.share, measured, rows, wanted, strategy))
     return tuple(found)
 
 

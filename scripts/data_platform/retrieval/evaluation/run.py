@@ -10,7 +10,9 @@ import numpy as np
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.ask import Mode, Store, latencies, per_second, session
+from data_platform.postgres.vectors.cold import cold_latencies
 from data_platform.postgres.vectors.settings import OPERATORS
+from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import embedder
 from data_platform.retrieval.evaluation.evaluate import (
     Evaluation,
@@ -26,6 +28,7 @@ from data_platform.spec.retrieval import Retrieval
 
 Tell = Callable[[str, float], None]
 _FILTER_QUESTIONS = 30
+_COLD_QUESTIONS = 30
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Extent:
     sample: int = 200
     clients: int = 4
     seconds: float = 3.0
+    caches: str | None = None
+    """Connection of a role that may empty the server's cache; without one nothing is measured cold."""
 
 
 def store_of(spec: Retrieval) -> Store:
@@ -47,6 +52,7 @@ def store_of(spec: Retrieval) -> Store:
         search=names.search,
         hybrid=names.hybrid if spec.hybrid else None,
         operator=OPERATORS[spec.model.distance],
+        sparse=spec.model.non_zero is not None,
     )
 
 
@@ -59,7 +65,7 @@ def evaluate(
     tell: Tell,
 ) -> Evaluation:
     """Measure the store. Without queries they are drawn from its documents. Raises UsageProblem for an empty store."""
-    store, k = store_of(spec), spec.needs.k
+    store, k, chosen = store_of(spec), spec.needs.k, design(spec)
     with session(conninfo, store) as one:
         rows = one.rows()
         if not rows:
@@ -78,9 +84,17 @@ def evaluate(
         tell("judging", 0.5)
         metrics, compared = judged(one, asked, vectors, modes, k)
         tell("filters", 0.7)
-        filters = filtered(one, [f.name for f in spec.filters], questions[:_FILTER_QUESTIONS], k)
+        most = rows if chosen.index.method == "none" else chosen.prefilter_rows
+        filters = filtered(one, [f.name for f in spec.filters], questions[:_FILTER_QUESTIONS], k, most)
         again = latencies(one, "vector", questions, k)
         cpu = cpu_of(one, "vector", questions, k)
+    if extent.caches:
+        tell("with empty caches", 0.8)
+    cold = (
+        cold_latencies(conninfo, extent.caches, store, questions[:_COLD_QUESTIONS], k)
+        if extent.caches
+        else None
+    )
     tell(f"{extent.clients} clients at once", 0.9)
     p50, p95, p99 = (float(value) for value in np.quantile(again, (0.5, 0.95, 0.99)))
     return Evaluation(
@@ -91,6 +105,7 @@ def evaluate(
         filters=filters,
         latency_ms=(p50, p95, p99),
         first_ms=float(np.median(first)),
+        cold=cold,
         per_second=per_second(conninfo, store, "vector", questions, k, extent.clients, extent.seconds),
         clients=extent.clients,
         cpu_ms=cpu,

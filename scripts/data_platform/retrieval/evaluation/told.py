@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
+from data_platform.postgres.vectors.cold import Cold
 from data_platform.report.document import Code, Heading, Inline, Paragraph, Piece, Report, Strong, Table
 from data_platform.report.finding import Finding
 from data_platform.retrieval.evaluation.evaluate import Evaluation, Filtered
@@ -47,7 +50,7 @@ def result(found: Evaluation) -> dict[str, Any]:
                 if isinstance(one.value, str | int | float | bool | list)
                 else str(one.value),
                 "selectivity": round(one.share, 5),
-                "strategy": "counted",
+                "strategy": one.strategy,
                 "recall": _interval(one.recall),
                 "rows": one.rows,
                 "wanted": one.wanted,
@@ -64,10 +67,20 @@ def _latency(found: Evaluation) -> dict[str, Any]:
         "p95_ms": _rounded(p95),
         "p99_ms": _rounded(p99),
         "first_p50_ms": _rounded(found.first_ms),
+        "cold": _cold(found.cold),
         "queries_per_second": _rounded(found.per_second),
         "clients": found.clients,
         "cpu_ms_per_query": _rounded(found.cpu_ms),
     }
+
+
+def _cold(found: Cold | None) -> dict[str, Any] | None:
+    """`caches` are those that were empty."""
+    if found is None:
+        return None
+    p50, p95 = (float(value) for value in np.quantile(found.ms, (0.5, 0.95)))
+    caches = ["server", "system"] if found.system else ["server"]
+    return {"p50_ms": _rounded(p50), "p95_ms": _rounded(p95), "queries": len(found.ms), "caches": caches}
 
 
 def _rounded(value: float | None) -> float | None:
@@ -190,8 +203,8 @@ def _filters(found: Evaluation) -> tuple[Piece, ...]:
     if not found.filters:
         return ()
     rows = tuple(_filter_row(one) for one in found.filters)
-    columns = ("filter", "value", "of the rows", "recall", "95 %", "rows", "of")
-    return (Heading("With filters"), Table(columns, rows, frozenset({2, 3, 5, 6})))
+    columns = ("filter", "value", "of the rows", "way", "recall", "95 %", "rows", "of")
+    return (Heading("With filters"), Table(columns, rows, frozenset({2, 4, 6, 7})))
 
 
 def _filter_row(one: Filtered) -> tuple[Inline, ...]:
@@ -199,6 +212,7 @@ def _filter_row(one: Filtered) -> tuple[Inline, ...]:
         Code(one.name),
         Code(str(one.value)),
         f"{one.share:.2%}",
+        one.strategy,
         f"{one.recall.value:.3f}",
         f"{one.recall.low:.3f}–{one.recall.high:.3f}",
         str(one.rows),
@@ -213,6 +227,9 @@ def _time(found: Evaluation) -> tuple[Piece, ...]:
     rows = [("one client: p50, p95, p99", f"{p50:.2f}, {p95:.2f}, {p99:.2f} ms")]
     if found.first_ms is not None:
         rows.append(("the same questions for the first time: p50", f"{found.first_ms:.2f} ms"))
+    if (cold := _cold(found.cold)) is not None:
+        which = "server's and system's cache" if found.cold and found.cold.system else "server's cache"
+        rows.append((f"with an empty {which}: p50, p95", f"{cold['p50_ms']:.2f}, {cold['p95_ms']:.2f} ms"))
     if found.per_second is not None:
         rows.append((f"{found.clients} clients at once", f"{found.per_second:,.0f} searches a second"))
     if found.cpu_ms is not None:

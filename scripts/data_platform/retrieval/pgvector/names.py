@@ -62,6 +62,11 @@ class Names:
         return Name(self.schema, f"estimate_{self.model}")
 
     @property
+    def statistics(self) -> Name:
+        """Of the filters together."""
+        return Name(self.schema, f"embeddings_{self.model}_together")
+
+    @property
     def hybrid(self) -> Name:
         return Name(self.schema, f"hybrid_{self.model}")
 

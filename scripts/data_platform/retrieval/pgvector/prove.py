@@ -12,7 +12,7 @@ from data_platform.postgres.scratch import Database
 from data_platform.postgres.server import Server
 from data_platform.postgres.vectors.apply import apply
 from data_platform.retrieval.pgvector.names import names_of
-from data_platform.retrieval.pgvector.store import File
+from data_platform.retrieval.pgvector.store import File, column_type
 from data_platform.spec.retrieval import Retrieval
 
 
@@ -33,13 +33,17 @@ def tried(spec: Retrieval, files: tuple[File, ...], database: Database) -> None:
 
 def _asked(connection: psycopg.Connection[Any], spec: Retrieval) -> None:
     names = names_of(spec)
-    query = f"[{', '.join(['1'] * spec.model.dimensions)}]"
-    called = composed.SQL("SELECT count(*) FROM {}(%s::vector, 10)").format(
-        composed.Identifier(names.schema, names.search.name)
+    width, type_ = spec.model.dimensions, column_type(spec)
+    query = f"{{1:1}}/{width}" if spec.model.non_zero else f"[{', '.join(['1'] * width)}]"
+    called = composed.SQL("SELECT count(*) FROM {}(%s::{}, 10)").format(
+        composed.Identifier(names.schema, names.search.name), composed.SQL(type_)
     )
     connection.execute(called, [query])
     if spec.hybrid:
         hybrid = composed.Identifier(names.schema, names.hybrid.name)
         connection.execute(
-            composed.SQL("SELECT count(*) FROM {}(%s::vector, 'some words', 10)").format(hybrid), [query]
+            composed.SQL("SELECT count(*) FROM {}(%s::{}, 'some words', 10)").format(
+                hybrid, composed.SQL(type_)
+            ),
+            [query],
         )

@@ -14,6 +14,9 @@ from data_platform.spec.retrieval import Filter, Retrieval
 from data_platform.sql.templates import render
 from data_platform.sql.text import Sql, body, identifier, joined, qualified_name
 
+_MOST_IN_STATISTICS = 8
+"""PostgreSQL's own limit of columns."""
+
 
 @dataclass(frozen=True)
 class File:
@@ -54,6 +57,11 @@ def tables(spec: Retrieval, names: Names) -> Sql:
     )
 
 
+def column_type(spec: Retrieval) -> Sql:
+    """Of the vectors in the table and of a question: those that are not zero alone, where most of them are."""
+    return Sql("sparsevec" if spec.model.non_zero else "vector")
+
+
 def embeddings(spec: Retrieval, made: Design, names: Names, *, partitions: int = 0) -> Sql:
     """The table of one model's vectors."""
     parts = [
@@ -66,6 +74,7 @@ def embeddings(spec: Retrieval, made: Design, names: Names, *, partitions: int =
         chunks=names.chunks,
         tenant=spec.tenants,
         filters=spec.filters,
+        type=column_type(spec),
         dimensions=spec.model.dimensions,
         plain=made.plain and not partitions,
         partitions=parts,
@@ -96,6 +105,12 @@ def indexes(
         lines.append(
             f"CREATE INDEX CONCURRENTLY chunks_search ON {qualified_name(names.chunks)} USING gin (search);"
         )
+    together = [one.name for one in _filters(spec) if not _is_array(one)]
+    if 1 < len(together) <= _MOST_IN_STATISTICS:
+        lines.append(
+            f"CREATE STATISTICS IF NOT EXISTS {qualified_name(names.statistics)} (dependencies, mcv)"
+            f" ON {joined(', ', map(identifier, together))} FROM {table};"
+        )
     lines += ["RESET maintenance_work_mem;", "RESET max_parallel_maintenance_workers;"]
     lines.append(f"ANALYZE {table};")
     return Sql("\n".join(lines))
@@ -125,7 +140,7 @@ def vector_index(spec: Retrieval, made: Design, names: Names, how: str = "") -> 
     if index.method == "none":
         return None
     key = _key(index.type, Sql("embedding"), spec.model.dimensions, _centre(made, names))
-    wrapped = key if index.type == "vector" else f"({key})"
+    wrapped = key if index.type in ("vector", "sparsevec") else f"({key})"
     options = (
         f"m = {index.m}, ef_construction = {index.ef_construction}"
         if index.method == "hnsw"
@@ -145,7 +160,7 @@ def _centre(made: Design, names: Names) -> Sql:
 
 def _key(type_: VectorType, value: Sql, dimensions: int, centre: Sql) -> Sql:
     match type_:
-        case "vector":
+        case "vector" | "sparsevec":  # as the column is
             return value
         case "halfvec":
             return Sql(f"{value}::halfvec({dimensions})")
@@ -173,12 +188,17 @@ def _filters(spec: Retrieval) -> Sequence[Filter]:
 
 
 def _estimate(spec: Retrieval, names: Names) -> Sql:
-    given = _filters(spec)
+    given, own = _filters(spec), identifier(names.estimate.name)
+    asked = [Sql(f"{own}.{identifier(f.name)}") for f in given]
+    if _secured(spec):  # what passes depends on who asks, too
+        asked += [Sql("current_setting('app.tenant', true)"), Sql("current_user")]
     return _function(
         "retrieval/estimate",
         function=names.estimate,
         table=names.embeddings,
+        table_text=str(qualified_name(names.embeddings)),
         arguments=given,
+        given=asked,
         condition=_condition(names.estimate, given),
     )
 
@@ -189,7 +209,7 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
     values = [Sql(f"{own}.{identifier(f.name)}") for f in given]
     query, k = Sql(f"{own}.query"), Sql(f"{own}.k")
     operator, centre = OPERATORS[spec.model.distance], _centre(made, names)
-    secured = spec.tenants is not None and spec.tenants.row_security
+    secured = _secured(spec)
     return _function(
         "retrieval/search",
         function=names.search,
@@ -201,15 +221,14 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
         probes=made.search.probes,
         prefilter_rows=made.prefilter_rows,
         counted=bool(given),
-        counted_rows=made.prefilter_rows // 10,
-        alone=[] if secured or index.method == "none" else _alone(names.search, given),
-        # Where row security leaves a tenant's rows only, these may be few without any filter.
-        asked=Sql("true") if secured else _several(values, given),
-        single=Sql(f"num_nonnulls({joined(', ', values)}) = {0 if secured else 1}"),
+        alone=[] if index.method == "none" else _alone(names.search, given, secured),
+        asked=_several(values, given, secured),
+        unsure=_unsure(values, given, secured),
         estimate=names.estimate,
         estimated=values,
         condition=_condition(names.search, given),
         operator=Sql(operator),
+        type=column_type(spec),
         query=query,
         k=k,
         indexed=_key(index.type, Sql("e.embedding"), width, centre),
@@ -219,12 +238,15 @@ def _search(spec: Retrieval, made: Design, names: Names) -> Sql:
     )
 
 
-def _alone(function: Name, given: Sequence[Filter]) -> list[dict[str, Sql]]:
-    """Each filter that may be the only one, with what rows must meet then. Not arrays: how many rows hold one depends
-    on the array, and so does the plan.
+def _alone(function: Name, given: Sequence[Filter], secured: bool) -> list[dict[str, Sql]]:
+    """Each filter that may be the only one, with what rows must meet then. Where row security leaves a tenant's rows
+    only, that is the tenant, which the server adds. Not arrays: how many rows hold one depends on the array, and so
+    does the plan.
     """
     own = identifier(function.name)
     values = joined(", ", [Sql(f"{own}.{identifier(f.name)}") for f in given])
+    if secured:
+        return [{"given": Sql(f"num_nonnulls({values}) = 0"), "passing": Sql("true")}]
     return [
         {
             "given": Sql(f"num_nonnulls({values}) = 1 AND {own}.{identifier(f.name)} IS NOT NULL"),
@@ -235,12 +257,30 @@ def _alone(function: Name, given: Sequence[Filter]) -> list[dict[str, Sql]]:
     ]
 
 
-def _several(values: Sequence[Sql], given: Sequence[Filter]) -> Sql:
+def _several(values: Sequence[Sql], given: Sequence[Filter], secured: bool) -> Sql:
     """Whether more is asked than what `_alone` has answered."""
+    if not given:
+        return Sql("false")
     arrays = [Sql(f"{v} IS NOT NULL") for v, f in zip(values, given, strict=True) if _is_array(f)]
-    return (
-        joined(" OR ", [Sql(f"num_nonnulls({joined(', ', values)}) > 1"), *arrays]) if given else Sql("false")
-    )
+    more = Sql(f"num_nonnulls({joined(', ', values)}) > {0 if secured else 1}")
+    return joined(" OR ", [more] if secured else [more, *arrays])
+
+
+def _unsure(values: Sequence[Sql], given: Sequence[Filter], secured: bool) -> Sql | None:
+    """When statistics may not say how many rows pass; None for never. They know one column, and several together that
+    are no arrays; but of what row security adds they know the values only as the server plans.
+    """
+    arrays = [v for v, f in zip(values, given, strict=True) if _is_array(f)]
+    if secured:
+        return Sql("true")
+    more = Sql(f"num_nonnulls({joined(', ', values)}) > 1")
+    if len(values) - len(arrays) > _MOST_IN_STATISTICS:
+        return more
+    return Sql(f"{more} AND num_nonnulls({joined(', ', arrays)}) > 0") if arrays else None
+
+
+def _secured(spec: Retrieval) -> bool:
+    return spec.tenants is not None and spec.tenants.row_security
 
 
 def _is_array(one: Filter) -> bool:
@@ -281,6 +321,7 @@ def _hybrid(spec: Retrieval, names: Names) -> Sql:
         words=Sql(f"{own}.words"),
         condition=_condition(names.hybrid, given),
         passed=passed,
+        type=column_type(spec),
         weight_given=Sql(f"{own}.weight"),
         pool=Sql(f"{own}.pool"),
         k=Sql(f"{own}.k"),
@@ -289,8 +330,7 @@ def _hybrid(spec: Retrieval, names: Names) -> Sql:
 
 def secured_table(spec: Retrieval) -> Name | None:
     """That whose row security is on once the last file has run; None where the spec has none."""
-    secured = spec.tenants is not None and spec.tenants.row_security
-    return names_of(spec).embeddings if secured else None
+    return names_of(spec).embeddings if _secured(spec) else None
 
 
 def security(spec: Retrieval, *tables: Name) -> tuple[File, ...]:

@@ -40,9 +40,10 @@ class Sizes:
 
 def sizes(spec: Retrieval) -> Sizes:
     """In memory with full vectors, with quantized ones, and on how many nodes of the spec's memory."""
-    rows, width = spec.needs.rows_in_a_year, spec.model.dimensions
-    full = round(rows * width * 4 * _POINT_OVERHEAD)
-    small = round(rows * width * _POINT_OVERHEAD)
+    rows, model = spec.needs.rows_in_a_year, spec.model
+    # Of a sparse vector each place and its number, which are not quantized.
+    full = round(rows * (8 * model.non_zero if model.non_zero else 4 * model.dimensions) * _POINT_OVERHEAD)
+    small = full if model.non_zero else round(rows * model.dimensions * _POINT_OVERHEAD)
     room = spec.needs.memory_bytes * _SHARE
     return Sizes(full, small, max(1, -(-small // round(room)) if full > room else 1))
 
@@ -50,15 +51,15 @@ def sizes(spec: Retrieval) -> Sizes:
 def collection(spec: Retrieval, made: Design) -> dict[str, Any]:
     """The body of PUT /collections/NAME."""
     size = sizes(spec)
-    quantized = size.memory_bytes > spec.needs.memory_bytes * _SHARE
+    sparse = spec.model.non_zero is not None
+    quantized = not sparse and size.memory_bytes > spec.needs.memory_bytes * _SHARE
+    dense = {
+        "size": spec.model.dimensions,
+        "distance": DISTANCES[spec.model.distance],
+        "on_disk": quantized,
+    }
     body: dict[str, Any] = {
-        "vectors": {
-            VECTOR: {
-                "size": spec.model.dimensions,
-                "distance": DISTANCES[spec.model.distance],
-                "on_disk": quantized,
-            }
-        },
+        "vectors": {} if sparse else {VECTOR: dense},
         "hnsw_config": {"m": made.index.m, "ef_construct": max(100, made.index.ef_construction)},
         "shard_number": size.nodes,
         "replication_factor": 2 if size.nodes > 1 else 1,
@@ -68,8 +69,9 @@ def collection(spec: Retrieval, made: Design) -> dict[str, Any]:
     if spec.tenants:
         # One graph for each tenant and none over all: searches are always for one.
         body["hnsw_config"] |= {"payload_m": made.index.m, "m": 0}
-    if spec.hybrid:
-        body["sparse_vectors"] = {WORDS: {"modifier": "idf"}}
+    if sparse or spec.hybrid:
+        words = {WORDS: {"modifier": "idf"}} if spec.hybrid else {}
+        body["sparse_vectors"] = {**({VECTOR: {}} if sparse else {}), **words}
     if quantized:
         body["quantization_config"] = {"scalar": {"type": "int8", "quantile": 0.99, "always_ram": True}}
     return body

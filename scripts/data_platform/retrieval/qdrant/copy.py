@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pgvector import SparseVector
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.ask import Session
 from data_platform.postgres.vectors.points import Point, points
+from data_platform.postgres.vectors.sessions import Vector
 from data_platform.qdrant.calls import Call, path_of
 from data_platform.qdrant.rest import Rest
 from data_platform.retrieval.metrics import Interval, interval, recall
@@ -63,13 +65,20 @@ def send(
         for one in batch:
             sparse, collided = sparse_of(one.words)
             shared += collided
-            named: dict[str, Any] = {VECTOR: one.vector.tolist()}
+            named: dict[str, Any] = {VECTOR: as_json(one.vector)}
             named |= {WORDS: sparse} if sparse else {}
             bodies.append({"id": str(one.id), "vector": named, "payload": one.payload})
         server.call(Call("PUT", f"{path}?wait=true", {"points": bodies}))
         sent += len(batch)
         tell(f"{sent:,} of {expected:,} points", sent / max(expected, 1))
     return sent, shared
+
+
+def as_json(vector: Vector) -> Any:
+    """As Qdrant takes a vector, of a sparse one the places with their numbers."""
+    if isinstance(vector, SparseVector):
+        return {"indices": vector.indices(), "values": vector.values()}
+    return vector.tolist()
 
 
 def sparse_of(words: Mapping[str, int]) -> tuple[dict[str, list[Any]] | None, int]:
@@ -120,27 +129,34 @@ def _pages(server: Rest, collection: str, body: Mapping[str, Any]) -> Iterator[l
 # --- from Qdrant ---
 
 
-def received(server: Rest, collection: str, expected: int, tell: Tell) -> Iterator[list[Point]]:
+def received(
+    server: Rest, collection: str, expected: int, dimensions: int, tell: Tell
+) -> Iterator[list[Point]]:
     """All points of a collection, page by page. UsageProblem for one whose id or vector is not what a store has."""
     seen = 0
     for page in _pages(server, collection, {"limit": _PAGE, "with_payload": True, "with_vector": [VECTOR]}):
-        found = [_received(one) for one in page]
+        found = [_received(one, dimensions) for one in page]
         if found:
             yield found
         seen += len(found)
         tell(f"{seen:,} of {expected:,} points", seen / max(expected, 1))
 
 
-def _received(one: Mapping[str, Any]) -> Point:
+def _received(one: Mapping[str, Any], dimensions: int) -> Point:
     vector = one.get("vector")
     values = vector.get(VECTOR) if isinstance(vector, dict) else vector
-    if not isinstance(values, list):
+    if not isinstance(values, list | dict):
         raise UsageProblem(f"the point {one['id']} has no vector `{VECTOR}`", try_="dpe qdrant audit")
     try:
         id_ = uuid.UUID(str(one["id"]))
     except ValueError:
         raise UsageProblem(f"the point {one['id']} has a number for an id", expected="a uuid") from None
-    return Point(id_, np.array(values, dtype=np.float32), one.get("payload") or {})
+    made: Vector = (
+        SparseVector(dict(zip(values["indices"], values["values"], strict=True)), dimensions)
+        if isinstance(values, dict)
+        else np.array(values, dtype=np.float32)
+    )
+    return Point(id_, made, one.get("payload") or {})
 
 
 # --- what came of it ---
@@ -176,7 +192,7 @@ def sampled_recall(
 
 def _search(server: Rest, collection: str, asked: Point, k: int, own: Mapping[str, Any]) -> list[uuid.UUID]:
     body: dict[str, Any] = {
-        "query": asked.vector.tolist(),
+        "query": as_json(asked.vector),
         "using": VECTOR,
         "limit": k,
         "with_payload": False,

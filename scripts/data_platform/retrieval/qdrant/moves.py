@@ -94,7 +94,7 @@ def to_postgres(
     with writing(conninfo) as connection, alone(connection):
         register(connection, target)
         refuse_hidden(connection, target.schema)
-        sent = keep(connection, target, received(server, collection, expected, tell))
+        sent = keep(connection, target, received(server, collection, expected, spec.model.dimensions, tell))
     if create and not finished(conninfo, names_of(spec).search, secured_table(spec)):
         tell("building indexes", 0.9)
         finish(conninfo, spec.name, lambda there: files(spec, chosen, there)[1:])

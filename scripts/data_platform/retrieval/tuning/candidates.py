@@ -7,6 +7,8 @@ import numpy as np
 from data_platform.postgres.vectors.settings import Distance, VectorType
 from data_platform.retrieval.exact import Matrix, Truth, distances, nearest
 from data_platform.retrieval.metrics import recall
+from data_platform.retrieval.sizing import payload
+from data_platform.spec.retrieval import MOST_INDEXED
 
 MOST_DIMENSIONS: dict[VectorType, int] = {"vector": 2_000, "halfvec": 4_000, "bit": 64_000}
 """That pgvector's HNSW and IVFFlat take."""
@@ -19,9 +21,19 @@ _OF_THE_MISSES = 0.2
 """Of what the goal lets a search miss, so much may be missed by rounding."""
 
 
-def types(dimensions: int, largest: float) -> list[VectorType]:
-    """Types whose index can hold these vectors, the one that is usually cheapest first."""
+def types(values: Matrix, queries: Matrix | None = None, *, sparse: bool = False) -> list[VectorType]:
+    """Types whose index can hold these vectors, and be asked with these, the one that is usually cheapest first.
+    `sparse`: the column is of type sparsevec.
+    """
+    dimensions = values.shape[1]
+    largest = max(float(np.abs(each).max(initial=0)) for each in (values, queries) if each is not None)
     fitting: list[VectorType] = []
+    if int(np.count_nonzero(values, axis=1).max(initial=0)) <= MOST_INDEXED and (
+        sparse or payload("sparsevec", dimensions, non_zero(values)) < payload("halfvec", dimensions)
+    ):
+        fitting.append("sparsevec")
+    if sparse:
+        return fitting
     if dimensions <= MOST_DIMENSIONS["halfvec"] and largest < _LARGEST_HALF:
         fitting.append("halfvec")
     if dimensions <= MOST_DIMENSIONS["vector"]:
@@ -29,6 +41,11 @@ def types(dimensions: int, largest: float) -> list[VectorType]:
     if _BITS_WORTH_IT <= dimensions <= MOST_DIMENSIONS["bit"]:
         fitting.append("bit")
     return fitting
+
+
+def non_zero(values: Matrix) -> int:
+    """Numbers of a vector that are not zero, on average."""
+    return int(np.ceil(np.count_nonzero(values) / max(1, len(values))))
 
 
 def halves_tell_apart(queries: Matrix, values: Matrix, truth: Truth, distance: Distance, goal: float) -> bool:

@@ -4,7 +4,8 @@ common and rare values; where the two cost the same is the number of rows that d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ def filtering(table: Bench, ground: Ground, target: float, tell: Callable[[str, 
             on = _tried(table, ground, "index", share, truth if share >= 0.05 else truth[:_FEWER])
             trials.append(on)
             given_up = on.cpu_ms > _HOPELESS * all_.cpu_ms
-    return Filtering(tuple(trials), _threshold(trials, len(ground.values), target))
+    return Filtering(tuple(trials), threshold(trials, len(ground.values), target))
 
 
 def _tried(
@@ -98,7 +99,7 @@ def _tried(
     )
 
 
-def _threshold(trials: list[FilterTrial], rows: int, target: float) -> int:
+def threshold(trials: list[FilterTrial], rows: int, target: float) -> int:
     """Between the largest share at which comparing all is better and the smallest at which the index is."""
     by_share = {
         share: {t.strategy: t for t in trials if t.share == share} for share in {t.share for t in trials}
@@ -109,10 +110,25 @@ def _threshold(trials: list[FilterTrial], rows: int, target: float) -> int:
         return round(max(compare, default=1.0) * rows)
     if not compare:
         return round(min(index) * rows / 2)
-    return round(rows * float(np.sqrt(max(compare) * min(index))))
+    return round(rows * _crossing(by_share, max(compare), min(index)))
 
 
-def _compared(ways: dict[Strategy, FilterTrial], target: float) -> bool:
+def _crossing(by_share: Mapping[float, Mapping[Strategy, FilterTrial]], less: float, more: float) -> float:
+    """The share at which both ways are likely to cost the same: between two shares costs follow a power of it. The
+    middle where the costs do not cross, so that something else decided.
+    """
+    below, above = (_advantage(by_share[share]) for share in (less, more))
+    part = below / (below - above) if below is not None and above is not None and below > 0 > above else 0.5
+    return float(less * (more / less) ** part)
+
+
+def _advantage(ways: Mapping[Strategy, FilterTrial]) -> float | None:
+    """Of comparing all, as a logarithm; None where the index was not tried."""
+    on = ways.get("index")
+    return None if on is None else math.log(on.cpu_ms / ways["prefilter"].cpu_ms)
+
+
+def _compared(ways: Mapping[Strategy, FilterTrial], target: float) -> bool:
     """Whether comparing all is the better way: it is cheaper, or the index misses the target or gives too few."""
     on = ways.get("index")
     return (

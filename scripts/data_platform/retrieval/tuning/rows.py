@@ -9,25 +9,22 @@ from data_platform.postgres.vectors.settings import Distance
 from data_platform.retrieval.exact import Matrix
 from data_platform.retrieval.tuning.tune import Vectors
 from data_platform.retrieval.vectors import zero_rows
+from data_platform.spec.retrieval import MOST_DENSE, MOST_INDEXED
 
 MOST_QUERIES = 1_000
 _TUNING_SHARE = 0.6
 _FEWEST = 20
-_LARGEST = 16_000
-"""Dimensions of a vector column."""
 
 
 def parted(
-    values: Matrix, queries: Matrix | None, distance: Distance, *, k: int, seed: int = 1
+    values: Matrix, queries: Matrix | None, distance: Distance, *, k: int, seed: int = 1, sparse: bool = False
 ) -> tuple[Vectors, tuple[str, ...]]:
     """Rows and queries of both kinds, with what has to be said about them. Without queries some rows become some.
+    `sparse`: they are of type sparsevec.
 
-    Raises UsageProblem for too few rows or queries to say anything about, or too many dimensions.
+    Raises UsageProblem for too few rows or queries to say anything about, or vectors that no index takes.
     """
-    if values.shape[1] > _LARGEST:
-        raise UsageProblem(
-            f"vectors of {values.shape[1]:,} dimensions", expected=f"at most {_LARGEST:,} (pgvector)"
-        )
+    _refuse_large(values, sparse)
     notes: list[str] = []
     given = queries is not None
     values = _with_direction(values, distance, "rows", notes)
@@ -52,7 +49,20 @@ def parted(
             else "no index: of so few rows an exact search reads all at once and misses nothing",
         )
     tuning = max(1, round(len(queries) * _TUNING_SHARE))
-    return Vectors(values, queries[:tuning], queries[tuning:], distance), tuple(notes)
+    return Vectors(values, queries[:tuning], queries[tuning:], distance, sparse), tuple(notes)
+
+
+def _refuse_large(values: Matrix, sparse: bool) -> None:
+    if not sparse and values.shape[1] > MOST_DENSE:
+        raise UsageProblem(
+            f"vectors of {values.shape[1]:,} dimensions", expected=f"at most {MOST_DENSE:,} (pgvector)"
+        )
+    most = int(np.count_nonzero(values, axis=1).max(initial=0))
+    if sparse and most > MOST_INDEXED:
+        raise UsageProblem(
+            f"a vector of which {most:,} numbers are not zero; HNSW takes {MOST_INDEXED:,}",
+            expected="nothing to tune; settings: {index: none}",
+        )
 
 
 def _with_direction(values: Matrix, distance: Distance, what: str, notes: list[str]) -> Matrix:

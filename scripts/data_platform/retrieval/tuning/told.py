@@ -236,7 +236,7 @@ def _making(tuned: Tuned) -> tuple[Piece, ...]:
     if tuned.index.method != "hnsw":
         return ()
     index, d = tuned.index, tuned.dimensions
-    need = build_bytes(tuned.rows, index.type, d, index.m, parallel=True)
+    need = build_bytes(tuned.rows, index.type, d, index.m, parallel=True, non_zero=tuned.non_zero)
     key, asked, operator = _expressions(tuned)
     indexed = key if index.type == "vector" else f"({key})"
     text = f"""\
@@ -246,7 +246,19 @@ CREATE INDEX CONCURRENTLY ON items USING hnsw ({indexed} {operator_class(index.t
 
 SET hnsw.ef_search = {tuned.search.ef_search};
 SELECT id FROM items ORDER BY {key} {operator} {asked} LIMIT {tuned.search.rerank or tuned.goal.k};"""  # noqa: S608
-    return (Heading("How to make it and ask it"), Block(text, "sql"))
+    return (Heading("How to make it and ask it"), Block(text, "sql"), *_stored(tuned))
+
+
+def _stored(tuned: Tuned) -> tuple[Piece, ...]:
+    """Vectors of which most numbers are zero are small in a column of their own type only."""
+    if tuned.index.type != "sparsevec":
+        return ()
+    return (
+        Paragraph(
+            f"About {tuned.non_zero:,} of {tuned.dimensions:,} numbers are not zero. A column of type"
+            f" sparsevec({tuned.dimensions}) stores these alone, and needs no cast: `model: {{non_zero: …}}` in a spec."
+        ),
+    )
 
 
 def _expressions(tuned: Tuned) -> tuple[str, str, str]:
@@ -255,8 +267,8 @@ def _expressions(tuned: Tuned) -> tuple[str, str, str]:
     match tuned.index.type:
         case "vector":
             return "embedding", "$1", OPERATORS[tuned.distance]
-        case "halfvec":
-            return f"embedding::halfvec({d})", f"$1::halfvec({d})", OPERATORS[tuned.distance]
+        case "halfvec" | "sparsevec" as type_:
+            return f"embedding::{type_}({d})", f"$1::{type_}({d})", OPERATORS[tuned.distance]
         case "bit":
             return f"binary_quantize(embedding)::bit({d})", f"binary_quantize($1)::bit({d})", "<~>"
 
@@ -282,7 +294,7 @@ def _with_filters(tuned: Tuned) -> tuple[Piece, ...]:
         Table(columns, rows, frozenset({2, 4})),
         Paragraph(
             f"Up to {tuned.filtering.prefilter_rows:,} rows that pass, compare all of them; above, read the index on"
-            " (hnsw.iterative_scan = relaxed_order). The search function of dpe retrieval render counts and decides:"
+            " (hnsw.iterative_scan = relaxed_order). The search function of dpe retrieval render decides so:"
             f" settings: {{prefilter_rows: {tuned.filtering.prefilter_rows}}}."
         ),
     )

@@ -65,6 +65,8 @@ class Tuned:
     distance: Distance
     rows: int
     dimensions: int
+    non_zero: int
+    """Numbers of a row that are not zero, on average."""
     contrast: Contrast
     index: Index
     search: Search

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from data_platform.postgres.vectors.settings import MOST_EF_SEARCH, Distance, In
 from data_platform.retrieval.exact import Matrix, Truth, distances, nearest
 from data_platform.retrieval.metrics import Interval, interval, recall
 from data_platform.retrieval.sizing import build_bytes, free_m, hnsw_bytes
-from data_platform.retrieval.tuning.candidates import halves_tell_apart, types
+from data_platform.retrieval.tuning.candidates import halves_tell_apart, non_zero, types
 from data_platform.retrieval.tuning.contrast import RANDOM, contrast, looks_random
 from data_platform.retrieval.tuning.effort import Least, Reading, least, steps
 from data_platform.retrieval.tuning.filters import Filtering, Ground, filtering
@@ -53,6 +54,13 @@ class Vectors:
     tuning: Matrix
     held_out: Matrix
     distance: Distance
+    sparse: bool = False
+    """Whether they are in columns of type sparsevec."""
+
+    @cached_property
+    def non_zero(self) -> int:
+        """Numbers of a row that are not zero, on average."""
+        return non_zero(self.values)
 
     @property
     def queries(self) -> Matrix:
@@ -74,7 +82,7 @@ class _Work:
 
     def build(self, index: Index) -> Build:
         rows, width = self.vectors.values.shape
-        need = build_bytes(rows, index.type, width, index.m, parallel=True)
+        need = build_bytes(rows, index.type, width, index.m, parallel=True, non_zero=self.vectors.non_zero)
         made = self.table.build(index, memory_mb=max(64, round(1.05 * need / _MB) + 16))
         built = Build(self.stage, rows, index, made.seconds, made.size_bytes, made.spilled)
         self.builds.append(built)
@@ -155,8 +163,9 @@ def _type(
     rows, width = vectors.values.shape
     fitting = [
         one
-        for one in types(width, max(float(np.abs(each).max()) for each in (vectors.values, vectors.queries)))
-        if goal.max_memory_bytes is None or hnsw_bytes(rows, one, width, 16) <= goal.max_memory_bytes
+        for one in types(vectors.values, vectors.queries, sparse=vectors.sparse)
+        if goal.max_memory_bytes is None
+        or hnsw_bytes(rows, one, width, 16, vectors.non_zero) <= goal.max_memory_bytes
     ]
     full = [one for one in fitting if one != "bit"]
     if len(full) < 2:
@@ -210,7 +219,7 @@ def _graph(work: _Work, type_: VectorType, near: Contrast, exact: float, tell: T
         return first
     tell("second graph", 0.6)
     width = work.vectors.values.shape[1]
-    m = max(16, min(free_m(width, type_, 16), _MOST_M))
+    m = max(16, min(free_m(width, type_, 16, work.vectors.non_zero), _MOST_M))
     careful = 64 if first.least.effort is not None else 200
     second = _tried(
         work,
@@ -253,6 +262,7 @@ def _confirmed(work: _Work, found: _Found, near: Contrast, exact: float, tell: T
         distance=work.vectors.distance,
         rows=rows,
         dimensions=width,
+        non_zero=work.vectors.non_zero,
         contrast=near,
         index=found.index,
         search=search,
