@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import psycopg
+from typing import Any
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.plan import Chain
@@ -47,7 +46,7 @@ def refuse_gone(work: Work, found: Sequence[Chain], step: str, *, try_: str | No
             )
 
 
-def refuse_emptied(work: Work, found: Sequence[Chain], source: psycopg.Connection, try_: str) -> None:
+def refuse_emptied(work: Work, found: Sequence[Chain], source: Any, try_: str) -> None:
     """UsageProblem where a copy of a table that has rows has none, though all that was changed is applied."""
     for chain in found:
         table = chain.sources[0].table
