@@ -100,3 +100,55 @@ targets: [{table: w.t}]
     with pytest.raises(UsageProblem, match="without a key they would be there twice"):
         do(database, tmp_path, text, since="0")
     assert ask(database, "SELECT id FROM w.t") == [(1,)]
+
+
+FOLDER = """
+sources: [{name: t, path: '*.csv', columns: {a: int, b: text}}]
+targets: [{table: w.t, key: [a]}]
+"""
+
+
+@pytest.mark.parametrize("pattern", ["etl", "snapshot"])
+@pytest.mark.parametrize("loss", ["DROP TABLE w.t", "TRUNCATE w.t"])
+def test_a_target_that_was_emptied_is_filled_again(
+    database: Database, tmp_path: Path, pattern: str, loss: str
+) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n")
+    do(database, tmp_path, f"pattern: {pattern}" + FOLDER)
+    ask(database, loss)
+    do(database, tmp_path, f"pattern: {pattern}" + FOLDER)
+    assert ask(database, "SELECT * FROM w.t") == [(1, "x")]
+    assert not do(database, tmp_path, f"pattern: {pattern}" + FOLDER).steps
+
+
+@pytest.mark.parametrize("pattern", ["incremental", "elt"])
+def test_a_target_that_is_gone_is_told_and_not_begun_anew(
+    database: Database, tmp_path: Path, pattern: str
+) -> None:
+    text = f"pattern: {pattern}" + FOLDER
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n")
+    do(database, tmp_path, text)
+    ask(database, "DROP TABLE w.t")
+    (tmp_path / "b.csv").write_text("a,b\n2,y\n")
+    with pytest.raises(UsageProblem, match="is not read again") as raised:
+        do(database, tmp_path, text)
+    assert ask(database, "SELECT to_regclass('w.t')") == [(None,)]
+    remedy = str(raised.value).partition("read all of it again: ")[2]
+    assert remedy.startswith("DELETE FROM dpe_pipeline.checkpoints")
+    ask(database, remedy)
+    do(database, tmp_path, text)
+    assert ask(database, "SELECT * FROM w.t ORDER BY 1") == [(1, "x"), (2, "y")]
+
+
+def test_what_derives_is_derived_again_where_it_is_gone(database: Database, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n")
+    text = """
+pattern: elt
+sources: [{name: t, path: '*.csv', columns: {a: int, b: text}}]
+transforms: [{name: u, sql: "SELECT a, upper(b) AS b FROM t"}]
+targets: [{table: w.t, from: t, key: [a]}, {table: w.u, from: u, key: [a]}]
+"""
+    do(database, tmp_path, text)
+    ask(database, "DROP TABLE w.u")
+    do(database, tmp_path, text)
+    assert ask(database, "SELECT * FROM w.u") == [(1, "X")]

@@ -15,11 +15,13 @@ from typing import Any
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
+from data_platform.pipeline.behind import refuse_emptied, refuse_gone
 from data_platform.pipeline.drifting import Known, refusal, taken_over
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.steps import Step, step_of, summed
 from data_platform.pipeline.writing import Batch, Work, look_at_written, target_table, with_told
 from data_platform.postgres.connect import redacted
+from data_platform.postgres.pipelines.relations import is_empty, table_name
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.postgres.pipelines.state import State
@@ -82,9 +84,20 @@ def capture(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
             return
     else:
         check(work, conninfo, position)
+        refuse_gone(work, found, STEP, try_=RESNAPSHOT)
     with telling(conninfo), closing(slots.source_session(conninfo)) as source:
         until = slots.end_of_wal(source)
+        # Rows that are there before that place, and still are when all before it is applied, must be in the target.
+        filled = [chain for chain in found if not is_empty(source, _read_table(chain))]
     yield from follow(work, found, conninfo, position, until)
+    with telling(conninfo), closing(slots.source_session(conninfo)) as source:
+        refuse_emptied(work, filled, source, RESNAPSHOT)
+
+
+def _read_table(chain: Chain) -> Sql:
+    table = chain.sources[0].table
+    assert table is not None
+    return table_name(table)
 
 
 def follow(

@@ -12,10 +12,12 @@ import time
 from collections.abc import Iterator, Sequence
 
 from data_platform.errors import UsageProblem
+from data_platform.model.database import Name
 from data_platform.pipeline import relaying
 from data_platform.pipeline.events import (
     Projection,
     advance,
+    dropped,
     peek,
     projection_tables,
     purge,
@@ -31,6 +33,7 @@ from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.models import rights_kept
 from data_platform.postgres.pipelines.sessions import Passing, telling
 from data_platform.postgres.pipelines.state import Counts
+from data_platform.sql.text import identifier
 
 MADE, NEXT = "_dpe_projection", "_dpe_projection_next"
 """Under which it is remembered what a projection was made by, and what the one that is built beside."""
@@ -63,6 +66,13 @@ def steps(work: Work) -> Iterator[Step]:
 def _follow(work: Work, feeding: Feeding, projection: Projection) -> Iterator[Step]:
     state, digest = work.state, {"sha256": _digest(feeding, projection)}
     known = state.positions(MADE).get(projection.name)
+    if known is not None and not relations.has_schema(state.connection, projection.name):
+        # Its place in the feed is of tables that are gone: it begins again, or what came before would be missing.
+        with state.connection.transaction():
+            relations.run(state.connection, dropped(Name(feeding.feed.schema, projection.name), tables=False))
+            for step in (MADE, NEXT):
+                state.forget(step, projection.name)
+        known = None
     if known is None:
         yield from _begin(work, feeding, projection, "live", MADE, digest)
     elif known != digest:
@@ -165,7 +175,8 @@ def _refused(work: Work, projection: Projection, slot: str, problem: UsageProble
         f" {problem.what}",
         where=work.spec.file,
         expected="a handler that takes every event of its type, also one whose content was erased",
-        try_="mend the handler: the projection is then built anew from the first event",
+        try_="mend the handler: the projection is then built anew from the first event; or, where its tables are gone,"
+        f" DROP SCHEMA {identifier(projection.name)} CASCADE; and the next run makes it again",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from data_platform.errors import Problem, UsageProblem
 from data_platform.pipeline import keeping, leaving, projecting, streams
+from data_platform.pipeline.behind import are_gone, refuse_gone
 from data_platform.pipeline.capturing import capture
 from data_platform.pipeline.plan import Chain, chains
 from data_platform.pipeline.steps import Step, step_of
@@ -187,6 +188,7 @@ def _batches(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
                 where=work.spec.file,
                 try_="key: in the target, or a cursor of kind xid8",
             )
+        refuse_gone(work, own, source.name)
         known = work.state.positions(source.name)
         for unit in streams.new_units(source, work.place, known, repeats=repeats):
             yield from _together(work, own, [unit], source.name, unit.name, unit.position)
@@ -203,7 +205,7 @@ def all_at_once(work: Work, found: Sequence[Chain], *, again: bool = False) -> I
     files = {unit.name: unit.position["sha256"] for unit in units if unit.path is not None}
     position = {"files": files, "spec": work.spec.sha256}
     is_known = work.state.positions(ALL).get("all") == position and all(unit.path for unit in units)
-    if is_known and not again:
+    if is_known and not again and not are_gone(work, found):
         return
     yield from _together(work, found, units, ALL, "all", position)
 
@@ -291,7 +293,8 @@ def derive(
     state = work.state
     loads = {source.name: state.loads(source.name) for source in work.spec.sources}
     position = {"spec": work.spec.sha256, "loads": loads}
-    if not derived or (state.positions(DERIVED).get("all") == position and not again):
+    is_known = state.positions(DERIVED).get("all") == position
+    if not derived or (is_known and not again and not are_gone(work, derived)):
         return
     started = time.monotonic()
     with state.connection.transaction():

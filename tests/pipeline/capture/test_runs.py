@@ -267,6 +267,16 @@ def test_a_target_that_is_older_than_the_slot_is_told(copied: Ends) -> None:
         copied.run()
 
 
+@pytest.mark.parametrize("loss", ["DROP TABLE dw.a", "TRUNCATE dw.a"])
+def test_a_copy_that_was_emptied_is_told_and_copied_anew(copied: Ends, loss: str) -> None:
+    ask(copied.target, loss)
+    with pytest.raises(UsageProblem, match=r"is not there|is empty, and") as raised:
+        copied.run()
+    assert "--resnapshot" in str(raised.value)
+    copied.run(resnapshot=True)
+    copied.assert_same()
+
+
 def test_a_copy_that_was_killed_starts_anew(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
     ends.source_does(TABLES)
 

@@ -206,6 +206,38 @@ def test_a_projection_that_changed_is_built_beside_and_exchanged(database: Datab
     assert ask(database, "SELECT has_schema_privilege('public', 'balances', 'USAGE')") == [(True,)]
 
 
+def test_a_projection_whose_schema_is_gone_begins_again(database: Database, tmp_path: Path) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 5}))
+    do(database, tmp_path, EVENTS)
+    ask(database, "DROP SCHEMA balances CASCADE")
+    append(database, "a", ("Paid", {"amount": 2}))
+    do(database, tmp_path, EVENTS)
+    assert ask(database, "SELECT * FROM balances.account") == [("a", "Ada", 7)]
+    assert do(database, tmp_path, EVENTS).steps == ()
+
+
+def test_a_projection_whose_table_is_gone_says_how_to_make_it_again(
+    database: Database, tmp_path: Path
+) -> None:
+    do(database, tmp_path, EVENTS)
+    ask(database, "DROP TABLE balances.account")
+    append(database, "a", ("Opened", {"owner": "Ada"}))
+    with pytest.raises(UsageProblem, match="DROP SCHEMA balances CASCADE;"):
+        do(database, tmp_path, EVENTS)
+    ask(database, "DROP SCHEMA balances CASCADE")
+    do(database, tmp_path, EVENTS)
+    assert ask(database, "SELECT * FROM balances.account") == [("a", "Ada", 0)]
+
+
+def test_a_read_model_whose_schema_is_gone_is_filled_again(shop: Database, tmp_path: Path) -> None:
+    do(shop, tmp_path, CQRS)
+    before = ask(shop, "SELECT * FROM overview.orders ORDER BY id")
+    ask(shop, "DROP SCHEMA overview CASCADE")
+    do(shop, tmp_path, CQRS)
+    assert ask(shop, "SELECT * FROM overview.orders ORDER BY id") == before != []
+
+
 def test_old_events_are_read_as_the_newest_say(database: Database, tmp_path: Path) -> None:
     do(database, tmp_path, EVENTS)
     append(database, "a", ("Opened", {"owner": "Ada"}), ("Paid", {"amount": 5}))

@@ -126,8 +126,12 @@ def add_key(connection: psycopg.Connection[Any], table: Relation, key: Sequence[
 
 def create_schema(connection: psycopg.Connection[Any], name: str) -> None:
     """Where it is not there; asked for first, since IF NOT EXISTS needs the right to make one all the same."""
-    if connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is None:
+    if not has_schema(connection, name):
         connection.execute(phrase("CREATE SCHEMA IF NOT EXISTS {name}", name=identifier(name)).encode())
+
+
+def has_schema(connection: psycopg.Connection[Any], name: str) -> bool:
+    return connection.execute("SELECT FROM pg_namespace WHERE nspname = %s", [name]).fetchone() is not None
 
 
 def add_columns(connection: psycopg.Connection[Any], table: Relation, columns: Mapping[str, str]) -> None:
