@@ -19,6 +19,8 @@ from data_platform.spec.pipeline import Pages, Source
 
 _TIMEOUT_SECONDS = 60
 _MAX_PAGES = 100_000
+_MOST_ALIKE = 10
+"""Pages one after the other with the very same rows: the server does not look at their number."""
 _MAX_BYTES = 256 * 1024 * 1024
 """Of one page."""
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -43,6 +45,8 @@ def _pages(source: Source, url: str) -> Iterator[list[Any]]:
     address: str | None = url
     number = source.pages.first
     seen: set[str] = set()
+    before: list[Any] = []
+    alike = 0
     while address is not None:
         asked = _with_number(address, source.pages, number)
         if asked in seen or len(seen) >= _MAX_PAGES:
@@ -54,6 +58,14 @@ def _pages(source: Source, url: str) -> Iterator[list[Any]]:
             raise UsageProblem(
                 "there is no list of rows", where=_shown(asked), expected="pages: {records: data.items}"
             )
+        alike = alike + 1 if rows and rows == before else 0
+        if alike >= _MOST_ALIKE:
+            raise UsageProblem(
+                f"{alike + 1} pages have the same rows: `{source.pages.parameter}` changes nothing",
+                where=_shown(asked),
+                expected="pages: {parameter: …} with the name that the server has for the page's number",
+            )
+        before = rows
         yield rows
         number += 1
         address = _next(body, source.pages, url, asked, rows)
