@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.plan import Chain
@@ -46,16 +45,13 @@ def refuse_gone(work: Work, found: Sequence[Chain], step: str, *, try_: str | No
             )
 
 
-def refuse_emptied(work: Work, found: Sequence[Chain], source: Any, try_: str) -> None:
-    """UsageProblem where a copy of a table that has rows has none, though all that was changed is applied."""
+def refuse_emptied(work: Work, found: Sequence[Chain], filled: Collection[str], try_: str) -> None:
+    """UsageProblem where a copy that the last run left with rows has none: no change of the source took them away."""
     for chain in found:
-        table = chain.sources[0].table
-        assert table is not None
-        if is_empty(work.state.connection, table_name(chain.target.table)) and not is_empty(
-            source, table_name(table)
-        ):
+        table = chain.target.table
+        if str(table) in filled and is_empty(work.state.connection, table_name(table)):
             raise UsageProblem(
-                f"{chain.target.table} is empty, and {table} is not: rows went that no change took away",
+                f"{table} is empty, and the last run left rows in it: what took them away is not in the stream",
                 where=work.spec.file,
                 try_=try_,
             )

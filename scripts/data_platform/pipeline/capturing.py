@@ -41,16 +41,20 @@ RESNAPSHOT = "dpe pipeline run --resnapshot: the tables are copied anew, and the
 
 @dataclass(frozen=True)
 class Position:
-    """What the target knows of the stream: everything before `lsn` is in it."""
+    """What the target knows of the stream: everything before `lsn` is in it. `filled` are the tables that hold rows
+    then.
+    """
 
     slot: str
     system: str
     lsn: int
     tables: Mapping[str, Known] = field(default_factory=dict)
+    filled: frozenset[str] = frozenset()
 
     def kept(self) -> dict[str, Any]:
         tables = {name: known.kept() for name, known in self.tables.items()}
-        return {"slot": self.slot, "system": self.system, "lsn": lsn_text(self.lsn), "tables": tables}
+        place = {"slot": self.slot, "system": self.system, "lsn": lsn_text(self.lsn)}
+        return {**place, "tables": tables, "filled": sorted(self.filled)}
 
 
 def position_of(kept: Mapping[str, Any] | None) -> Position | None:
@@ -58,7 +62,8 @@ def position_of(kept: Mapping[str, Any] | None) -> Position | None:
     if kept is None or kept.get("making"):
         return None
     tables = {name: Known.of(known) for name, known in kept["tables"].items()}
-    return Position(kept["slot"], kept["system"], lsn_of(kept["lsn"]), tables)
+    filled = frozenset(kept.get("filled", ()))
+    return Position(kept["slot"], kept["system"], lsn_of(kept["lsn"]), tables, filled)
 
 
 def slot_of(spec: Pipeline) -> str:
@@ -85,19 +90,18 @@ def capture(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
     else:
         check(work, conninfo, position)
         refuse_gone(work, found, STEP, try_=RESNAPSHOT)
+        refuse_emptied(work, found, position.filled, RESNAPSHOT)
     with telling(conninfo), closing(slots.source_session(conninfo)) as source:
         until = slots.end_of_wal(source)
-        # Rows that are there before that place, and still are when all before it is applied, must be in the target.
-        filled = [chain for chain in found if not is_empty(source, _read_table(chain))]
     yield from follow(work, found, conninfo, position, until)
-    with telling(conninfo), closing(slots.source_session(conninfo)) as source:
-        refuse_emptied(work, filled, source, RESNAPSHOT)
 
 
-def _read_table(chain: Chain) -> Sql:
-    table = chain.sources[0].table
-    assert table is not None
-    return table_name(table)
+def remember(work: Work, found: Sequence[Chain], position: Position) -> None:
+    """The place, and which of these targets hold rows, in the transaction that has brought them there."""
+    named = {str(chain.target.table): table_name(chain.target.table) for chain in found}
+    filled = {name for name, table in named.items() if not is_empty(work.state.connection, table)}
+    now = replace(position, filled=position.filled - named.keys() | filled)
+    work.state.checkpoint(STEP, UNIT, now.kept())
 
 
 def follow(
@@ -188,7 +192,7 @@ def _copied(
             counts, way = replace_all(state, read.name, "snapshot", columns, target, chain.target.key, stream)
             done.append(step_of(chain, "snapshot", counts, way, started))
         done = [*looked_at(work, found, done)]
-        state.checkpoint(STEP, UNIT, position.kept())
+        remember(work, found, position)
     return done
 
 
@@ -312,7 +316,7 @@ class _Following:
             on_disk(self.work.state)
             done = [*looked_at(self.work, self.found, summed(self._applied(parts)))]
             self.position = replace(self.position, lsn=max(self.position.lsn, until))
-            self.work.state.checkpoint(STEP, UNIT, self.position.kept())
+            remember(self.work, self.found, self.position)
         if not self.work.dry_run:
             reader.confirm(self.position.lsn)
         yield from done

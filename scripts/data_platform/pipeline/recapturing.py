@@ -22,6 +22,7 @@ from data_platform.pipeline.capturing import (
     looked_at,
     on_disk,
     position_of,
+    remember,
 )
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.steps import Step, step_of
@@ -91,6 +92,7 @@ def _read_again(work: Work, own: Sequence[Chain], conninfo: str, snapshot: str |
             counts = _refreshed(work, chain, keys, conninfo, snapshot)
             done.append(step_of(chain, "replay", counts, _WAY, started))
         done = [*looked_at(work, own, done)]
+        remember(work, own, _position(work))
     yield from done
 
 

@@ -270,11 +270,23 @@ def test_a_target_that_is_older_than_the_slot_is_told(copied: Ends) -> None:
 @pytest.mark.parametrize("loss", ["DROP TABLE dw.a", "TRUNCATE dw.a"])
 def test_a_copy_that_was_emptied_is_told_and_copied_anew(copied: Ends, loss: str) -> None:
     ask(copied.target, loss)
+    copied.source_does("INSERT INTO a VALUES (901)")  # what is new hides nothing
     with pytest.raises(UsageProblem, match=r"is not there|is empty, and") as raised:
         copied.run()
     assert "--resnapshot" in str(raised.value)
     copied.run(resnapshot=True)
     copied.assert_same()
+
+
+def test_a_table_that_its_source_empties_and_fills_again_is_well(copied: Ends) -> None:
+    for number in range(910, 913):
+        copied.source_does(f"DELETE FROM a; INSERT INTO a VALUES ({number})")
+        copied.run()
+        copied.assert_same()
+        copied.source_does("DELETE FROM a")
+        copied.run()
+        copied.run()
+        copied.assert_same()
 
 
 def test_a_copy_that_was_killed_starts_anew(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
