@@ -193,6 +193,15 @@ def test_a_vector_column_is_tried_as_sparse_where_most_numbers_are_zero(server: 
     assert tried == {"sparsevec", "halfvec"}
 
 
+def test_where_halves_are_the_same_they_are_not_tried(server: Server) -> None:
+    values = np.zeros((1_500, 2_500), dtype=np.float32)
+    values[:, :12] = 1 + 1e-4 * np.random.default_rng(3).random((1_500, 12))
+    made, _ = parted(values, None, "l2", k=10)
+    tuned = tune(made, Goal(recall=0.9, k=10), lambda rows, asked: bench(server, rows, asked, "l2"), NOTHING)
+    assert {one.index.type for one in tuned.tried if one.index.method == "hnsw"} == {"sparsevec"}
+    assert tuned.reachable
+
+
 def test_what_no_index_takes_is_compared() -> None:
     wide = spec(model=replace(spec().model, non_zero=1_001))
     assert design(wide).index.method == "none"

@@ -168,11 +168,12 @@ def _type(
         or hnsw_bytes(rows, one, width, 16, vectors.non_zero) <= goal.max_memory_bytes
     ]
     full = [one for one in fitting if one != "bit"]
+    if len(full) > 1 and "halfvec" in full:
+        tell("which type", 0.1)
+        if not halves_tell_apart(vectors.queries, vectors.values, truth, vectors.distance, goal.recall):
+            full.remove("halfvec")
     if len(full) < 2:
         return next(iter(full or fitting), "bit")
-    tell("which type", 0.1)
-    if not halves_tell_apart(vectors.queries, vectors.values, truth, vectors.distance, goal.recall):
-        return "vector"
     some = np.random.default_rng(1).permutation(rows)[: min(_SAMPLE, max(1_000, rows // 8))]
     sample = replace(vectors, values=vectors.values[some], held_out=vectors.held_out[:0])
     with open_table(sample.values, sample.queries) as table:
