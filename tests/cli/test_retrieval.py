@@ -112,6 +112,16 @@ def test_a_source_that_is_not_there_changes_nothing(
     assert answer(capsys, "load", "notes8.yaml")[1]["result"]["unchanged"] == 12
 
 
+@pytest.mark.parametrize("more", ["", "{name: year, type: integer}, "])
+def test_a_filter_that_no_source_gives_is_told(
+    project: Path, capsys: pytest.CaptureFixture[str], more: str
+) -> None:
+    text = SPEC.replace("WIDTH", "8").replace("filters: [", f"filters: [{more}")
+    (project / "more.yaml").write_text(text)
+    assert main(["retrieval", "load", "more.yaml", "--dsn", "env:SHOP", "--create"]) == 0
+    assert ("No source gives year," in capsys.readouterr().out) == bool(more)
+
+
 def test_measured(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     loaded(capsys)
     code, said = answer(capsys, "evaluate", "notes8.yaml", "--clients", "1")

@@ -21,6 +21,7 @@ TABLES = {"t": {"id": "bigint", "name": "text", "short": "varchar(10)", "day": "
         ("SELECT row_number() OVER (ORDER BY name DESC) AS n FROM t", ['ORDER BY "t"."name" DESC']),
         ("SELECT id FROM t ORDER BY name LIMIT 3", ['ORDER BY "t"."name"']),
         ("SELECT DISTINCT ON (day) day, id FROM t ORDER BY day, name", ['ORDER BY "t"."name"']),
+        ("SELECT DISTINCT ON (name) name, id FROM t ORDER BY name, day", []),
         ("SELECT greatest(name, short) AS g FROM t", ['GREATEST("t"."name", "t"."short")']),
         ("SELECT id FROM t ORDER BY name", []),
         ("SELECT DISTINCT name FROM t ORDER BY name", []),

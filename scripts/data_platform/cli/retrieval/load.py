@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser
 
     from data_platform.postgres.vectors.load import Loaded
+    from data_platform.report.document import Paragraph
     from data_platform.retrieval.filling import Filling
     from data_platform.spec.retrieval import Retrieval
 
@@ -92,7 +93,25 @@ def _told(spec: Retrieval, done: Loaded, repeat: str) -> Any:
             f"{done.new:,} new, {done.changed:,} changed, {done.unchanged:,} as they were, {done.vanished:,} vanished;"
             f" {done.chunks:,} chunks, of which {done.embedded:,} were embedded."
         ),
-        pieces=(Paragraph(("Again, for what has changed by then: ", Code(repeat), ".")),),
+        pieces=(*_unfed(spec), Paragraph(("Again, for what has changed by then: ", Code(repeat), "."))),
+    )
+
+
+def _unfed(spec: Retrieval) -> tuple[Paragraph, ...]:
+    """Filters whose values no source has."""
+    from data_platform.report.document import Paragraph  # noqa: PLC0415
+
+    names = [
+        one.name
+        for one in spec.filters
+        if not any(one.name in source.fields or one.name in source.metadata for source in spec.sources)
+    ]
+    return tuple(
+        Paragraph(
+            f"No source gives {name}, so a search that filters by it finds nothing: in lines of JSON and Parquet"
+            f" `fields: {{{name}: KEY}}` says where it is, for other files `metadata: {{{name}: VALUE}}` what it is."
+        )
+        for name in names
     )
 
 

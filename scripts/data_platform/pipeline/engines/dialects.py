@@ -125,7 +125,8 @@ def _is_deciding(ordered: exp.Expr) -> bool:
     if not isinstance(above, exp.Select):
         return True
     distinct = above.args.get("distinct")
-    first = distinct is not None and distinct.args.get("on") is not None
+    on = distinct.args.get("on") if distinct is not None else None
+    first = on is not None and ordered.this not in on.expressions  # of each key some row comes in any order
     return first or any(above.args.get(key) is not None for key in ("limit", "offset"))
 
 
