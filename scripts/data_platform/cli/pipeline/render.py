@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _AS_IT_IS = "Its SQL is the spec's, for PostgreSQL: nothing is translated."
 _STARTED = (
-    "It starts `dpe pipeline run`: nothing is translated. Its first lines say what the environment must hold."
+    "It starts dpe pipeline run: nothing is translated. Its first lines say what the environment must hold."
 )
 _NOT_COMPARED = "No transform was compared with PostgreSQL."
 _KEEPS = {

@@ -99,7 +99,7 @@ def _told(spec: Retrieval, done: Loaded, repeat: str) -> Any:
 
 def _unfed(spec: Retrieval) -> tuple[Paragraph, ...]:
     """Filters whose values no source has."""
-    from data_platform.report.document import Paragraph  # noqa: PLC0415
+    from data_platform.report.document import Code, Paragraph  # noqa: PLC0415
 
     names = [
         one.name
@@ -108,8 +108,13 @@ def _unfed(spec: Retrieval) -> tuple[Paragraph, ...]:
     ]
     return tuple(
         Paragraph(
-            f"No source gives {name}, so a search that filters by it finds nothing: in lines of JSON and Parquet"
-            f" `fields: {{{name}: KEY}}` says where it is, for other files `metadata: {{{name}: VALUE}}` what it is."
+            (
+                f"No source gives {name}, so a search that filters by it finds nothing: in lines of JSON and Parquet ",
+                Code(f"fields: {{{name}: KEY}}"),
+                " says where it is, for other files ",
+                Code(f"metadata: {{{name}: VALUE}}"),
+                " what it is.",
+            )
         )
         for name in names
     )
