@@ -128,6 +128,8 @@ def test_measured(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert code == 0
     assert {metric["name"] for metric in said["result"]["metrics"]} >= {"exact_recall", "ndcg"}
     assert [one["name"] for one in said["result"]["filters"]] == ["topic"]
+    assert main(["retrieval", "evaluate", "notes8.yaml", "--dsn", "env:SHOP", "--clients", "1"]) == 0
+    assert "With filters" in capsys.readouterr().out
 
 
 def test_another_model_and_back(project: Path, capsys: pytest.CaptureFixture[str]) -> None:

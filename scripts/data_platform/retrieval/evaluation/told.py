@@ -203,8 +203,8 @@ def _filters(found: Evaluation) -> tuple[Piece, ...]:
     if not found.filters:
         return ()
     rows = tuple(_filter_row(one) for one in found.filters)
-    columns = ("filter", "value", "of the rows", "way", "recall", "95 %", "rows", "of")
-    return (Heading("With filters"), Table(columns, rows, frozenset({2, 4, 6, 7})))
+    columns = ("filter", "value", "of the rows", "way", "recall", "95 %", "rows")
+    return (Heading("With filters"), Table(columns, rows, frozenset({2, 4})))
 
 
 def _filter_row(one: Filtered) -> tuple[Inline, ...]:
@@ -215,8 +215,7 @@ def _filter_row(one: Filtered) -> tuple[Inline, ...]:
         one.strategy,
         f"{one.recall.value:.3f}",
         f"{one.recall.low:.3f}–{one.recall.high:.3f}",
-        str(one.rows),
-        str(one.wanted),
+        f"{one.rows} of {one.wanted}",
     )
 
 
