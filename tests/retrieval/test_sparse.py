@@ -20,6 +20,7 @@ from data_platform.qdrant.calls import Call
 from data_platform.qdrant.rest import Rest
 from data_platform.retrieval.changing import change, prepare
 from data_platform.retrieval.design import design
+from data_platform.retrieval.diagnosis.rules import findings
 from data_platform.retrieval.embedding import embedder
 from data_platform.retrieval.embedding.models import PROBES
 from data_platform.retrieval.evaluation.evaluate import recall_of
@@ -37,9 +38,11 @@ from data_platform.retrieval.vectors import read_vectors
 from data_platform.spec.retrieval import Hybrid, Model, Needs, Retrieval, Source
 from retrieval.pgvector.stores import spec_of
 from retrieval.qdrant.server import running
+from retrieval.test_changing import NOTHING, vectors
+
+__all__ = ["vectors"]
 
 WIDTH, NON_ZERO, ROWS = 20_000, 40, 600
-NOTHING = lambda what, share: None  # noqa: E731
 
 
 def sparse_rows(rows: int, width: int = WIDTH, topics: int = 20) -> np.ndarray:
@@ -97,14 +100,6 @@ def spec(**more: Any) -> Retrieval:
     return replace(made, **more)
 
 
-@pytest.fixture
-def vectors(database: Database) -> Database:
-    with connect(database.admin_conninfo, read_only=False) as admin:
-        admin.execute("CREATE EXTENSION vector")
-        admin.commit()
-    return database
-
-
 def test_a_store_is_filled_asked_diagnosed_and_gets_another_model(
     vectors: Database, folder: Path, tmp_path: Path
 ) -> None:
@@ -126,7 +121,9 @@ def test_a_store_is_filled_asked_diagnosed_and_gets_another_model(
     usual = round(np.count_nonzero(VALUES) / ROWS)
     assert [(c.type, c.dimensions, c.non_zero) for c in seen.columns] == [("sparsevec", WIDTH, usual)]
     assert seen.columns[0].lengths == pytest.approx(np.linalg.norm(VALUES, axis=1), rel=1e-3)
-    assert seen.indexes[0].type == f"sparsevec({WIDTH})"
+    (index,) = seen.indexes
+    assert (index.type, index.columns) == (f"sparsevec({WIDTH})", ("embedding",))
+    assert [one.rule for one in findings(seen)] == ["vector-index-needless"]  # of so few rows
     other = spec(model=replace(spec().model, name="other", non_zero=NON_ZERO + 1))
     prepare(vectors.conninfo, other, folder, tmp_path / "m.db", NOTHING)
     assert change(vectors.conninfo, other, folder, tmp_path / "m.db", NOTHING).active == "other"

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _MB = 1024 * 1024
 _RECALL, _K = 0.95, 10
 _MOST_ROWS = 200_000
+"""Vectors that are taken from a store: enough to tell settings apart, and no hour of work."""
 _MOST_BYTES = 1536 * 1024 * 1024
 """Of rows in memory; some of what is done with them holds them twice."""
-"""Vectors that are taken from a store: enough to tell settings apart, and no hour of work."""
 _MOST_QUERIES = 1_000
 _FEWEST_QUERIES = 50
 

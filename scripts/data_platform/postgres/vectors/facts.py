@@ -19,6 +19,7 @@ from data_platform.model.database import Name
 
 SAMPLE = 2_000
 _MOST_NUMBERS = 50_000_000
+"""Of all sampled vectors of a column."""
 _AHEAD = 128
 """Pages by which COPY may have made a table longer than it needed: 64 at a time."""
 PARTS = 8
@@ -114,7 +115,7 @@ SELECT n.nspname, i.relname, tn.nspname, t.relname, am.amname, pg_get_indexdef(x
                JOIN pg_attribute ca ON ca.attrelid = d.refobjid AND ca.attnum = d.refobjsubid
                JOIN pg_type ct ON ct.oid = ca.atttypid
               WHERE d.classid = 'pg_class'::regclass AND d.objid = i.oid AND d.refclassid = 'pg_class'::regclass
-                AND d.refobjid = t.oid AND ct.typname IN ('vector', 'halfvec'))
+                AND d.refobjid = t.oid AND ct.typname IN ('vector', 'halfvec', 'sparsevec'))
   FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am am ON am.oid = i.relam
   JOIN pg_namespace n ON n.oid = i.relnamespace JOIN pg_class t ON t.oid = x.indrelid
   JOIN pg_namespace tn ON tn.oid = t.relnamespace JOIN pg_attribute a ON a.attrelid = i.oid AND a.attnum = 1

@@ -223,10 +223,8 @@ def _why(asked: _Asked) -> tuple[str, str, Severity]:
             "nothing where few pass: that is complete; else ANALYZE",
             "info",
         )
-    rows = max(
-        (c.live * (c.dimensions or 1) for c in asked.facts.columns if c.table == whole[0].table), default=0
-    )
-    if rows < SMALL_TABLE:
+    numbers = max((c.live * c.compared for c in asked.facts.columns if c.table == whole[0].table), default=0)
+    if numbers < SMALL_TABLE:
         return "of so few rows the planner rightly compares all", "nothing", "info"
     return (
         "the planner takes it for dearer",
