@@ -26,10 +26,11 @@ from data_platform.postgres.quality.asking import (
     table_of,
 )
 from data_platform.spec.checks import ROW_WISE, Check
-from data_platform.sql.text import Sql, columns_of, identifier, joined, phrase, qualified
+from data_platform.sql.text import Sql, columns_of, identifier, joined, literal, phrase, qualified
 
 Tell = Callable[[str, float], None]
 COUNT = Sql("count(*)")
+_CENTURY = 100 * 365 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,13 @@ def _aggregates(check: Check, table: Table) -> list[Sql]:
         return looked_at
     if check.kind == "freshness":
         time = Sql(f"r.{identifier(check.columns[0])}::timestamptz")
-        # Infinity says that there is no end, not that a row is new.
-        finite = phrase("isfinite({time})", time=time)
-        where = phrase("({where}) AND {finite}", where=check.where, finite=finite) if check.where else finite
+        # Infinity says that there is no end, and a time far ahead is an error: neither says that rows still come.
+        usable = phrase(
+            "isfinite({time}) AND {time} <= now() + make_interval(secs => {within})",
+            time=time,
+            within=literal(str(min(check.within_seconds, _CENTURY))),
+        )
+        where = phrase("({where}) AND {usable}", where=check.where, usable=usable) if check.where else usable
         newest = _filtered(phrase("max({time})", time=time), where)
         return [phrase("extract(epoch FROM now() - {newest})", newest=newest)]
     assert check.measure is not None
