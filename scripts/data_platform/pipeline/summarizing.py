@@ -12,7 +12,7 @@ from data_platform.pipeline.steps import Step
 from data_platform.pipeline.views import Measure, Summary, refill, summary_tables, verify
 from data_platform.pipeline.views.summary import drop_summary, follow_function, summary_triggers
 from data_platform.pipeline.writing import Work
-from data_platform.postgres.pipelines import relations, views
+from data_platform.postgres.pipelines import followed, relations, views
 from data_platform.postgres.pipelines.relations import table_name
 from data_platform.postgres.pipelines.state import Connection, Counts
 from data_platform.spec.pipeline import Pipeline
@@ -44,7 +44,7 @@ def summary_of(pipeline: Pipeline, connection: Connection, spec: SummarySpec) ->
         groups=spec.groups,
         measures=tuple(Measure(name, function, column) for name, (function, column) in spec.measures.items()),
         columns={column: Sql(there.columns[column]) for column in named},
-        nullable=tuple(column for column in spec.groups if column in views.nullable(connection, name)),
+        nullable=tuple(column for column in spec.groups if column in followed.nullable(connection, name)),
         where=spec.where,
         server_version=connection.info.server_version // 10_000,
     )
