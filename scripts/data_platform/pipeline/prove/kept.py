@@ -13,7 +13,7 @@ from data_platform.pipeline.events import Feed, Projection, outbox_feed, project
 from data_platform.pipeline.feeding import event_store, outboxes_of, rows_of_tables
 from data_platform.pipeline.prove.trial import rows_in
 from data_platform.pipeline.summarizing import summary_of
-from data_platform.pipeline.views.summary import aggregate
+from data_platform.pipeline.views.statements import aggregate
 from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.relations import table_name
 from data_platform.spec.pipeline import Pipeline

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 
+from data_platform.errors import UsageProblem
 from data_platform.sql.text import Sql, phrase, qualified
 
 _BELOW = """
@@ -48,6 +49,7 @@ SELECT o.name, format_type(o.type, o.modifier), cn.nspname, c.collname, coalesce
   LEFT JOIN pg_operator p ON p.oid = x.amopopr
   LEFT JOIN pg_namespace n ON n.oid = p.oprnamespace
 """
+_PROBE = Sql("_dpe_condition")
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,31 @@ def kinds(connection: psycopg.Connection[Any], table: Sql, columns: Sequence[str
         name: Kind(Sql(type_), qualified(schema, collation) if collation else None, operators)
         for name, type_, schema, collation, operators in rows
     }
+
+
+def row_condition(connection: psycopg.Connection[Any], table: Sql, where: Sql) -> Sql:
+    """The condition with every name in full, as the server reads it now.
+
+    UsageProblem, with what the server says, for one that cannot be that of an index: it must be the same whoever asks,
+    and whenever.
+    """
+    made = phrase(
+        "CREATE INDEX {probe}_idx ON pg_temp.{probe} ((1)) WHERE {where}", probe=_PROBE, where=where
+    )
+    with connection.transaction(force_rollback=True):
+        connection.execute(
+            phrase("CREATE TEMP TABLE {probe} (LIKE {table})", probe=_PROBE, table=table).encode()
+        )
+        try:
+            connection.execute(made.encode())
+        except (psycopg.ProgrammingError, psycopg.NotSupportedError, psycopg.DataError) as error:
+            raise UsageProblem(str(error.diag.message_primary)) from error
+        connection.execute("SET LOCAL search_path = pg_catalog")
+        row = connection.execute(
+            "SELECT pg_get_expr(indpred, indrelid) FROM pg_index WHERE indrelid = to_regclass(%s)",
+            [qualified("pg_temp", _PROBE)],
+        ).fetchone()
+    return Sql(row[0]) if row and row[0] else where
 
 
 def is_any_row_in(connection: psycopg.Connection[Any], tables: Sequence[Sql]) -> bool:

@@ -136,7 +136,7 @@ class Trigger:
 
 
 def strangers(
-    connection: psycopg.Connection[Any], table: Sql, function: Sql, names: Sequence[str]
+    connection: psycopg.Connection[Any], table: Sql, function: Sql, names: Sequence[str] = ()
 ) -> tuple[Trigger, ...]:
     """Triggers of other tables that call the function, and those of the table under these names that call another.
 
