@@ -39,6 +39,12 @@ class Place:
     resnapshot: bool = False
     """Whether the tables of cdc are to be copied anew, and the collections of cqrs filled anew."""
 
+    reload: bool = False
+    """Whether what was read before is read again."""
+
+    allow_empty: bool = False
+    """Whether a source that gives no row may leave a target without one."""
+
     drop_removed: bool = False
     """Whether projections and collections that the spec names no more are let go."""
 
@@ -81,7 +87,7 @@ def new_units(source: Source, place: Place, known: Mapping[str, Any], *, repeats
                 f"--since and --until read rows of `{source.name}` again; without a key they would be there twice",
                 try_="key: in the target",
             )
-        yield from _window(source, place, known.get(CURSOR))
+        yield from _window(source, place, known.get(CURSOR), repeats=repeats)
     elif repeats:
         yield Unit(source, WHOLE, {})
     else:
@@ -122,7 +128,9 @@ def _new_files(source: Source, place: Place, known: Mapping[str, Any], *, repeat
         yield Unit(source, one.name, {"sha256": now}, one.path)
 
 
-def _window(source: Source, place: Place, known: Mapping[str, Any] | None) -> Iterator[Unit]:
+def _window(
+    source: Source, place: Place, known: Mapping[str, Any] | None, *, repeats: bool
+) -> Iterator[Unit]:
     assert source.cursor is not None
     assert source.table is not None
     _of_postgres(source, place, "a cursor is")
@@ -133,7 +141,13 @@ def _window(source: Source, place: Place, known: Mapping[str, Any] | None) -> It
     after = known["after"] if known else None
     cursor = source.cursor
     found = reading.window(
-        place.address(source), source.table, cursor.column, cursor.kind, after, cursor.lag_seconds
+        place.address(source),
+        source.table,
+        cursor.column,
+        cursor.kind,
+        after,
+        cursor.lag_seconds,
+        keyed=repeats,
     )
     if found.until != after or cursor.kind == "value":
         yield Unit(source, CURSOR, {"after": found.until}, condition=found.condition)

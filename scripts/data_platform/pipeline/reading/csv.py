@@ -48,7 +48,13 @@ def _options(how: Csv) -> Sql:
 
 
 def _header(how: Csv, path: Path, blocks: Callable[[], Iterable[bytes]]) -> tuple[str, ...]:
-    first = next(iter(_lines(_without_bom(blocks()), how.quote.encode())), b"")
+    first = next(iter(_lines(_without_bom(blocks()), how.quote.encode())), None)
+    if first is None:
+        raise UsageProblem(
+            "the file is empty: it has not even a first line that names the columns",
+            where=str(path),
+            expected="a file that is written whole under another name, and renamed when it is",
+        )
     try:
         text = first.decode(_python_codec(how.encoding))
     except UnicodeDecodeError:
