@@ -14,6 +14,7 @@ from data_platform.errors import UsageProblem
 from data_platform.pipeline.reading import files, http, jsonl
 from data_platform.postgres.connect import resolve_dsn
 from data_platform.postgres.pipelines import reading
+from data_platform.postgres.pipelines.sessions import Passing
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.spec.pipeline import TARGET, Source
 from data_platform.sql.text import Sql
@@ -72,6 +73,17 @@ class Unit:
     position: Mapping[str, Any]
     path: Path | None = None
     condition: Sql = reading.EVERYTHING
+    stamp: files.Stamp | None = None
+    """Of the file before it was looked at."""
+
+    def refuse_changed(self) -> None:
+        """Passing where the file was written to while it was read: its rows may be neither the old nor the new ones."""
+        if self.path is not None and self.stamp is not None and files.stamp(self.path) != self.stamp:
+            raise Passing(
+                "this file changed while it was read",
+                where=str(self.path),
+                try_="write it whole under another name, and rename it; then the same command again",
+            )
 
 
 def new_units(source: Source, place: Place, known: Mapping[str, Any], *, repeats: bool) -> Iterator[Unit]:
@@ -109,15 +121,31 @@ def whole(source: Source, place: Place) -> tuple[Unit, ...]:
             where=str(place.base / source.path),
             expected="at least one: a whole that is empty would empty the target",
         )
-    return tuple(Unit(source, one.name, {"sha256": files.digest(one.path)}, one.path) for one in found)
+    return tuple(_file(source, one) for one in found)
+
+
+def _file(source: Source, found: files.Found) -> Unit:
+    stamp = files.stamp(found.path)
+    return Unit(source, found.name, {"sha256": files.digest(found.path)}, found.path, stamp=stamp)
 
 
 def _new_files(source: Source, place: Place, known: Mapping[str, Any], *, repeats: bool) -> Iterator[Unit]:
-    for one in files.files_of(source, place.base):
-        now = files.digest(one.path)
-        before = known.get(one.name)
+    listed = files.files_of(source, place.base)
+    names = {one.name for one in listed}
+    moved = {known[name]["sha256"]: name for name in known if name not in names}
+    for one in listed:
+        unit = _file(source, one)
+        now, before = unit.position["sha256"], known.get(one.name)
         if before is not None and before["sha256"] == now:
             continue
+        if before is None and now in moved and not repeats:
+            raise UsageProblem(
+                f"this file was loaded as {moved[now]}, which is there no more; without a key its rows would be"
+                " there twice",
+                where=str(one.path),
+                expected="files that keep their names, or a `key:` in the target",
+                try_="give it its old name; or put it where the source does not look",
+            )
         if before is not None and not repeats:
             raise UsageProblem(
                 "this file was loaded and holds something else now; without a key its rows would be there twice",
@@ -125,7 +153,7 @@ def _new_files(source: Source, place: Place, known: Mapping[str, Any], *, repeat
                 expected="files that do not change once they are there, or a `key:` in the target",
                 try_="write the new rows to a new file",
             )
-        yield Unit(source, one.name, {"sha256": now}, one.path)
+        yield unit
 
 
 def _window(

@@ -20,6 +20,7 @@ from data_platform.postgres.pipelines import merging, relations, staging, swappi
 from data_platform.postgres.pipelines.beside import Beside
 from data_platform.postgres.pipelines.merging import Merge
 from data_platform.postgres.pipelines.relations import Relation, table_name
+from data_platform.postgres.pipelines.sessions import fitting
 from data_platform.postgres.pipelines.staging import Staged, Stream, Terms
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.spec.pipeline import OWN_PREFIX, Deletes, Drift, Pipeline, Target
@@ -104,6 +105,8 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             terms = Terms(partial(_undeclared, spec.drift, unit, left_out), refused, batch.read.get(name, 0))
             batch.add(name, staging.stage(state, name, unit.name, stream, columns, terms))
             staging.leave_out(state.connection, name, extra)
+    for unit in units:
+        unit.refuse_changed()
     for name in temporary:
         relations.analyze(state.connection, name, _matched(spec, found, name))
         batch.look_at(work, name, units[0].name if len(units) == 1 else "all")
@@ -326,11 +329,13 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
             bad, refused = bad + aside, refused.plus(Counts(read=aside, quarantined=aside))
             if bad and relations.is_empty(state.connection, wanted.relation):
                 raise _emptied(target, bad)
-            return merging.replace(state, wanted).plus(refused)
+            with fitting(target.source, unit, wanted.target.name):
+                return merging.replace(state, wanted).plus(refused)
         # A row in quarantine is of some key, which then looks as if the source had it no more.
         if not bad and emptying.takes_away(spec, chain):
             wanted = replace(wanted, missing=True, at_most=deletes.at_most if deletes.missing else 1.0)
-        counts = merging.merge(state, target.source, unit, wanted)
+        with fitting(target.source, unit, wanted.target.name):
+            counts = merging.merge(state, target.source, unit, wanted)
         if deletes.missing and not whole:
             counts = counts.plus(Counts(deleted=compare_keys(state, work.place, spec, chain, wanted)))
         return counts.plus(refused)

@@ -225,7 +225,7 @@ class _Reader:
             self.mistake(
                 path, f"a source is files, a database or HTTP; this one {said}", "path: orders/*.csv"
             )
-        suffix = "." + data.get("path", "").rsplit(".", 1)[-1].lower()
+        suffix = "." + data.get("path", "").lower().removesuffix(".gz").rsplit(".", 1)[-1]
         found = data.get("format") or (_FORMATS.get(suffix) if "path" in data else None)
         if "path" in data and not found:
             self.mistake(path, "which format?", "format: csv, parquet or jsonl")
