@@ -30,9 +30,7 @@ def do(database: Database, folder: Path, text: str, **how: Any) -> Ran:
     place = Place(
         database.conninfo,
         folder,
-        **{
-            k: v for k, v in how.items() if k in ("since", "until", "addresses", "resnapshot", "drop_removed")
-        },
+        **{name: value for name, value in how.items() if name != "dry_run"},
     )
     return run(spec_of(folder, text), place, dry_run=how.get("dry_run", False))
 

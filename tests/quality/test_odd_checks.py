@@ -201,3 +201,18 @@ def test_a_key_elsewhere_is_not_cut_until_it_is_equal(
         fill(two, f"CREATE TABLE t (k {there}); INSERT INTO t VALUES ('{other}')", "t", [])
         check = {"on": "t", "check": "reference", "columns": ["k"], "to": to}
         assert [v.failing for v in judged(one, check, others={"env:OTHER": two})] == [1]
+
+
+@pytest.mark.parametrize("there", ["smallint", "integer", "bigint", "numeric(6, 2)", "numeric"])
+@pytest.mark.parametrize("here", ["numeric", "numeric(12, 2)", "bigint", "text"])
+def test_whole_numbers_elsewhere_are_found_whatever_they_are_kept_in(
+    server: Server, here: str, there: str
+) -> None:
+    to = {"table": "t", "columns": ["k"], "dsn": "env:OTHER", "store": "Other DB"}
+    fractions = ", ('5.50'), ('NaN')" if here == "numeric" else ""
+    with server.scratch_database() as one, server.scratch_database() as two:
+        rows = f"('5'), ('7'), ('1234567890'){fractions}"
+        fill(one, f"CREATE TABLE t (k {here}); INSERT INTO t VALUES {rows}", "t", [])
+        fill(two, f"CREATE TABLE t (k {there}); INSERT INTO t VALUES (5), (6)", "t", [])
+        check = {"on": "t", "check": "reference", "columns": ["k"], "to": to}
+        assert [v.failing for v in judged(one, check, others={"env:OTHER": two})] == [4 if fractions else 2]

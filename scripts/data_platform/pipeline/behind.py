@@ -1,14 +1,16 @@
-"""Targets that checkpoints speak of and that are not there any more: what was read into them is not read again."""
+"""Targets that checkpoints speak of and that are gone or empty now: what was read into them is not read again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.writing import Work
 from data_platform.postgres.pipelines.relations import is_empty, read_relation, table_name
-from data_platform.sql.text import literal, phrase
+from data_platform.postgres.pipelines.state import LEFT
+
+RELOAD = "dpe pipeline run --reload: everything that the sources have is read again"
 
 
 def are_gone(work: Work, found: Sequence[Chain]) -> bool:
@@ -20,38 +22,69 @@ def are_gone(work: Work, found: Sequence[Chain]) -> bool:
     return all(chain.target.key for chain in found) and any(is_empty(connection, name) for name in names)
 
 
-def refuse_gone(work: Work, found: Sequence[Chain], step: str, *, try_: str | None = None) -> None:
-    """UsageProblem where a target of a step that has checkpoints is not there: a run would only add what is new.
-
-    `try_`, where it is not that the checkpoints go.
-    """
+def refuse_gone(work: Work, found: Sequence[Chain], step: str, try_: str = RELOAD) -> None:
+    """UsageProblem where a target of a step that has checkpoints is not there: a run would only add what is new."""
     if not work.state.positions(step):
         return
     for chain in found:
         if read_relation(work.state.connection, table_name(chain.target.table)) is None:
-            forget = phrase(
-                "DELETE FROM {checkpoints} WHERE pipeline = {pipeline} AND step = {step};",
-                checkpoints=work.state.table("checkpoints"),
-                pipeline=literal(work.spec.name),
-                step=literal(step),
-            )
-            keyed = all(one.target.key for one in found)
-            doubled = "" if keyed else ", and empty the other targets, which have no key"
             raise UsageProblem(
                 f"{chain.target.table} is not there, and what was read for it before is not read again",
                 where=work.spec.file,
                 expected="the table; one that was made empty by hand takes what is new only",
-                try_=try_ or f"restore it; or, to read all of it again: {forget}{doubled}",
+                try_=f"restore it; or {try_}",
             )
 
 
 def refuse_emptied(work: Work, found: Sequence[Chain], filled: Collection[str], try_: str) -> None:
     """UsageProblem where a copy that the last run left with rows has none: no change of the source took them away."""
-    for chain in found:
-        table = chain.target.table
+    for table in _empty(work, found, filled):
+        raise UsageProblem(
+            f"{table} is empty, and the last run left rows in it: what took them away is not in the stream",
+            where=work.spec.file,
+            try_=try_,
+        )
+
+
+def _empty(work: Work, found: Sequence[Chain], filled: Collection[str]) -> Iterator[str]:
+    for table in {chain.target.table: None for chain in found}:
         if str(table) in filled and is_empty(work.state.connection, table_name(table)):
+            yield str(table)
+
+
+# --- patterns that go on behind what was read ---
+
+
+def note_left(work: Work, found: Sequence[Chain]) -> None:
+    """Which of these targets hold rows, in the transaction that has brought them there."""
+    known = work.state.positions(LEFT)
+    for table in {chain.target.table: None for chain in found}:
+        now = {"filled": not is_empty(work.state.connection, table_name(table))}
+        if known.get(str(table)) != now:
+            work.state.checkpoint(LEFT, str(table), now)
+
+
+def emptied(work: Work, found: Sequence[Chain]) -> tuple[str, ...]:
+    """Those of these targets that the last run left with rows, and that have none now."""
+    return tuple(_empty(work, found, work.state.left_filled()))
+
+
+def forget_read(work: Work, found: Sequence[Chain], step: str) -> None:
+    """What was read of a source, so that all of it is read again; a run that is killed then goes on with it.
+
+    UsageProblem where rows would be there twice: without a key, or in a dimension whose times are those of the runs.
+    """
+    state = work.state
+    with state.connection.transaction():
+        for chain in found:
+            target, name = chain.target, table_name(chain.target.table)
+            is_told = target.key and (work.spec.pattern != "scd" or target.version)
+            if is_told or read_relation(state.connection, name) is None or is_empty(state.connection, name):
+                continue
+            lacks = "`version:`" if target.key else "key"
             raise UsageProblem(
-                f"{table} is empty, and the last run left rows in it: what took them away is not in the stream",
+                f"{target.table} has rows and no {lacks}: read again, they would be there twice",
                 where=work.spec.file,
-                try_=try_,
+                try_=f"TRUNCATE {name}; first",
             )
+        state.forget_step(step)

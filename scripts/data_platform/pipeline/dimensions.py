@@ -47,17 +47,27 @@ def dimension_of(spec: Pipeline, chain: Chain, batch: Relation) -> Dimension:
     )
 
 
-def _refuse_too_many(state: State, chain: Chain, dimension: Dimension, batch: Sql) -> None:
+def _refuse_too_many(state: State, dimension: Dimension, batch: Sql, at_most: float) -> None:
     """UsageProblem where a batch that is the whole would close more keys than the spec allows."""
     row = relations.run(state.connection, (absent(dimension, batch),))
     assert row is not None
-    merging.refuse_too_many(row[0], row[1], chain.deletes.at_most, table_name(chain.target.table))
+    merging.refuse_too_many(row[0], row[1], at_most, table_name(dimension.table))
 
 
-def write(spec: Pipeline, state: State, chain: Chain, unit: str, batch: Relation, *, whole: bool) -> Counts:
+def write(
+    spec: Pipeline,
+    state: State,
+    chain: Chain,
+    unit: str,
+    batch: Relation,
+    *,
+    whole: bool,
+    at_most: float = 1.0,
+) -> Counts:
     """A batch into its dimension. Rows that say that a key is gone count as unchanged.
 
     `whole` is whether every row of the source is in the batch: else a key that it does not have may be there.
+    `at_most` is the share of the keys that may be closed for being missing.
     """
     connection = state.connection
     dimension = dimension_of(spec, chain, batch)
@@ -75,7 +85,7 @@ def write(spec: Pipeline, state: State, chain: Chain, unit: str, batch: Relation
     if bad or not whole:
         dimension = replace(dimension, missing=False)
     if dimension.missing:
-        _refuse_too_many(state, chain, dimension, batch.name)
+        _refuse_too_many(state, dimension, batch.name, at_most)
     row = relations.run(connection, merge(dimension, batch.name, order=ROW))
     if there is None:
         relations.run(connection, guard(dimension))

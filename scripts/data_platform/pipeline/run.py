@@ -13,7 +13,7 @@ from typing import Any
 
 from data_platform.errors import Problem, UsageProblem
 from data_platform.pipeline import keeping, leaving, projecting, streams
-from data_platform.pipeline.behind import are_gone, refuse_gone
+from data_platform.pipeline.behind import RELOAD, are_gone, emptied, forget_read, note_left, refuse_gone
 from data_platform.pipeline.capturing import capture
 from data_platform.pipeline.plan import Chain, chains
 from data_platform.pipeline.steps import Step, step_of
@@ -56,6 +56,8 @@ class Ran:
     steps: tuple[Step, ...]
     attempts: int
     seconds: float
+    emptied: tuple[str, ...] = ()
+    """Targets that the last run left with rows and this one found without any."""
 
     @property
     def counts(self) -> Counts:
@@ -80,6 +82,7 @@ class _Progress:
 
     steps: list[Step] = field(default_factory=list)
     attempts: int = 0
+    emptied: dict[str, None] = field(default_factory=dict)
 
 
 def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lambda text, share: None) -> Ran:
@@ -104,7 +107,21 @@ def run(spec: Pipeline, place: Place, *, dry_run: bool = False, tell: Tell = lam
         )
     if place.drop_removed and spec.pattern not in ("events", "cqrs"):
         raise UsageProblem("--drop-removed is for the patterns events and cqrs", where=spec.file)
+    _refuse_reload(spec, place)
     return through(spec, place, Job("run", lambda work: _steps(work, found)), dry_run=dry_run, tell=tell)
+
+
+def _refuse_reload(spec: Pipeline, place: Place) -> None:
+    if place.reload and spec.pattern not in BY_CURSOR:
+        raise UsageProblem(
+            f"--reload is for the patterns {', '.join(BY_CURSOR)}, which read what is new",
+            where=spec.file,
+            try_="without it: etl and snapshot read everything each time; cdc and cqrs have --resnapshot",
+        )
+    if place.reload and place.is_backfill:
+        raise UsageProblem(
+            "--reload reads everything, --since and --until a part", where=spec.file, try_="one of the two"
+        )
 
 
 def through(spec: Pipeline, place: Place, job: Job, *, dry_run: bool, tell: Tell) -> Ran:
@@ -115,7 +132,8 @@ def through(spec: Pipeline, place: Place, job: Job, *, dry_run: bool, tell: Tell
         progress.attempts += 1
         try:
             _attempt(spec, place, job, progress, dry_run=dry_run, tell=tell)
-            return Ran(tuple(progress.steps), progress.attempts, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            return Ran(tuple(progress.steps), progress.attempts, seconds, tuple(progress.emptied))
         except Passing as problem:
             if progress.attempts > spec.retries:
                 raise
@@ -136,7 +154,7 @@ def _attempt(
         try:
             # Told within the run, so that what the server says is written down as its error.
             with telling(place.conninfo):
-                for done in job.steps(Work(spec, place, state, dry_run)):
+                for done in job.steps(Work(spec, place, state, dry_run, progress.emptied)):
                     progress.steps.append(done)
                     tell(f"{done.source} {done.unit}", 0.5)
         except Problem as problem:
@@ -189,10 +207,26 @@ def _batches(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
                 where=work.spec.file,
                 try_="key: in the target, or a cursor of kind xid8",
             )
-        refuse_gone(work, own, source.name)
+        if work.place.reload:
+            forget_read(work, own, source.name)
+        else:
+            refuse_gone(work, own, source.name)
+            _notice_emptied(work, own)
         known = work.state.positions(source.name)
         for unit in streams.new_units(source, work.place, known, repeats=repeats):
             yield from _together(work, own, [unit], source.name, unit.name, unit.position)
+
+
+def _notice_emptied(work: Work, found: Sequence[Chain]) -> None:
+    """UsageProblem in the pattern elt, whose derived tables would shrink to what is new; else a run tells of it."""
+    tables = emptied(work, found)
+    if tables and work.spec.pattern == "elt":
+        raise UsageProblem(
+            f"{tables[0]} is empty, and the last run left rows in it: what is derived would go with them",
+            where=work.spec.file,
+            try_=RELOAD,
+        )
+    work.emptied.update(dict.fromkeys(tables))
 
 
 def all_at_once(work: Work, found: Sequence[Chain], *, again: bool = False) -> Iterator[Step]:
@@ -239,6 +273,7 @@ def _together(
         exchange(work, batch)
         for chain in found:
             look_at_written(work, chain, batch)
+        note_left(work, found)
         drop_temporary(work.state.connection, [*reversed(temporary)])
         work.state.checkpoint(step, name, position)
     left_out = tuple((source, one) for source, names in batch.left_out.items() for one in sorted(names))
@@ -310,6 +345,7 @@ def derive(
         ]
         for chain in derived:
             look_at_written(work, chain, batch)
+        note_left(work, derived)
         drop_temporary(state.connection, [*reversed(temporary)])
         state.checkpoint(DERIVED, "all", position)
     yield from with_told(done, batch)

@@ -33,9 +33,14 @@ class Status:
 
 def status(spec: Pipeline, conninfo: str, addresses: Mapping[str, str] = MappingProxyType({})) -> Status:
     """The last runs against the spec's service levels; for cdc the source's slot too. `addresses` as of a Place."""
-    seen = look(conninfo, spec.state_schema, spec.name)
+    seen = look(conninfo, spec.state_schema, spec.name, [one.table for one in spec.targets])
     standing = tuple(standing_of(spec, conninfo))
-    found = (*_findings(spec, seen), *_old(spec, seen, standing), *_left(spec, conninfo))
+    found = (
+        *_findings(spec, seen),
+        *_behind(spec, seen),
+        *_old(spec, seen, standing),
+        *_left(spec, conninfo),
+    )
     if spec.pattern != "cdc":
         return Status(seen, found, standing=standing)
     source = Place(conninfo, Path(), addresses=addresses).address(spec.sources[0])
@@ -55,6 +60,18 @@ def _old(spec: Pipeline, seen: Seen, standing: Sequence[Standing]) -> Iterator[F
             )
             message = f"{one.name} may be {allowed:,.0f} s behind; {age}"
             yield _finding(spec, "error", "not-fresh", message, "dpe pipeline run, and look at the schedule")
+
+
+def _behind(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
+    """Targets that somebody else dropped or emptied."""
+    reads_all = spec.pattern in ("etl", "snapshot")
+    fix = "dpe pipeline run" if reads_all else "dpe pipeline run --reload, unless it is meant"
+    for table in seen.gone:
+        message = f"{table} is gone, and the last run left rows in it"
+        yield _finding(spec, "error", "target-gone", message, fix)
+    for table in seen.emptied:
+        message = f"{table} is empty, and the last run left rows in it"
+        yield _finding(spec, "warning", "target-emptied", message, fix)
 
 
 def _left(spec: Pipeline, conninfo: str) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from data_platform.errors import UsageProblem
 from data_platform.pipeline.reading import files, http, jsonl
 from data_platform.postgres.connect import resolve_dsn
 from data_platform.postgres.pipelines import reading
+from data_platform.postgres.pipelines.sessions import Passing
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.spec.pipeline import TARGET, Source
 from data_platform.sql.text import Sql
@@ -38,6 +39,12 @@ class Place:
     addresses: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
     resnapshot: bool = False
     """Whether the tables of cdc are to be copied anew, and the collections of cqrs filled anew."""
+
+    reload: bool = False
+    """Whether what was read before is read again."""
+
+    allow_empty: bool = False
+    """Whether a source that gives no row may leave a target without one."""
 
     drop_removed: bool = False
     """Whether projections and collections that the spec names no more are let go."""
@@ -66,6 +73,17 @@ class Unit:
     position: Mapping[str, Any]
     path: Path | None = None
     condition: Sql = reading.EVERYTHING
+    stamp: files.Stamp | None = None
+    """Of the file before it was looked at."""
+
+    def refuse_changed(self) -> None:
+        """Passing where the file was written to while it was read: its rows may be neither the old nor the new ones."""
+        if self.path is not None and self.stamp is not None and files.stamp(self.path) != self.stamp:
+            raise Passing(
+                "this file changed while it was read",
+                where=str(self.path),
+                try_="write it whole under another name, and rename it; then the same command again",
+            )
 
 
 def new_units(source: Source, place: Place, known: Mapping[str, Any], *, repeats: bool) -> Iterator[Unit]:
@@ -81,7 +99,7 @@ def new_units(source: Source, place: Place, known: Mapping[str, Any], *, repeats
                 f"--since and --until read rows of `{source.name}` again; without a key they would be there twice",
                 try_="key: in the target",
             )
-        yield from _window(source, place, known.get(CURSOR))
+        yield from _window(source, place, known.get(CURSOR), repeats=repeats)
     elif repeats:
         yield Unit(source, WHOLE, {})
     else:
@@ -103,15 +121,31 @@ def whole(source: Source, place: Place) -> tuple[Unit, ...]:
             where=str(place.base / source.path),
             expected="at least one: a whole that is empty would empty the target",
         )
-    return tuple(Unit(source, one.name, {"sha256": files.digest(one.path)}, one.path) for one in found)
+    return tuple(_file(source, one) for one in found)
+
+
+def _file(source: Source, found: files.Found) -> Unit:
+    stamp = files.stamp(found.path)
+    return Unit(source, found.name, {"sha256": files.digest(found.path)}, found.path, stamp=stamp)
 
 
 def _new_files(source: Source, place: Place, known: Mapping[str, Any], *, repeats: bool) -> Iterator[Unit]:
-    for one in files.files_of(source, place.base):
-        now = files.digest(one.path)
-        before = known.get(one.name)
+    listed = files.files_of(source, place.base)
+    names = {one.name for one in listed}
+    moved = {known[name]["sha256"]: name for name in known if name not in names}
+    for one in listed:
+        unit = _file(source, one)
+        now, before = unit.position["sha256"], known.get(one.name)
         if before is not None and before["sha256"] == now:
             continue
+        if before is None and now in moved and not repeats:
+            raise UsageProblem(
+                f"this file was loaded as {moved[now]}, which is there no more; without a key its rows would be"
+                " there twice",
+                where=str(one.path),
+                expected="files that keep their names, or a `key:` in the target",
+                try_="give it its old name; or put it where the source does not look",
+            )
         if before is not None and not repeats:
             raise UsageProblem(
                 "this file was loaded and holds something else now; without a key its rows would be there twice",
@@ -119,10 +153,12 @@ def _new_files(source: Source, place: Place, known: Mapping[str, Any], *, repeat
                 expected="files that do not change once they are there, or a `key:` in the target",
                 try_="write the new rows to a new file",
             )
-        yield Unit(source, one.name, {"sha256": now}, one.path)
+        yield unit
 
 
-def _window(source: Source, place: Place, known: Mapping[str, Any] | None) -> Iterator[Unit]:
+def _window(
+    source: Source, place: Place, known: Mapping[str, Any] | None, *, repeats: bool
+) -> Iterator[Unit]:
     assert source.cursor is not None
     assert source.table is not None
     _of_postgres(source, place, "a cursor is")
@@ -133,7 +169,13 @@ def _window(source: Source, place: Place, known: Mapping[str, Any] | None) -> It
     after = known["after"] if known else None
     cursor = source.cursor
     found = reading.window(
-        place.address(source), source.table, cursor.column, cursor.kind, after, cursor.lag_seconds
+        place.address(source),
+        source.table,
+        cursor.column,
+        cursor.kind,
+        after,
+        cursor.lag_seconds,
+        keyed=repeats,
     )
     if found.until != after or cursor.kind == "value":
         yield Unit(source, CURSOR, {"after": found.until}, condition=found.condition)

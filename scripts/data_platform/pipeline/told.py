@@ -60,6 +60,17 @@ def findings_of(spec: Pipeline, ran: Ran) -> tuple[Finding, ...]:
 
 def _against(spec: Pipeline, ran: Ran) -> Iterator[Finding]:
     counts, levels = ran.counts, spec.levels
+    for table in ran.emptied:
+        yield Finding(
+            rule="target-emptied",
+            severity="warning",
+            message=f"{table} was empty when the run began, and the last run had left rows in it: what was read before"
+            " is not read again",
+            evidence="measured",
+            file=spec.file,
+            object=table,
+            fix="dpe pipeline run --reload, unless it is meant to be emptied",
+        )
     share = counts.quarantined / counts.read if counts.read else 0.0
     if counts.quarantined:
         too_many = levels.loss is not None and share > levels.loss

@@ -9,7 +9,8 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from data_platform.errors import UsageProblem
-from data_platform.pipeline import dimensions, streams, swap
+from data_platform.pipeline import dimensions, emptying, streams, swap
+from data_platform.pipeline.comparing import compare_keys
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.quality.gating import has_staged, look_at_staged, look_at_target
 from data_platform.pipeline.quality.verdicts import Verdict
@@ -19,9 +20,10 @@ from data_platform.postgres.pipelines import merging, relations, staging, swappi
 from data_platform.postgres.pipelines.beside import Beside
 from data_platform.postgres.pipelines.merging import Merge
 from data_platform.postgres.pipelines.relations import Relation, table_name
+from data_platform.postgres.pipelines.sessions import fitting
 from data_platform.postgres.pipelines.staging import Staged, Stream, Terms
 from data_platform.postgres.pipelines.state import Counts, State
-from data_platform.spec.pipeline import OWN_PREFIX, Drift, Pipeline, Target
+from data_platform.spec.pipeline import OWN_PREFIX, Deletes, Drift, Pipeline, Target
 from data_platform.sql.text import NotSql, Sql, identifier, identifiers, literal, phrase
 
 OWN = "_dpe_own"
@@ -74,6 +76,8 @@ class Work:
     state: State
     dry_run: bool = False
     """Whether all of it will be taken back: then nothing may be done elsewhere."""
+    emptied: dict[str, None] = field(default_factory=dict)
+    """Targets that somebody else emptied, as they are found."""
 
 
 def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], temporary: list[str]) -> Batch:
@@ -101,6 +105,8 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             terms = Terms(partial(_undeclared, spec.drift, unit, left_out), refused, batch.read.get(name, 0))
             batch.add(name, staging.stage(state, name, unit.name, stream, columns, terms))
             staging.leave_out(state.connection, name, extra)
+    for unit in units:
+        unit.refuse_changed()
     for name in temporary:
         relations.analyze(state.connection, name, _matched(spec, found, name))
         batch.look_at(work, name, units[0].name if len(units) == 1 else "all")
@@ -303,12 +309,16 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
     bad = batch.refused(chain)
     refused = Counts(read=bad, quarantined=bad)
     with own_rows(state, target, found) as own:
+        deletes = _deletes(work, chain, own, batch) if not bad else chain.deletes
         if spec.pattern == "scd":
-            return dimensions.write(spec, state, chain, unit, own, whole=not bad).plus(refused)
-        wanted, deletes = merge_of(spec, state, chain, own), chain.deletes
-        whole = spec.pattern in ("etl", "snapshot")
+            at_most = deletes.at_most
+            return dimensions.write(spec, state, chain, unit, own, whole=not bad, at_most=at_most).plus(
+                refused
+            )
+        wanted = merge_of(spec, state, chain, own)
+        whole = emptying.is_whole(spec, chain)
         if target.swap and not bad:
-            swapped = swap.built(state, target, unit, wanted, chain.deletes)
+            swapped = swap.built(state, target, unit, wanted, deletes)
             if swapped is not None:
                 batch.beside += swapped.beside
                 return swapped.counts
@@ -319,14 +329,25 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
             bad, refused = bad + aside, refused.plus(Counts(read=aside, quarantined=aside))
             if bad and relations.is_empty(state.connection, wanted.relation):
                 raise _emptied(target, bad)
-            return merging.replace(state, wanted).plus(refused)
+            with fitting(target.source, unit, wanted.target.name):
+                return merging.replace(state, wanted).plus(refused)
         # A row in quarantine is of some key, which then looks as if the source had it no more.
-        if whole and not bad and (deletes.missing or spec.pattern == "snapshot"):
+        if not bad and emptying.takes_away(spec, chain):
             wanted = replace(wanted, missing=True, at_most=deletes.at_most if deletes.missing else 1.0)
-        counts = merging.merge(state, target.source, unit, wanted)
+        with fitting(target.source, unit, wanted.target.name):
+            counts = merging.merge(state, target.source, unit, wanted)
         if deletes.missing and not whole:
-            counts = counts.plus(Counts(deleted=_compare_keys(work, chain, wanted)))
+            counts = counts.plus(Counts(deleted=compare_keys(state, work.place, spec, chain, wanted)))
         return counts.plus(refused)
+
+
+def _deletes(work: Work, chain: Chain, own: Relation, batch: Batch) -> Deletes:
+    """As the spec says, unless nothing came and nothing would be left. UsageProblem where that is not meant."""
+    connection, target = work.state.connection, table_name(chain.target.table)
+    is_there = relations.read_relation(connection, target) is not None
+    if is_there and emptying.takes_away(work.spec, chain) and relations.is_empty(connection, own.name):
+        return emptying.deletes_of(connection, work.place, chain, target, batch.read)
+    return chain.deletes
 
 
 def _emptied(target: Target, bad: int) -> UsageProblem:
@@ -368,25 +389,6 @@ def merge_of(spec: Pipeline, state: State, chain: Chain, relation: Relation) -> 
         version=target.version,
         gone=gone,
     )
-
-
-def _compare_keys(work: Work, chain: Chain, wanted: Merge) -> int:
-    """Delete what the source has no more; its keys are read for that after the batch."""
-    source = chain.sources[0]
-    if source.dsn is None:
-        return 0
-    name = "_dpe_keys"
-    state = work.state
-    stream = streams.keys(source, work.place, chain.target.key)
-    columns = {column: Sql(wanted.target.columns[column]) for column in stream.columns}
-    staging.make_room(state.connection, name, columns)
-    if staging.stage(state, name, "keys", stream, columns).quarantined:
-        raise UsageProblem(f"keys of `{source.name}` are none of the types that {chain.target.table} has")
-    deleted = merging.delete_missing(
-        state.connection, replace(wanted, relation=Sql(f"pg_temp.{name}"), at_most=chain.deletes.at_most)
-    )
-    relations.drop_temporary(state.connection, [name])
-    return deleted
 
 
 def view_landings(

@@ -225,7 +225,7 @@ class _Reader:
             self.mistake(
                 path, f"a source is files, a database or HTTP; this one {said}", "path: orders/*.csv"
             )
-        suffix = "." + data.get("path", "").rsplit(".", 1)[-1].lower()
+        suffix = "." + data.get("path", "").lower().removesuffix(".gz").rsplit(".", 1)[-1]
         found = data.get("format") or (_FORMATS.get(suffix) if "path" in data else None)
         if "path" in data and not found:
             self.mistake(path, "which format?", "format: csv, parquet or jsonl")
@@ -497,9 +497,21 @@ def _source_mistakes(document: Document, spec: Pipeline, path: Path_, source: So
             message = f"`{source.name}` has no column `{name}`"
             yield document.error(path, "spec-pipeline", message, f"one of: {', '.join(source.columns)}")
     keyed = all(target.key for target in spec.targets if target.source == source.name)
+    if source.deletes and source.deletes.missing and spec.pattern in ("incremental", "elt", "scd"):
+        yield from _part_mistakes(document, spec, (*path, "deletes"), source)
     if source.deletes and not keyed:
         message = "a deleted row is told by a key, and the target has none"
         yield document.error((*path, "deletes"), "spec-pipeline", message, "key: [id] in the target")
+
+
+def _part_mistakes(document: Document, spec: Pipeline, path: Path_, source: Source) -> Iterator[Finding]:
+    """What a batch does not have is gone only where the batch is the whole, or keys can be asked for."""
+    if spec.pattern == "scd" and source.cursor:
+        message = "a cursor reads a part, and what a part does not have would be closed in the history"
+        yield document.error(path, "spec-pipeline", message, "no cursor:, or deletes: {column: …}")
+    elif spec.pattern != "scd" and source.path is not None:
+        message = "what one file does not have may be in another"
+        yield document.error(path, "spec-pipeline", message, "pattern: snapshot, or deletes: {column: …}")
 
 
 def _within_mistakes(document: Document, spec: Pipeline, path: Path_, source: Source) -> Iterator[Finding]:

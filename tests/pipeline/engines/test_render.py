@@ -97,3 +97,13 @@ def test_without_the_comparison_it_says_so(project: Path, capsys: pytest.Capture
     assert render(project, "pipelines/etl.yaml", "--target", "duckdb", "--no-verify", "--json") == 0
     answer = json.loads(capsys.readouterr().out)
     assert {one["rule"] for one in answer["findings"]} >= {"engine-not-tried"}
+
+
+@pytest.mark.parametrize("target", ["postgres", "duckdb", "spark", "dlt"])
+def test_packed_files_are_for_runs_of_ours(
+    project: Path, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    spec = project / "pipelines" / "etl.yaml"
+    spec.write_text(spec.read_text().replace("orders/*.csv", "orders/*.csv.gz"))
+    assert render(project, "pipelines/etl.yaml", "--target", target, "--output", str(project / "out")) == 2
+    assert "`orders` is packed by gzip" in capsys.readouterr().err

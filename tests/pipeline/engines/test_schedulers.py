@@ -179,3 +179,21 @@ def test_what_fails_and_what_is_killed_is_so_there_and_the_next_one_does_it(
     assert tool.run(project, database)["good"]
     assert rows(database) == expected(server, project)
     assert len(rows(database)) == 4 + 399_990
+
+
+@pytest.mark.parametrize(
+    ("levels", "first"),
+    [("", SECOND.replace("deleted\n", "other\n", 1)), ("loss: 0.01, ", SECOND + "x,y\n")],
+)
+def test_what_no_second_try_mends_is_not_tried_again(
+    database: Database, tool: Tool, project: Path, levels: str, first: str
+) -> None:
+    """A source that drifted, and more rows lost than may be: a second run would find nothing new, and be green."""
+    text = SPEC.replace("retries: 0", "retries: 2").replace("{freshness", f"{{{levels}freshness")
+    (project / HERE / "spec.yaml").write_text(text)
+    (project / HERE / "in" / "2.csv").write_text(first)
+    shutil.rmtree(project / "out")
+    words = ["--target", tool.name, "--output", str(project / "out"), "--project", str(project)]
+    assert main(["pipeline", "render", str(project / HERE / "spec.yaml"), *words]) == 0
+    assert not tool.run(project, database)["good"]
+    assert ask(database, "SELECT count(*) FROM dpe_pipeline.runs") == [(1,)]

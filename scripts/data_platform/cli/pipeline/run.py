@@ -62,6 +62,16 @@ def _declare(parser: ArgumentParser) -> None:
         help="cdc: copy the tables anew, where the slot is lost; cqrs: fill the collections anew",
     )
     parser.add_argument(
+        "--reload",
+        action="store_true",
+        help="incremental, scd, elt: forget what was read, and read everything again",
+    )
+    parser.add_argument(
+        "--allow-empty",
+        action="store_true",
+        help="let a source that gives no row empty its target",
+    )
+    parser.add_argument(
         "--drop-removed",
         action="store_true",
         help="events, cqrs: let go of projections and collections that the spec names no more, with their tables",
@@ -94,6 +104,8 @@ def _run(invocation: Invocation) -> Outcome:
         arguments.until,
         resnapshot=arguments.resnapshot,
         drop_removed=arguments.drop_removed,
+        reload=arguments.reload,
+        allow_empty=arguments.allow_empty,
     )
     emitter = _emitter(spec, place, arguments)
     with progress("connecting") as tell:

@@ -26,8 +26,19 @@ ENGINES: Mapping[str, Engine] = {"duckdb": "duckdb", "spark": "spark"}
 """The dialect that a target's transforms are written in; those that are not here run the spec as it is."""
 
 
+_READERS = ("postgres", "duckdb", "spark", "dlt")
+"""Targets that read the files themselves."""
+
+
 def refuse_pattern(spec: Pipeline, target: str) -> None:
-    """UsageProblem for a pattern that only PostgreSQL has."""
+    """UsageProblem for a pattern that only PostgreSQL has, and for files that only a run of ours reads."""
+    packed = next((one for one in spec.sources if (one.path or "").endswith(".gz")), None)
+    if packed is not None and target in _READERS:
+        raise UsageProblem(
+            f"`{packed.name}` is packed by gzip, and what is rendered for {target} reads files as they are",
+            where=spec.file,
+            try_="gunzip them first, or dpe pipeline run",
+        )
     if spec.pattern in ("cdc", *WITHIN):
         raise UsageProblem(
             f"the pattern {spec.pattern} is PostgreSQL's alone: {target} has no like of it",

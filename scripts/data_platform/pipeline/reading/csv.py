@@ -6,8 +6,10 @@ of them within quotes are one of the value.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -19,7 +21,8 @@ from data_platform.sql.text import Sql, literal
 _MAX_RECORD = 64 * 1024 * 1024
 """Bytes of a record; an unclosed quote would otherwise take the rest of the file into memory."""
 _SHOWN = 2_000
-_BOM = b"\xef\xbb\xbf"
+_PYTHONS = {"koi8r": "koi8_r", "koi8u": "koi8_u", "koi8": "koi8_r", "sqlascii": "ascii", "unicode": "utf-8"}
+"""Python's name of an encoding where PostgreSQL's is no alias of it."""
 
 
 def stream(source: Source, path: Path, blocks: Callable[[], Iterable[bytes]]) -> Stream:
@@ -29,9 +32,9 @@ def stream(source: Source, path: Path, blocks: Callable[[], Iterable[bytes]]) ->
     return Stream(
         columns=names,
         options=_options(how),
-        blocks=lambda: _without_bom(blocks()),
+        blocks=blocks,
         delimiter=how.delimiter.encode(),
-        split=lambda: records(_without_bom(blocks()), how, len(names)),
+        split=lambda: records(blocks(), how, len(names)),
     )
 
 
@@ -41,21 +44,35 @@ def _options(how: Csv) -> Sql:
         f"DELIMITER {literal(how.delimiter)}",
         f"QUOTE {literal(how.quote)}",
         f"NULL {literal(how.null)}",
-        f"ENCODING {literal(how.encoding)}",
+        f"ENCODING {literal(_codec(how.encoding)[0])}",
         *(["HEADER true"] if how.header else []),
     ]
     return Sql(f"({', '.join(parts)})")
 
 
 def _header(how: Csv, path: Path, blocks: Callable[[], Iterable[bytes]]) -> tuple[str, ...]:
-    first = next(iter(_lines(_without_bom(blocks()), how.quote.encode())), b"")
+    first = next(iter(_lines(blocks(), how.quote.encode())), None)
+    if first is None:
+        raise UsageProblem(
+            "the file is empty: it has not even a first line that names the columns",
+            where=str(path),
+            expected="a file that is written whole under another name, and renamed when it is",
+        )
     try:
-        text = first.decode(_python_codec(how.encoding))
+        text = first.decode(_codec(how.encoding)[1])
     except UnicodeDecodeError:
         raise UsageProblem(
             f"the first line is no {how.encoding}", where=str(path), try_="csv: {encoding: …}"
         ) from None
-    rows = list(csv.reader(io.StringIO(text), delimiter=how.delimiter, quotechar=how.quote))
+    try:
+        rows = list(csv.reader(io.StringIO(text), delimiter=how.delimiter, quotechar=how.quote))
+    except csv.Error:
+        raise UsageProblem(
+            "a carriage return stands in the first line outside quotes",
+            where=str(path),
+            expected="lines that end with a line feed",
+            try_="tr '\\r' '\\n', where they end with carriage returns",
+        ) from None
     names = tuple(name.strip() for name in rows[0]) if rows else ()
     if not names or not all(names):
         raise UsageProblem(
@@ -69,16 +86,22 @@ def _header(how: Csv, path: Path, blocks: Callable[[], Iterable[bytes]]) -> tupl
     return names
 
 
-def _python_codec(encoding: str) -> str:
-    """PostgreSQL's name of an encoding as Python's, where they differ."""
-    return f"cp{encoding[3:]}" if encoding.upper().startswith("WIN") else encoding
-
-
-def _without_bom(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    first = True
-    for block in blocks:
-        yield block.removeprefix(_BOM) if first else block
-        first = False
+def _codec(encoding: str) -> tuple[str, str]:
+    """PostgreSQL's name of an encoding, and Python's. UsageProblem for one that they do not both have."""
+    plain = re.sub(r"[^a-z0-9]", "", encoding.lower())
+    page = re.fullmatch(r"(?:win|windows|cp)(\d+)", plain)
+    names = (f"WIN{page[1]}", f"cp{page[1]}") if page else (encoding, _PYTHONS.get(plain, encoding))
+    try:
+        found = codecs.lookup(names[1]).name
+    except LookupError:
+        found = ""
+    if not found or found.startswith(("utf-16", "utf-32")):
+        raise UsageProblem(
+            f"PostgreSQL reads no {encoding}",
+            where="csv: {encoding: …}",
+            expected="UTF8, LATIN1, WIN1252, SJIS … (the manual, 23.3.1); another one has to be converted before",
+        )
+    return names
 
 
 def _lines(blocks: Iterable[bytes], quote: bytes) -> Iterator[bytes]:
@@ -106,7 +129,7 @@ def _split(block: bytes) -> list[bytes]:
 def records(blocks: Iterable[bytes], how: Csv, width: int) -> Iterator[tuple[int, bytes] | Torn]:
     """Each record with its number from 1, header not counted; those that no row can be made of as `Torn`."""
     quote, delimiter = how.quote.encode(), how.delimiter.encode()
-    codec = _python_codec(how.encoding)
+    codec = _codec(how.encoding)[1]
     lines = _lines(blocks, quote)
     if how.header:
         next(lines, None)

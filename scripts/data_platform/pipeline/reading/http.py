@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import tempfile
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_platform.errors import EnvironmentProblem, UsageProblem
+from data_platform.errors import UsageProblem
+from data_platform.pipeline.reading.asking import get, shown
 from data_platform.postgres.pipelines.sessions import Passing
 from data_platform.spec.pipeline import Pages, Source
 
-_TIMEOUT_SECONDS = 60
 _MAX_PAGES = 100_000
 _MOST_ALIKE = 10
 """Pages one after the other with the very same rows: the server does not look at their number."""
-_MAX_BYTES = 256 * 1024 * 1024
-"""Of one page."""
-_PASSING = (408, 425, 429, 500, 502, 503, 504)
+_MARKED = re.compile(r'"\\u0000([-+.0-9eE]+)\\u0000"')
+
+
+@dataclass(frozen=True)
+class _Exact:
+    """A number of which a float would lose digits: 1.10, or one of twenty."""
+
+    text: str
 
 
 @contextmanager
@@ -37,8 +41,19 @@ def lines_of(source: Source, url: str) -> Iterator[Path]:
         path = Path(folder) / "rows.jsonl"
         with path.open("w", encoding="utf-8") as out:
             for page in _pages(source, url):
-                out.writelines(json.dumps(row, ensure_ascii=True) + "\n" for row in page)
+                out.writelines(_line(row) for row in page)
         yield path
+
+
+def _line(row: Any) -> str:
+    """The row as JSON, its numbers as they came. No text of PostgreSQL holds what marks them."""
+    marked = json.dumps(row, ensure_ascii=True, default=lambda number: f"\0{number.text}\0")
+    return _MARKED.sub(r"\1", marked) + "\n"
+
+
+def _number(text: str) -> float | _Exact:
+    value = float(text)
+    return value if repr(value) == text else _Exact(text)
 
 
 def _pages(source: Source, url: str) -> Iterator[list[Any]]:
@@ -50,20 +65,22 @@ def _pages(source: Source, url: str) -> Iterator[list[Any]]:
     while address is not None:
         asked = _with_number(address, source.pages, number)
         if asked in seen or len(seen) >= _MAX_PAGES:
-            raise UsageProblem("the pages go round in a circle", where=_shown(asked))
+            raise UsageProblem("the pages go round in a circle", where=shown(asked))
         seen.add(asked)
-        body = _get(asked, source.pages)
+        body = _body(asked, source.pages)
         rows = _at(body, source.pages.records, asked, "records")
         if not isinstance(rows, list):
             raise UsageProblem(
-                "there is no list of rows", where=_shown(asked), expected="pages: {records: data.items}"
+                "there is no list of rows", where=shown(asked), expected="pages: {records: data.items}"
             )
         alike = alike + 1 if rows and rows == before else 0
         if alike >= _MOST_ALIKE:
             raise UsageProblem(
-                f"{alike + 1} pages have the same rows: `{source.pages.parameter}` changes nothing",
-                where=_shown(asked),
-                expected="pages: {parameter: …} with the name that the server has for the page's number",
+                f"{alike + 1} pages have the same rows: `{source.pages.parameter or '.'.join(source.pages.next)}`"
+                " changes nothing",
+                where=shown(asked),
+                expected="pages: {parameter: …} with the name that the server has for the page's number, or"
+                " {next: …} with the key of a link to another page",
             )
         before = rows
         yield rows
@@ -76,10 +93,19 @@ def _next(body: Any, pages: Pages, url: str, asked: str, rows: list[Any]) -> str
         link = _at(body, pages.next, asked, "next", optional=True)
         if not link:
             return None
-        following = urllib.parse.urljoin(asked, str(link))
+        if not isinstance(link, str):
+            raise UsageProblem(
+                f"`{'.'.join(pages.next)}` is {json.dumps(link, default=str)[:40]}, which is no address",
+                where=shown(asked),
+                expected="a link to the next page, or `parameter:` where pages are counted",
+            )
+        try:
+            following = urllib.parse.urljoin(asked, link)
+        except ValueError:
+            raise UsageProblem("the address of the next page is none", where=shown(asked)) from None
         # A page must not send us, with our token, to another server.
         if urllib.parse.urlsplit(following)[:2] != urllib.parse.urlsplit(asked)[:2]:
-            raise UsageProblem("the next page is on another server", where=_shown(following))
+            raise UsageProblem("the next page is on another server", where=shown(following))
         return following
     return url if pages.parameter and rows else None
 
@@ -92,29 +118,13 @@ def _with_number(address: str, pages: Pages, number: int) -> str:
     return urllib.parse.urlunsplit(parts._replace(query=urllib.parse.urlencode(query)))
 
 
-def _get(address: str, pages: Pages) -> Any:
-    request = urllib.request.Request(address, headers={"Accept": "application/json"})  # noqa: S310  http(s) by the schema
-    if pages.token:
-        name = pages.token.removeprefix("env:")
-        token = os.environ.get(name)
-        if not token:
-            raise UsageProblem(f"environment variable {name} is not set, or is empty")
-        request.add_header("Authorization", f"Bearer {token}")
+def _body(address: str, pages: Pages) -> Any:
+    raw = get(address, pages.token)
     try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            raw = answer.read(_MAX_BYTES + 1)
-    except urllib.error.HTTPError as error:
-        kind = Passing if error.code in _PASSING else EnvironmentProblem
-        raise kind(f"the server answers {error.code}", where=_shown(address)) from None
-    except (OSError, urllib.error.URLError) as error:
-        raise Passing(f"no answer: {getattr(error, 'reason', error)}", where=_shown(address)) from None
-    if len(raw) > _MAX_BYTES:
-        raise UsageProblem(f"a page is larger than {_MAX_BYTES:,} bytes", where=_shown(address))
-    try:
-        return json.loads(raw)
+        return json.loads(raw, parse_float=_number)
     except ValueError:
         # A body that was cut off looks like this too.
-        raise Passing("the answer is no JSON", where=_shown(address)) from None
+        raise Passing("the answer is no JSON", where=shown(address)) from None
 
 
 def _at(body: Any, keys: tuple[str, ...], address: str, what: str, *, optional: bool = False) -> Any:
@@ -122,12 +132,6 @@ def _at(body: Any, keys: tuple[str, ...], address: str, what: str, *, optional: 
         if not isinstance(body, dict) or key not in body:
             if optional:
                 return None
-            raise UsageProblem(f"there is no `{key}` ({what})", where=_shown(address))
+            raise UsageProblem(f"there is no `{key}` ({what})", where=shown(address))
         body = body[key]
     return body
-
-
-def _shown(address: str) -> str:
-    """Without user, password and query, which may hold secrets."""
-    parts = urllib.parse.urlsplit(address)
-    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

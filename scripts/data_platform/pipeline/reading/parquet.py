@@ -15,10 +15,12 @@ from typing import Any
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.pipeline.reading import binary
+from data_platform.postgres.pipelines.sessions import Passing
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.spec.pipeline import Source
 from data_platform.sql.text import Sql
 
+_MAGIC = b"PAR1"
 _BATCH = 32_768
 _BUFFER = 1 << 20
 _OPTIONS = Sql("(FORMAT csv, NULL '')")
@@ -59,7 +61,21 @@ def _open(path: Path) -> Any:
         # A buffer, and no reading ahead: else what was read of the file stays in memory until its end.
         return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
     except (pyarrow.ArrowException, OSError) as error:
-        raise UsageProblem(f"no Parquet: {error}", where=str(path)) from None
+        # What begins as Parquet and does not end so is still being written, or was cut off.
+        kind = Passing if _begins_well(path) else UsageProblem
+        raise kind(
+            f"no Parquet: {error}",
+            where=str(path),
+            expected="a file that is written whole under another name, and renamed when it is",
+        ) from None
+
+
+def _begins_well(path: Path) -> bool:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
 
 
 def _blocks(path: Path, arrays: frozenset[str]) -> Iterator[bytes]:
@@ -72,7 +88,11 @@ def _blocks(path: Path, arrays: frozenset[str]) -> Iterator[bytes]:
 
 
 def _batches(path: Path) -> Iterator[Any]:
-    yield from _open(path).iter_batches(batch_size=_BATCH)
+    pyarrow, _, _ = _modules()
+    try:
+        yield from _open(path).iter_batches(batch_size=_BATCH)
+    except (pyarrow.ArrowException, OSError) as error:
+        raise EnvironmentProblem(f"cannot be read: {error}", where=str(path)) from None
 
 
 def _plain(pyarrow: Any, batch: Any, arrays: frozenset[str]) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
+from data_platform.postgres.pipelines.relations import is_empty, read_relation, table_name
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.sql.text import Sql, phrase
@@ -56,15 +59,20 @@ class Held:
 
 @dataclass(frozen=True)
 class Seen:
-    """What is there. `age_seconds` is that of the last good run; None where there was none."""
+    """What is there. `age_seconds` is that of the last good run; None where there was none.
+
+    `gone` and `emptied` are those of the targets that the last run left with rows.
+    """
 
     runs: tuple[Run, ...]
     held: tuple[Held, ...]
     age_seconds: float | None
+    gone: tuple[str, ...] = ()
+    emptied: tuple[str, ...] = ()
 
 
-def look(conninfo: str, schema: str, pipeline: str, *, runs: int = 10) -> Seen:
-    """What the pipeline's runs left in this database."""
+def look(conninfo: str, schema: str, pipeline: str, targets: Sequence[Name] = (), *, runs: int = 10) -> Seen:
+    """What the pipeline's runs left in this database, and whether its targets hold it still."""
     with connect(conninfo, read_only=True) as connection, telling(conninfo):
         state = State(connection, schema, pipeline)
         if not state.exists():
@@ -80,10 +88,15 @@ def look(conninfo: str, schema: str, pipeline: str, *, runs: int = 10) -> Seen:
             phrase(_LAST_GOOD, kind=kind, runs=state.table("runs")).encode(), [pipeline]
         ).fetchone()
         assert last is not None
+        filled = state.left_filled()
+        names = {str(one): table_name(one) for one in targets if str(one) in filled}
+        gone = tuple(name for name, table in names.items() if read_relation(connection, table) is None)
         return Seen(
             runs=tuple(_run(*row) for row in rows),
             held=tuple(_held(*row) for row in held),
             age_seconds=(last[1] - last[0]).total_seconds() if last[0] else None,
+            gone=gone,
+            emptied=tuple(n for n, table in names.items() if n not in gone and is_empty(connection, table)),
         )
 
 

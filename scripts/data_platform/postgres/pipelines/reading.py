@@ -98,9 +98,12 @@ def _blocks(extract: Extract) -> Iterator[bytes]:
 
 
 def window(
-    conninfo: str, table: Name, column: str, kind: str, after: str | None, lag_seconds: float
+    conninfo: str, table: Name, column: str, kind: str, after: str | None, lag_seconds: float, *, keyed: bool
 ) -> Window:
-    """What is new behind `after`. UsageProblem where a cursor of kind xid8 is of another type."""
+    """What is new behind `after`. `keyed`: rows may come again.
+
+    UsageProblem where a cursor of kind xid8 is of another type, or has rows without a value that cannot come again.
+    """
     name = identifier(column)
     with connect(conninfo, read_only=True, statement_timeout_ms=0) as connection, telling(conninfo):
         found = read_relation(connection, table_name(table))
@@ -108,7 +111,14 @@ def window(
             raise UsageProblem(f"there is no column {column} in {table}")
         type_ = Sql(found.columns[column])
         if kind == "xid8":
-            return _xid_window(connection, name, type_, table, after)
+            if not keyed:
+                _refuse_untold(connection, name, table)
+            behind = _xid_window(connection, name, type_, table, after)
+            if not keyed:
+                return behind
+            return Window(
+                phrase("({behind} OR q.{name} IS NULL)", behind=behind.condition, name=name), behind.until
+            )
         query = "SELECT max({name}) FILTER (WHERE {reached})::text FROM {table}"
         reached = _reached(connection, name, type_)
         until = _one(connection, phrase(query, name=name, reached=reached, table=table_name(table)))
@@ -153,14 +163,14 @@ def _xid_window(
     assert until is not None
     below = phrase("q.{name} < {until}::xid8", name=name, until=literal(until))
     if after is None:
-        return Window(phrase("({below} OR q.{name} IS NULL)", below=below, name=name), until)
+        return Window(below, until)
     if int(until) < int(after):
         raise UsageProblem(
             f"the source of {table} is at transaction {until}; the last run read up to {after}",
             expected="the server cluster that was read before, not a copy restored by its rows",
             try_=phrase(
-                "there: UPDATE {table} SET {name} = pg_current_xact_id(); at the target delete the cursor from"
-                " dpe_pipeline.checkpoints: with a key, the next run reads all of it and doubles nothing",
+                "there: UPDATE {table} SET {name} = pg_current_xact_id(); then dpe pipeline run --reload, which with a"
+                " key doubles nothing",
                 table=table_name(table),
                 name=name,
             ),
@@ -168,6 +178,21 @@ def _xid_window(
     return Window(
         phrase("{below} AND q.{name} >= {after}::xid8", below=below, name=name, after=literal(after)), until
     )
+
+
+def _refuse_untold(connection: psycopg.Connection[Any], name: Sql, table: Name) -> None:
+    """UsageProblem where rows have no value: nothing says which of them were read."""
+    query = phrase("SELECT FROM {table} WHERE {name} IS NULL LIMIT 1", table=table_name(table), name=name)
+    if connection.execute(query.encode()).fetchone() is not None:
+        mend = (
+            "UPDATE {table} SET {name} = pg_current_xact_id() WHERE {name} IS NULL;"
+            " ALTER TABLE {table} ALTER {name} SET NOT NULL;"
+        )
+        raise UsageProblem(
+            f"rows of {table} have no {name}, and without a key nothing says which of them were read",
+            expected=f"a value of {name} in every row, or a `key:` in the target, with which they are read each time",
+            try_="there: " + phrase(mend, table=table_name(table), name=name),
+        )
 
 
 def between(column: str, since: str | None, until: str | None) -> Sql:

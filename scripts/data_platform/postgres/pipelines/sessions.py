@@ -11,6 +11,7 @@ from psycopg import errors
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.postgres.connect import connect, redacted
+from data_platform.sql.text import Sql
 
 _LOCK_TIMEOUT_MS = 30_000
 _PASSING = (
@@ -72,6 +73,20 @@ def flush(conninfo: str) -> None:
     with writing(conninfo) as connection, connection.transaction():
         connection.execute("SET LOCAL synchronous_commit = on")
         connection.execute("SELECT pg_logical_emit_message(true, 'dpe', '')")
+
+
+@contextmanager
+def fitting(source: str, unit: str, target: Sql) -> Iterator[None]:
+    """UsageProblem where what a source gives is of types that the target's columns do not take."""
+    try:
+        yield
+    except errors.DatatypeMismatch as error:
+        raise UsageProblem(
+            f"`{source}` does not fit into {target}: {error.diag.message_primary}",
+            where=unit,
+            expected="the types that the table has: a source's may be another one since",
+            try_="`columns:` with the table's types, by which each value is looked at",
+        ) from error
 
 
 @contextmanager

@@ -75,6 +75,8 @@ ALTER TABLE {schema}.quarantine ADD COLUMN IF NOT EXISTS target text;
 """
 """What tables that were made by an earlier version do not have."""
 _KNOWS_KINDS = "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'kind' AND attnum > 0"
+LEFT = "_dpe_left"
+"""The step under which it is kept which targets a run left with rows."""
 _PATIENCE_SECONDS = 5.0
 """A killed run's session is there until the server has noticed."""
 
@@ -204,6 +206,10 @@ class State:
         query = "SELECT unit, position FROM {schema}.checkpoints WHERE pipeline = %s AND step = %s"
         return dict(self.connection.execute(self._sql(query), [self.pipeline, step]).fetchall())
 
+    def left_filled(self) -> tuple[str, ...]:
+        """Targets that the last run left with rows."""
+        return tuple(table for table, left in sorted(self.positions(LEFT).items()) if left.get("filled"))
+
     def others(self, step: str, unit: str) -> tuple[str, ...]:
         """Other pipelines that have a checkpoint of this name here."""
         query = "SELECT pipeline FROM {schema}.checkpoints WHERE pipeline <> %s AND step = %s AND unit = %s ORDER BY 1"
@@ -231,6 +237,11 @@ class State:
         """A unit that is no more."""
         query = "DELETE FROM {schema}.checkpoints WHERE pipeline = %s AND step = %s AND unit = %s"
         self.connection.execute(self._sql(query), [self.pipeline, step, unit])
+
+    def forget_step(self, step: str) -> None:
+        """All units of a step."""
+        query = "DELETE FROM {schema}.checkpoints WHERE pipeline = %s AND step = %s"
+        self.connection.execute(self._sql(query), [self.pipeline, step])
 
     def touch(self, step: str, unit: str) -> None:
         """Rows of a unit that was done before have come since: by this run."""

@@ -18,6 +18,7 @@ from data_platform.sql.text import Sql, identifier, identifiers, joined, literal
 
 SCAN_TIMEOUT_MS = 3_600_000
 _KEYS_AT_ONCE = 10_000
+_WHOLE = frozenset({"smallint", "integer", "bigint"})
 _PRIMARY = """
 SELECT array_agg(a.attname::text ORDER BY k.n) FROM pg_index i
  CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, n)
@@ -224,6 +225,18 @@ def keys(session: Session, table: Sql, columns: Sequence[str], where: Sql) -> It
             yield block
 
 
+def _as(text: Sql, type_: str) -> Sql:
+    """A key's text as a value of that type. A whole number may come from a numeric column, as 5.00; 5.50 is none."""
+    if type_ not in _WHOLE:
+        return Sql(f"{text}::{type_}")
+    number = phrase("({text}::numeric)", text=text)
+    return phrase(
+        "(CASE WHEN {n} = trunc({n}) AND {n} BETWEEN -9223372036854775808 AND 9223372036854775807"
+        " THEN {n}::bigint END)",
+        n=number,
+    )
+
+
 def missing_keys(
     session: Session, table: Table, columns: Sequence[str], block: Sequence[tuple[Any, ...]], where: Sql
 ) -> list[tuple[Any, ...]]:
@@ -233,7 +246,7 @@ def missing_keys(
     lists = [literals(row[number] for row in block) for number in range(len(columns))]
     names = [Sql(f"k{number}") for number in range(len(columns))]
     same = [
-        Sql(f"o.{identifier(name)} = k.k{number}::{type_}")
+        Sql(f"o.{identifier(name)} = {_as(Sql(f'k.k{number}'), type_)}")
         for number, (name, type_) in enumerate(zip(columns, types, strict=True))
     ]
     query = phrase(
