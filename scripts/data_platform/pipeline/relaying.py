@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
-from data_platform.pipeline.events import confirm, peek, register
+from data_platform.pipeline.events import WINDOWS, confirm, peek, register
 from data_platform.pipeline.feeding import Feeding, begin_behind, rows_of_table
 from data_platform.pipeline.steps import Step
 from data_platform.pipeline.streams import Place
@@ -254,15 +254,16 @@ class _Relay:
     # --- what comes ---
 
     def _advanced(self, server: Rest) -> Iterator[Step]:
-        """A batch after another, each acknowledged before it is confirmed."""
-        connection, feed = self.work.state.connection, self.feeding.feed
-        while True:
+        """A batch after another, each acknowledged before it is confirmed; to the end of what was there at first."""
+        connection, feed, ended = self.work.state.connection, self.feeding.feed, 0
+        while ended < WINDOWS:
             started = time.monotonic()
             with telling(self.work.place.conninfo):
                 rows = connection.execute(peek(feed, self.spec.name, self._size).encode()).fetchall()
             events = [Event(row[0], row[1], row[3], row[4], (row[7], row[8])) for row in rows]
             if not events:
                 return
+            ended += len(events) < self._size
             good, found, problem = self._until_refused(events)
             self._flush()
             self._send(server, [*found.values()])

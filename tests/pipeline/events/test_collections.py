@@ -92,6 +92,22 @@ def test_nobody_waits_for_a_filling_and_nothing_is_purged_meanwhile(
     assert seen == [([(0,)], [("found", "0")])]
 
 
+def test_nobody_waits_for_what_is_sent_and_a_run_ends_though_they_write_on(
+    shop: Database, tmp_path: Path, engine: Engine
+) -> None:
+    """Each write to Qdrant meets one more to the table, which is not held up, while it is filled and after."""
+
+    def before(number: int) -> None:
+        ask(shop, f"SET lock_timeout = '2s'; INSERT INTO things VALUES ({number + 100}, 'new', '{{1,1}}')")
+        ask(shop, "SET lock_timeout = '2s'; UPDATE things SET name = name || '!' WHERE id = 1")
+
+    engine.before = before
+    assert [one.way for one in go(shop, tmp_path, engine).steps] == ["filled", "sent", "sent"]
+    engine.before = lambda number: None
+    go(shop, tmp_path, engine)
+    assert there(engine) == dict(ask(shop, "SELECT id, name FROM things WHERE v IS NOT NULL"))
+
+
 def test_tombstones_go_once_nothing_older_can_come(
     shop: Database, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

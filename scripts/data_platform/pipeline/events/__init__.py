@@ -10,7 +10,7 @@ later. `peek` reads only transactions older than every running one. A writer lef
 readers waiting for an hour, and loses nothing.
 """
 
-from data_platform.pipeline.events.feed import Feed, confirm, feed_tables, peek, register
+from data_platform.pipeline.events.feed import WINDOWS, Feed, confirm, feed_tables, peek, register
 from data_platform.pipeline.events.outbox import (
     Outbox,
     generation,
@@ -44,6 +44,7 @@ __all__ = [
     "CONFLICT",
     "REFUSED",
     "TOMBSTONE",
+    "WINDOWS",
     "EventStore",
     "Feed",
     "Outbox",
