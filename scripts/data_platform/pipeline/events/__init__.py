@@ -13,8 +13,10 @@ readers waiting for an hour, and loses nothing.
 from data_platform.pipeline.events.feed import WINDOWS, Feed, confirm, feed_tables, peek, register
 from data_platform.pipeline.events.outbox import (
     Outbox,
+    drawn,
     generation,
     guarded_upsert,
+    last_drawn,
     noted,
     outbox_feed,
     outbox_tables,
@@ -52,10 +54,12 @@ __all__ = [
     "Upcaster",
     "advance",
     "confirm",
+    "drawn",
     "dropped",
     "feed_tables",
     "generation",
     "guarded_upsert",
+    "last_drawn",
     "noted",
     "outbox_feed",
     "outbox_tables",

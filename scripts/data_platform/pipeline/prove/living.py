@@ -113,7 +113,7 @@ def living(server: Server, made: Made, folder: Path) -> Iterator[Living]:
         addresses = {}
         if engine is not None:
             keeps = Collected(spec, keeps, engine)
-            addresses = {address_name(one): engine.url for one in spec.kept.collections}
+            addresses = {address_name(one.name): engine.url for one in spec.kept.collections}
         yield Living(database, folder, file, store, keeps, writers, addresses, engine)
 
 
