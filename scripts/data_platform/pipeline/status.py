@@ -79,12 +79,7 @@ def _left(spec: Pipeline, conninfo: str) -> Iterator[Finding]:
     for one in left_by(spec, conninfo):
         held = "" if spec.kept.events else f", and holds the outbox back: {one.events:,} events not read"
         message = f"the {one.kind} {one.name} is not in the spec any more{held}"
-        relay = f"{spec.name}.{one.name}"
-        goes = (
-            "its tables go"
-            if one.kind == "projection"
-            else f"its points stay in Qdrant, with {relay} as their _dpe.relay"
-        )
+        goes = "its tables go" if one.kind == "projection" else "its points go"
         fix = f"put it back, or dpe pipeline run --drop-removed: {goes}"
         yield _finding(spec, "warning", "not-in-the-spec", message, fix)
 

@@ -129,10 +129,13 @@ class Trials:
             written = again.get("inserted", 0) + again.get("updated", 0) + again.get("deleted", 0)
             fault = compared("run twice", "the second time", one.wanted(found), after)
             if written and fault.equal:
-                fault = Fault(
-                    "run twice", "the second time", 0, 0, False, f"{written:,} rows were written again"
-                )
+                why = f"{written:,} rows were written again{self.why_again(one)}"
+                fault = Fault("run twice", "the second time", 0, 0, False, why)
             return Truth(found, seconds), fault
+
+    def why_again(self, one: Any) -> str:
+        """What is known of rows that a run writes though they are there."""
+        return ""
 
     def killed(self, truth: Truth, count: int, tell: Tell) -> Iterator[Fault]:
         """The client killed at a random moment of the run, then run again."""
