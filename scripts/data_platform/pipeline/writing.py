@@ -22,7 +22,7 @@ from data_platform.postgres.pipelines.merging import Merge
 from data_platform.postgres.pipelines.relations import Relation, table_name
 from data_platform.postgres.pipelines.sessions import fitting
 from data_platform.postgres.pipelines.staging import Staged, Stream, Terms
-from data_platform.postgres.pipelines.state import Counts, State
+from data_platform.postgres.pipelines.state import COLUMNS, Counts, State
 from data_platform.spec.pipeline import OWN_PREFIX, Deletes, Drift, Pipeline, Target
 from data_platform.sql.text import NotSql, Sql, identifier, identifiers, literal, phrase
 
@@ -87,6 +87,7 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
     for unit in units:
         name = unit.source.name
         with streams.opened(unit, place) as (stream, declared):
+            _refuse_fewer(work, unit, stream)
             columns, extra = drifted(spec.drift, unit, stream, declared)
             refused = _refused(spec.drift, stream, columns, extra)
             if refused:
@@ -135,6 +136,19 @@ def drifted(
     if drift == "evolve":
         return {**declared, **extra}, {}
     return dict(declared), extra
+
+
+def _refuse_fewer(work: Work, unit: Unit, stream: Stream) -> None:
+    """UsageProblem for a source that says its own columns, and has lost one since the last batch that it gave."""
+    if unit.source.columns:
+        return
+    name, now = unit.source.name, list(stream.columns)
+    before: list[str] = work.state.positions(COLUMNS).get(name, {}).get("columns", [])
+    missing = [column for column in before if column not in now]
+    if missing and work.spec.drift == "freeze":
+        raise _drift(unit, (), missing, before)
+    if before != now:
+        work.state.checkpoint(COLUMNS, name, {"columns": now})
 
 
 def _refused(

@@ -34,6 +34,8 @@ _TYPES = {
     "json": "jsonb",
     "bit": "bytea",
 }
+_ZONED = ("timestamptz", "timestamp with time zone")
+"""Of these the session's zone is said, which is UTC: the target's may be another one."""
 _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -82,20 +84,22 @@ def _blocks(source: Source, columns: tuple[str, ...]) -> Iterator[bytes]:
     cursors = importlib.import_module("pymysql.cursors")
     kinds = columns_of(source)
     truths = [kinds[name] == "boolean" for name in columns]
+    zones = [str(kinds[name]) in _ZONED for name in columns]
     listed = ", ".join(f"`{name.replace('`', '``')}`" for name in columns)
     from_ = f"({source.query}) q" if source.query else _table(source)
     with closing(_connect(source)) as connection, connection.cursor(cursors.SSCursor) as cursor:
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         cursor.execute(f"SELECT {listed} FROM {from_}")  # noqa: S608 - quoted names, and the spec's own SELECT
         while rows := cursor.fetchmany(_BATCH):
-            yield "".join(_line(row, truths) for row in rows).encode()
+            yield "".join(_line(row, truths, zones) for row in rows).encode()
 
 
-def _line(row: tuple[Any, ...], truths: list[bool]) -> str:
-    return (
-        "\t".join(_text(bool(v) if t and v is not None else v) for v, t in zip(row, truths, strict=True))
-        + "\n"
+def _line(row: tuple[Any, ...], truths: list[bool], zones: list[bool]) -> str:
+    values = (
+        bool(v) if t and v is not None else f"{v}+00" if z and isinstance(v, datetime.datetime) else v
+        for v, t, z in zip(row, truths, zones, strict=True)
     )
+    return "\t".join(map(_text, values)) + "\n"
 
 
 def _text(value: Any) -> str:

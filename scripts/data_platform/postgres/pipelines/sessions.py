@@ -35,6 +35,8 @@ SELECT set_config(name, %(room)s, false) FROM unnest(ARRAY['work_mem', 'temp_buf
 """
 """Staged batches are sorted, hashed and read again: the server's defaults are for many small queries at once."""
 ROOM = "64MB"
+TEXTS = "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3; SET lc_monetary = 'C'"
+"""Texts that are sent, compared and stored must be read the same way on every server."""
 
 
 class Passing(EnvironmentProblem):
@@ -51,10 +53,7 @@ def writing(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
         telling(conninfo),
     ):
         connection.execute("SET client_min_messages = warning")
-        # Texts that are compared and stored must be read the same way on every server.
-        connection.execute(
-            "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1"
-        )
+        connection.execute(TEXTS)
         connection.execute(_ROOM, {"room": ROOM})
         yield connection
 
