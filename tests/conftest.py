@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +13,14 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from data_platform.postgres.server import Database, Server, embedded_server
 from data_platform.spec.retrieval import Model
+from memory import room_in_memory
+
+
+def pytest_configure() -> None:
+    """Servers, which these tests make by the hundred, live in memory; what tests write themselves stays on the disk."""
+    if "TMPDIR" not in os.environ and (memory := room_in_memory()):
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()
+        os.environ["TMPDIR"] = tempfile.tempdir = str(memory)
 
 
 @pytest.fixture(scope="session")

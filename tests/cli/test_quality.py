@@ -166,13 +166,52 @@ def test_a_profile_proposes_checks_that_hold(
         "200",
     )
     assert columns["email"]["formats"]["email"] == 200
-    proposed = {(one["check"], *one["columns"]) for one in said["result"]["proposed"]}
-    assert {("set", "state"), ("format", "email"), ("unique", "id"), ("range", "id")} <= proposed
+    proposed = {(one["check"], *one.get("columns", ())) for one in said["result"]["proposed"]}
+    assert {("rows",), ("set", "state"), ("format", "email"), ("unique", "id"), ("range", "id")} <= proposed
     assert ("range", "age") not in proposed
     assert all(one["description"] for one in said["result"]["proposed"])
     read = document.read(project / "proposed.yaml")
     validate.check(read, "quality")
     assert read_quality(read).sensitive == {"age", "email"}
+    code, said = answer(capsys, "check", "proposed.yaml", "--dsn", "env:SHOP")
+    assert (code, said["result"]["verdict"]) == (0, "passed")
+
+
+VISITS = """
+CREATE SCHEMA ward;
+CREATE TABLE ward.patients (id bigint PRIMARY KEY);
+INSERT INTO ward.patients SELECT generate_series(1, 1000);
+CREATE TABLE ward.rooms (id int PRIMARY KEY);
+CREATE TABLE ward.visits (patient_id int, nurse_id int, room_id int REFERENCES ward.rooms, code text, word text,
+                          long text, note text, at timestamptz, ends timestamptz, planned date);
+INSERT INTO ward.rooms VALUES (1);
+INSERT INTO ward.visits
+SELECT CASE WHEN g % 200 = 0 THEN 0 ELSE g % 1000 + 1 END, g, 1, 'AB' || g % 50 || '/' || lpad(g::text, 4, '0'),
+       repeat('w', 1 + g % 50), repeat('y ', 51), '', now() - g * interval '10 minutes',
+       now() - interval '1 year' - g * interval '10 minutes', current_date + g FROM generate_series(0, 1999) g;
+"""
+
+
+def test_a_profile_finds_patterns_references_and_how_often_rows_come(
+    project: Path, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    do(database, VISITS)
+    words = ["--dsn", "env:SHOP", "--store", "Shop DB"]
+    code, said = answer(capsys, "profile", "ward.visits", *words, "--output", "proposed.yaml")
+    assert code == 0
+    checks = {(one["check"], *one.get("columns", ())): one for one in said["result"]["proposed"]}
+    assert checks["format", "code"]["pattern"] == r"^[A-Z]{2}[0-9]{1,2}\/[0-9]{4}$"
+    assert checks["reference", "patient_id"]["to"] == {"table": "ward.patients", "columns": ["id"]}
+    assert checks["reference", "patient_id"]["tolerance"] == {"share": 0.005}
+    assert checks["reference", "patient_id"]["description"].startswith("1,990 of 2,000")
+    assert checks["freshness", "at"]["within"] == "20 minutes"
+    assert checks["rows",]["min"] == 1000
+    # No table of nurses; a key ensures rooms; words of any length; a set of texts that are cut; one that says nothing;
+    # times that have stopped to come, or are to come.
+    absent = {"nurse_id", "room_id", "word", "long", "note", "ends", "planned"}
+    assert {
+        key[1] for key in checks if key[0] in ("reference", "format", "set", "freshness")
+    } & absent == set()
     code, said = answer(capsys, "check", "proposed.yaml", "--dsn", "env:SHOP")
     assert (code, said["result"]["verdict"]) == (0, "passed")
 

@@ -34,6 +34,7 @@ from data_platform.postgres.server import (
     embedded_server,
     open_server,
 )
+from memory import room_in_memory
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 NOBODY = 65534
@@ -98,20 +99,10 @@ def segments() -> list[tuple[int, int]]:
     return [(int(key), int(number)) for key, number, *_ in (line.split() for line in lines)]
 
 
-def fast() -> Path:
-    """Memory, where it has room and lets programs run: each server starts in half the time it takes on a disk."""
-    memory = Path("/dev/shm")
-    if memory.is_dir():
-        found = os.statvfs(memory)
-        if found.f_bavail * found.f_frsize > 2**30 and not found.f_flag & os.ST_NOEXEC:
-            return memory
-    return Path("/tmp")
-
-
 @pytest.fixture
 def tmp(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A TMPDIR of its own, short and open to `nobody`, for us and for child processes."""
-    path = Path(tempfile.mkdtemp(prefix="dpe-test-", dir=fast()))
+    path = Path(tempfile.mkdtemp(prefix="dpe-test-", dir=room_in_memory() or "/tmp"))
     path.chmod(0o755)
     use_tmp(monkeypatch, path)
     yield path

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_platform.pipeline.quality.predicates import text_format
+from data_platform.pipeline.quality.predicates import good, text_format
 from data_platform.postgres.quality.history import Kept, keep
 from data_platform.postgres.server import Database
 from data_platform.spec.document import SpecProblem
-from data_platform.sql.text import Sql, literals, phrase
+from data_platform.sql.text import Sql, literal, literals, phrase
 from quality.running import failing, judged, quality
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -129,6 +129,44 @@ def test_formats_on_a_server_that_asks_no_types(database: Database, values: list
             found = connection.execute(query.encode()).fetchall()
             assert found == [(value, FORMATS[name](value)) for value in values]
     assert text_format("date", 15) is None
+
+
+def is_quickly(connection: psycopg.Connection[Any], name: str, value: str) -> bool:
+    """Whether the quick condition of a format is true of a value, and raises no data error."""
+    (check,) = quality({"on": "t", "check": "format", "columns": ["v"], "format": name}).checks
+    query = phrase(
+        "SELECT {good} FROM (SELECT {value}::text AS v) r",
+        good=good(check, {"v": "text"}, 18, quick=True),
+        value=literal(value),
+    )
+    try:
+        with connection.transaction():
+            row = connection.execute(query.encode()).fetchone()
+    except psycopg.DataError:
+        return False
+    return row == (True,)
+
+
+@FEW
+@given(values=st.lists(NEARLY, min_size=1, max_size=25))
+def test_quick_conditions_are_true_of_no_bad_value(database: Database, values: list[str]) -> None:
+    with psycopg.connect(database.conninfo) as connection:
+        for name, is_right in FORMATS.items():
+            assert [one for one in values if is_quickly(connection, name, one) and not is_right(one)] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("email", "a@b.c"),
+        ("url", "https://a/b?c#d"),
+        ("uuid", "0190c0de-0000-7000-8000-00000000000f"),
+        ("date", "2024-02-29"),
+    ],
+)
+def test_quick_conditions_are_true_of_what_is_usual(database: Database, name: str, value: str) -> None:
+    with psycopg.connect(database.conninfo) as connection:
+        assert is_quickly(connection, name, value)
 
 
 NUMBERS = st.one_of(st.none(), st.floats(), st.integers(-5, 5).map(float))

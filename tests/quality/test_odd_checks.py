@@ -168,6 +168,21 @@ def test_infinity_is_no_new_row_and_nan_no_figure(database: Database) -> None:
     assert [one["measured"] for one in json.loads(told)["checks"][1:]] == [None] * 3
 
 
+def test_a_time_far_ahead_is_no_new_row(database: Database) -> None:
+    rows = "SELECT now() + i, i FROM unnest(ARRAY['-3 days', '2 hours', '30 years']::interval[]) i"
+    fill(database, f"CREATE TABLE t (at, ahead) AS {rows}", "t", [])
+    asked = {"on": "t", "check": "freshness", "columns": ["at"]}
+    found = judged(
+        database,
+        {**asked, "name": "nearly", "within": "1 day"},
+        {**asked, "name": "hour", "within": "1 hour"},
+        {**asked, "name": "far", "within": "1 day", "where": "ahead > '1 day'"},
+    )
+    assert [one.state for one in found] == ["passed", "failed", "failed"]
+    assert found[1].measured == pytest.approx(3 * 86_400, abs=600)
+    assert found[2].measured is None
+
+
 @pytest.mark.parametrize(
     ("here", "value", "there", "other"),
     [

@@ -13,7 +13,7 @@ import pytest
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Database
-from data_platform.postgres.vectors.load import Loaded
+from data_platform.postgres.vectors.store import Loaded
 from data_platform.retrieval.embedding import embedder
 from data_platform.retrieval.filling import Filling, fill, query_vector
 from data_platform.spec.retrieval import Chunking, Filter, Hybrid, Model, Retrieval, Source

@@ -13,7 +13,7 @@ import pytest
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.server import Database, Server
-from data_platform.postgres.vectors.load import Loaded
+from data_platform.postgres.vectors.store import Loaded
 from data_platform.retrieval.embedding.models import PROBES
 from data_platform.retrieval.filling import Filling, fill
 from data_platform.retrieval.tuning.rows import parted

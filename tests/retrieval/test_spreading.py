@@ -14,8 +14,8 @@ import pytest
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.postgres.server import Database
-from data_platform.postgres.vectors.load import Loaded
 from data_platform.postgres.vectors.parts import load_part
+from data_platform.postgres.vectors.store import Loaded
 from data_platform.retrieval.chunking.reading import documents
 from data_platform.retrieval.embedding import embedder, fingerprint
 from data_platform.retrieval.filling import cutter, target_of

@@ -15,15 +15,18 @@ from data_platform.pipeline.events import (
     Outbox,
     Projection,
     Upcaster,
+    generation,
+    noted,
     outbox_tables,
     replay,
     store_tables,
 )
 from data_platform.pipeline.writing import Work
-from data_platform.postgres.pipelines import relations, views
+from data_platform.postgres.pipelines import followed, relations, views
 from data_platform.postgres.pipelines.models import standing_still
 from data_platform.postgres.pipelines.relations import table_name
-from data_platform.spec.pipeline import Pipeline
+from data_platform.postgres.pipelines.state import Connection
+from data_platform.spec.pipeline import Pipeline, Source
 from data_platform.spec.pipeline_patterns import EventsSpec
 from data_platform.sql.text import Sql, body, identifier, joined, literal, phrase, qualified, qualified_name
 
@@ -63,12 +66,26 @@ def event_store(spec: EventsSpec) -> EventStore:
     return EventStore(spec.schema, tuple(upcasters))
 
 
-def outboxes_of(spec: Pipeline) -> tuple[Outbox, ...]:
-    """One for each source, all in one schema."""
+def outboxes_of(spec: Pipeline, connection: Connection) -> tuple[Outbox, ...]:
+    """One for each source, all in one schema, as the tables are now."""
     return tuple(
-        Outbox(spec.kept.outbox, one.table, one.key, one.name)
+        _outbox(spec.kept.outbox, one.name, one.table, one.key, connection)
         for one in spec.sources
         if one.table is not None
+    )
+
+
+def _outbox(schema: str, name: str, table: Name, key: tuple[str, ...], connection: Connection) -> Outbox:
+    there = table_name(table)
+    kinds = followed.kinds(connection, there, key)
+    return Outbox(
+        schema,
+        table,
+        key,
+        name,
+        zoned=frozenset(name for name, kind in kinds.items() if kind.type == "timestamp with time zone"),
+        virtual=followed.virtual_columns(connection, there),
+        partitions=followed.tables_below(connection, there),
     )
 
 
@@ -145,10 +162,7 @@ def _install(work: Work, schema: str, statements: Sequence[Sql], upcasters: str 
         return
     with state.connection.transaction():
         # Another pipeline may be making the same one.
-        lock = phrase(
-            "SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))", name=literal(f"dpe feed {schema}")
-        )
-        relations.run(state.connection, [lock])
+        relations.run(state.connection, [_lock(schema)])
         if upcasters is not None:
             _refuse_other_upcasters(work, schema, upcasters, known.get("upcasters"))
         if known == position:
@@ -158,38 +172,64 @@ def _install(work: Work, schema: str, statements: Sequence[Sql], upcasters: str 
         state.checkpoint(STEP, schema, position)
 
 
+def _lock(schema: str) -> Sql:
+    return phrase(
+        "SELECT pg_advisory_xact_lock(hashtextextended({name}, 0))", name=literal(f"dpe feed {schema}")
+    )
+
+
 # --- an outbox ---
 
 
 def _outboxes(work: Work) -> Feeding:
-    found = outboxes_of(work.spec)
+    connection, schema = work.state.connection, work.spec.kept.outbox
+    for source in work.spec.sources:
+        _refuse_unfollowed(work, source)
+    found = outboxes_of(work.spec, connection)
     for one in found:
-        _refuse_unkeyed(work, one)
         _take_over(work, one)
-    silent = [one for one in found if _is_silent(work, one)]
-    generation = work.state.positions(STEP).get("generation", {"number": 0})["number"]
-    if silent:
-        # What changed while nobody told it is in no outbox: all that was made from it is to be made anew.
-        with work.state.connection.transaction():
-            for one in found:
-                relations.create_schema(work.state.connection, one.schema)
-                relations.run(work.state.connection, outbox_tables(one))
-            generation += 1
-            work.state.checkpoint(STEP, "generation", {"number": generation})
+    silent = [one for one in found if _is_silent(connection, one)]
     statements = [statement for one in found for statement in outbox_tables(one)]
-    _install(work, work.spec.kept.outbox, statements)
+    if silent:
+        # What changed while nobody told it is in no outbox: all that was made from it is to be made anew, by every
+        # pipeline that reads it. Another one may be about to say so.
+        with connection.transaction():
+            relations.run(connection, [_lock(schema)])
+            relations.create_schema(connection, schema)
+            silent = [one for one in silent if _is_silent(connection, one)]
+            relations.run(connection, [*statements, *(noted(one, anew=True) for one in silent)])
+    _install(work, schema, [*statements, *(noted(one, anew=False) for one in found)])
+    generations = [(relations.run(connection, [generation(one)]) or ("",))[0] for one in found]
     return Feeding(
-        found[0].feed, found, repr((generation, [(one.name, one.table, one.key) for one in found]))
+        found[0].feed, found, repr((generations, [(one.name, one.table, one.key) for one in found]))
     )
 
 
-def _refuse_unkeyed(work: Work, outbox: Outbox) -> None:
-    connection, name = work.state.connection, table_name(outbox.table)
+def _refuse_unfollowed(work: Work, source: Source) -> None:
+    """UsageProblem for a table whose rows triggers cannot tell, or whose key does not tell rows apart."""
+    connection = work.state.connection
+    assert source.table is not None
+    name = table_name(source.table)
     if relations.read_relation(connection, name) is None:
-        raise UsageProblem(f"there is no table {outbox.table}", where=work.spec.file)
-    if not relations.has_key(connection, name, outbox.key):
-        listed = ", ".join(outbox.key)
-        raise UsageProblem(f"{outbox.table} has no unique index on {listed}", where=work.spec.file)
+        raise UsageProblem(f"there is no table {source.table}", where=work.spec.file)
+    if not relations.has_key(connection, name, source.key):
+        listed = ", ".join(source.key)
+        raise UsageProblem(f"{source.table} has no unique index on {listed}", where=work.spec.file)
+    if empty := [column for column in source.key if column in followed.nullable(connection, name)]:
+        raise UsageProblem(
+            f"{', '.join(empty)} of {source.table} may be NULL, and rows without a key are one and the same",
+            where=work.spec.file,
+            expected="a key of columns that are NOT NULL",
+            try_=f"ALTER TABLE {name} ALTER COLUMN {identifier(empty[0])} SET NOT NULL, or another key:",
+        )
+    below = followed.tables_below(connection, name)
+    if below and not followed.is_partitioned(connection, name):
+        raise UsageProblem(
+            f"{', '.join(below)} inherits from {source.table}: its rows have no key in common with the others",
+            where=work.spec.file,
+            expected="a table that none inherits from, or a partitioned one",
+            try_="each of the tables below as a source of its own, or PARTITION BY",
+        )
 
 
 def _take_over(work: Work, outbox: Outbox) -> None:
@@ -215,12 +255,23 @@ def _take_over(work: Work, outbox: Outbox) -> None:
             relations.run(connection, [drop])
 
 
-def _is_silent(work: Work, outbox: Outbox) -> bool:
-    """Whether its triggers are not all there and on."""
-    return (
-        views.triggers_on(work.state.connection, table_name(outbox.table), qualified_name(outbox.function))
-        < _TRIGGERS
-    )
+def _is_silent(connection: Connection, outbox: Outbox) -> bool:
+    """Whether rows may have changed that it was not told of.
+
+    Its triggers are not all there and on; a partition went with its rows, or came with some.
+    """
+    on = views.triggers_on(connection, table_name(outbox.table), qualified_name(outbox.function))
+    if on < _TRIGGERS or relations.read_relation(connection, _sources(outbox)) is None:
+        return True
+    row = relations.run(connection, [generation(outbox)])
+    if row is None:
+        return True
+    known, there = set(row[1]), set(outbox.partitions)
+    return bool(known - there) or followed.is_any_row_in(connection, [Sql(one) for one in there - known])
+
+
+def _sources(outbox: Outbox) -> Sql:
+    return table_name(outbox.feed.named("sources"))
 
 
 def fill(work: Work, feeding: Feeding, projection: Projection, slot: str) -> tuple[int, int]:

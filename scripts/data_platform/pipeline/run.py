@@ -31,7 +31,7 @@ from data_platform.pipeline.writing import (
     write_target,
 )
 from data_platform.postgres.pipelines.relations import drop_temporary
-from data_platform.postgres.pipelines.sessions import Passing, telling, writing
+from data_platform.postgres.pipelines.sessions import Passing, take_every_row, telling, writing
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.spec.pipeline import Pipeline
 
@@ -177,6 +177,7 @@ def _steps(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
     if work.place.drop_removed:
         yield from leaving.let_go(work)
     if work.spec.pattern in WITHIN:
+        take_every_row(work.state.connection)
         yield from WITHIN[work.spec.pattern](work)
     elif work.spec.pattern in ("etl", "snapshot"):
         yield from all_at_once(work, found)

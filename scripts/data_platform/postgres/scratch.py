@@ -70,7 +70,7 @@ def open_scratch_database(
     """See `Server.scratch_database`; on a `disposable` server a database that cannot be dropped is no problem."""
     name = f"dpe_{secrets.token_hex(8)}"
     with afterwards(partial(_drop, conninfo, name, disposable=disposable)):
-        yield _create(conninfo, name, extensions)
+        yield _create(conninfo, name, extensions, disposable=disposable)
 
 
 def see_every_row(database: Database) -> None:
@@ -112,15 +112,17 @@ def checked_rights(connection: psycopg.Connection, conninfo: str) -> Rights:
     return rights
 
 
-def _create(conninfo: str, name: str, extensions: Sequence[str]) -> Database:
+def _create(conninfo: str, name: str, extensions: Sequence[str], *, disposable: bool) -> Database:
     admin_conninfo = make_conninfo(conninfo, dbname=name)
     try:
         with connect(conninfo, read_only=False) as admin:
             rights = checked_rights(admin, conninfo)
             password = _create_owner(admin, name, rights) if rights.makes_owner else None
-            statement = "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8'"
+            # By files it is a third of the server's work, at a checkpoint that others on a live server would feel.
+            strategy = "STRATEGY FILE_COPY" if disposable else ""
+            statement = "CREATE DATABASE {} OWNER {} TEMPLATE template0 ENCODING 'UTF8' "
             owner = name if rights.makes_owner else rights.user
-            admin.execute(sql.SQL(statement).format(sql.Identifier(name), sql.Identifier(owner)))
+            admin.execute(sql.SQL(statement + strategy).format(sql.Identifier(name), sql.Identifier(owner)))
         _create_extensions(admin_conninfo, extensions)
     except psycopg.Error as error:
         raise EnvironmentProblem(

@@ -10,9 +10,9 @@ from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.vectors.apply import apply
 from data_platform.postgres.vectors.create import finish, present
-from data_platform.postgres.vectors.load import Target, register
 from data_platform.postgres.vectors.rights import copy_privileges, refuse_hidden
 from data_platform.postgres.vectors.sessions import Vector, writing
+from data_platform.postgres.vectors.store import Target, register
 from data_platform.postgres.vectors.switch import (
     Registered,
     activate,

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data_platform.postgres.vectors.create import create, finish, finished, missing
-from data_platform.postgres.vectors.load import Loaded, Target, load
+from data_platform.postgres.vectors.load import load
 from data_platform.postgres.vectors.sessions import Vector, sparse
+from data_platform.postgres.vectors.store import Loaded, Target
 from data_platform.retrieval.chunking import Chunk, Document, chunked
 from data_platform.retrieval.chunking.measure import tokenizer
 from data_platform.retrieval.chunking.reading import documents

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from data_platform.errors import UsageProblem
-from data_platform.postgres.vectors.load import Loaded, Target
 from data_platform.postgres.vectors.parts import load_part, spread
+from data_platform.postgres.vectors.store import Loaded, Target
 from data_platform.retrieval.chunking.document import Chunk, Document
 from data_platform.retrieval.chunking.reading import address, files_of, kind_of, read
 from data_platform.retrieval.chunking.tables import chosen, columns_of, of_row

@@ -37,7 +37,8 @@ def _declare(parser: ArgumentParser) -> None:
 
 
 def _profile(invocation: Invocation) -> Outcome:
-    from data_platform.pipeline.quality import profile as proposals  # noqa: PLC0415
+    from data_platform.pipeline.quality import profile as told  # noqa: PLC0415
+    from data_platform.pipeline.quality import proposals  # noqa: PLC0415
     from data_platform.postgres.connect import resolve_dsn  # noqa: PLC0415
     from data_platform.postgres.pipelines.sessions import telling  # noqa: PLC0415
     from data_platform.postgres.quality.asking import NotRun, generated_from, reading, table_of  # noqa: PLC0415
@@ -77,8 +78,8 @@ def _profile(invocation: Invocation) -> Outcome:
     written = invocation.write({Path(arguments.output): text}) if arguments.output and checks else ()
     repeat = again(PROFILE, invocation, *_words(arguments))
     return Outcome(
-        text=proposals.report(found, str(name), text, checks, sensitive, repeat),
-        result=proposals.result(found, checks, sensitive),
+        text=told.report(found, str(name), text, checks, sensitive, repeat),
+        result=told.result(found, checks, sensitive),
         artifacts=written,
     )
 

@@ -13,7 +13,7 @@ from data_platform.errors import UsageProblem
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-    from data_platform.postgres.vectors.load import Loaded
+    from data_platform.postgres.vectors.store import Loaded
     from data_platform.report.document import Paragraph
     from data_platform.retrieval.filling import Filling
     from data_platform.spec.retrieval import Retrieval

@@ -1,8 +1,9 @@
 """The project for dbt on PostgreSQL: a spec that lands the sources, a model for each transform and target, tests.
 
-dbt transforms what is in the database, so the sources are landed by a run of ours. Each model is made anew from all
-that was landed: a dbt snapshot takes what is there when it runs, and an incremental model the rows since the last one,
-and both lose what comes late.
+dbt transforms what is in the database, so the sources are landed by a run of ours. A dbt snapshot takes what is there
+when it runs, and the usual incremental model the rows since the last build: both lose what comes late. Here a target of
+a growing source is an incremental model that decides anew, from all that was landed, on each key that came again; any
+other one is a table that is made anew.
 """
 
 from __future__ import annotations
@@ -37,11 +38,14 @@ def render(job: Job, sources: Mapping[str, Any], output: Path | None) -> Project
         "dbt_project.yml": landing.written(job, _project(spec)),
         "profiles.yml": landing.written(job, _profiles(spec)),
         "landing.yaml": landing.written(job, landing.run_of(job, sources, output)),
-        "landing.sql": filled("landing.sql.txt", head=job.comment("--"), tables=landing.tables_of(job)),
+        "landing.sql": filled("landing.sql.txt", head=job.comment("--"), tables=_landing(job)),
         "models/sources.yml": landing.written(job, _sources(job)),
         "models/models.yml": landing.written(job, _models(job)),
         "macros/generate_schema_name.sql": filled("dbt_schema.sql.txt"),
-        "README.md": filled("dbt_readme.md.txt", title=title_of(job), head="\n".join(job.head)),
+        "macros/landed.sql": filled("dbt_landed.sql.txt", built=_built(job), row=landing.ROW),
+        "README.md": filled(
+            "dbt_readme.md.txt", title=title_of(job), head="\n".join(job.head), written=_how_written(job)
+        ),
     }
     for name, sql in job.statements.items():
         files[f"models/{name}.sql"] = _transform(job, name, sql)
@@ -49,7 +53,9 @@ def render(job: Job, sources: Mapping[str, Any], output: Path | None) -> Project
         files[f"models/{_model(goal)}.sql"] = _target(job, goal)
         if len(goal.target.key) > 1 and goal.way == "merge":
             files[f"tests/{_model(goal)}_key.sql"] = _key_test(job, goal)
-    return Project(files, (*findings_of(job, "dbt"), *landing.findings(job, "materialized: incremental")))
+    grown = [goal.name for goal in job.goals if _grows(job, goal)]
+    own = landing.findings(job, "materialized: incremental", grown)
+    return Project(files, (*findings_of(job, "dbt"), *own))
 
 
 # --- files of YAML ---
@@ -118,6 +124,71 @@ def _column(name: str, type_: str) -> dict[str, Any]:
     return {"name": _jinja(name), "quote": True, "data_type": _jinja(type_)}
 
 
+# --- models that grow ---
+
+
+def _grows(job: Job, goal: Goal) -> bool:
+    """Whether a target is made of rows as they were landed, to which others come.
+
+    An INSERT of dbt's own names the columns of a model that is there, and does not double the quotes in them.
+    """
+    is_landed = any(one.name == goal.target.source for one in landing.landed(job))
+    return not job.whole and is_landed and not any('"' in name for name in goal.columns)
+
+
+def _how_written(job: Job) -> str:
+    grown = [goal.name for goal in job.goals if _grows(job, goal)]
+    anew = [goal.name for goal in job.goals if not _grows(job, goal)]
+    told = []
+    if grown:
+        told.append(
+            f"{', '.join(grown)}: of each key that came again the rows are written, in one transaction with the note\n"
+            "up to which landed row that is. `dbt build --full-refresh` makes all of it anew, which a change of its\n"
+            "columns or key needs."
+        )
+    if anew:
+        told.append(
+            f"{', '.join(anew)}: made anew from all that was landed, and exchanged in one transaction: readers see\n"
+            "the old rows until the new ones are there."
+        )
+    return "\n\n".join(told)
+
+
+def _built(job: Job) -> str:
+    """The table that says up to which row each model was built."""
+    return f"{identifier(landing.schema(job.spec))}._dpe_built"
+
+
+def _landing(job: Job) -> str:
+    """Tables for the rows as they come; how far models are, and indexes to find the rows of a key."""
+    growing = [goal for goal in job.goals if _grows(job, goal)]
+    made = [landing.tables_of(job)]
+    if growing:
+        columns = "model text PRIMARY KEY, since bigint NOT NULL, up_to bigint NOT NULL"
+        made.append(f"CREATE TABLE IF NOT EXISTS {_built(job)} ({columns});")
+    for goal in growing:
+        table = f"{identifier(landing.schema(job.spec))}.{identifier(goal.target.source)}"
+        for suffix, columns in (("row", landing.ROW), ("key", merges.listed(goal.target.key, identifier))):
+            name = identifier(f"{_model(goal)[:50]}_{suffix}_idx")
+            made += [f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({columns});"] if columns else []
+    return "\n".join(made)
+
+
+def _growing(job: Job, goal: Goal) -> str:
+    """The configuration and rows of an incremental model."""
+    landed = _source(job, goal.target.source)[3:-3]
+    hooks = ["{{ lock_landed() }}", f"{{{{ mark_landed({landed}) }}}}", f"{{{{ forget_landed({landed}) }}}}"]
+    key = list(goal.target.key)
+    config = {
+        "materialized": "incremental", "incremental_strategy": "append", "on_schema_change": "fail",
+        "schema": goal.target.table.schema, "alias": goal.target.table.name, "pre_hook": hooks,
+        **({"unique_key": key} if key else {}),
+        **({"indexes": [{"columns": [identifier(one) for one in key], "unique": True}]} if goal.way == "merge" else {}),
+    }  # fmt: skip
+    told = ",\n    ".join(f"{name}={value!r}" for name, value in config.items())
+    return f"{{{{ config(\n    {told}\n) }}}}\nwith batch as (\n    {{{{ landed({landed}) }}}}\n)"
+
+
 # --- models ---
 
 
@@ -156,6 +227,8 @@ def _transform(job: Job, name: str, sql: str) -> str:
 
 
 def _target(job: Job, goal: Goal) -> str:
+    if _grows(job, goal):
+        return f"{_jinja(job.comment('--'))}\n{_growing(job, goal)}{landing.query(goal, _quote)}\n"
     table, of = goal.target.table, goal.target.source
     config = f"{{{{ config(materialized='table', schema='{table.schema}', alias='{table.name}') }}}}"
     # A table of the store itself has no number of arrival.

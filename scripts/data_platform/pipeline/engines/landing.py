@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,14 @@ def refuse(job: Job, target: str) -> None:
             )
 
 
-def findings(job: Job, by_hand: str) -> Iterator[Finding]:
-    """What a run of ours does, and a project that makes everything anew does not."""
-    yield finding(
-        job.spec, "info", "made-anew", "every run writes all of its tables anew, from all that was landed",
-        f"{by_hand} by hand, for a large table whose rows never come late",
-    )  # fmt: skip
+def findings(job: Job, by_hand: str, grown: Collection[str] = ()) -> Iterator[Finding]:
+    """What a run of ours does, and a project that makes tables from all that was landed does not; but for `grown`."""
+    for goal in job.goals:
+        if goal.name not in grown:
+            yield finding(
+                job.spec, "info", "made-anew", f"every run writes {goal.name} anew, from all that was landed",
+                f"{by_hand} by hand, for a large table whose rows never come late", goal.name,
+            )  # fmt: skip
     for name in wide(job) if job.spec.pattern in ("incremental", "scd") else ():
         yield finding(
             job.spec, "warning", "batch-wide",

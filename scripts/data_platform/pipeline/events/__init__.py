@@ -11,7 +11,15 @@ readers waiting for an hour, and loses nothing.
 """
 
 from data_platform.pipeline.events.feed import Feed, confirm, feed_tables, peek, register
-from data_platform.pipeline.events.outbox import Outbox, guarded_upsert, outbox_tables, purge
+from data_platform.pipeline.events.outbox import (
+    Outbox,
+    generation,
+    guarded_upsert,
+    noted,
+    outbox_feed,
+    outbox_tables,
+    purge,
+)
 from data_platform.pipeline.events.projection import (
     Projection,
     advance,
@@ -45,7 +53,10 @@ __all__ = [
     "confirm",
     "dropped",
     "feed_tables",
+    "generation",
     "guarded_upsert",
+    "noted",
+    "outbox_feed",
     "outbox_tables",
     "peek",
     "projection_function",

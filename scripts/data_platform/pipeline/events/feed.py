@@ -121,12 +121,13 @@ def full(name: Name) -> Sql:
     return qualified(name.schema, name.name)
 
 
-def function(name: Name, signature: Sql, source: Sql, *, variables: str = "") -> Sql:
-    """CREATE OR REPLACE FUNCTION in PL/pgSQL; no name in `source` can end it."""
+def function(name: Name, signature: Sql, source: Sql, *, variables: str = "", how: str = "") -> Sql:
+    """CREATE OR REPLACE FUNCTION in PL/pgSQL; no name in `source` can end it. `how` says more of how it runs."""
     conflict = f"#variable_conflict {variables}\n" if variables else ""
     return phrase(
-        "CREATE OR REPLACE FUNCTION {name} {signature} LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp"
+        "CREATE OR REPLACE FUNCTION {name} {signature} LANGUAGE plpgsql{how} SET search_path = pg_catalog, pg_temp"
         " AS {source}",
+        how=Sql(f" {how}" if how else ""),
         name=qualified_name(name),
         signature=signature,
         source=body(f"\n{conflict}{source}\n"),

@@ -164,7 +164,10 @@ def swap(projection: Projection) -> tuple[Sql, ...]:
             live=identifier(projection.name),
         ),
         phrase(
-            "DROP FUNCTION {live}{arguments}", live=qualified_name(functions["live"]), arguments=arguments
+            # It is not there where the outbox was made anew.
+            "DROP FUNCTION IF EXISTS {live}{arguments}",
+            live=qualified_name(functions["live"]),
+            arguments=arguments,
         ),
         phrase(
             "ALTER FUNCTION {next}{arguments} RENAME TO {live}",

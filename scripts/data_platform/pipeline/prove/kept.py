@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import psycopg
 
-from data_platform.pipeline.events import Outbox, Projection, projection_schema, replay
+from data_platform.pipeline.events import Feed, Projection, outbox_feed, projection_schema, replay
 from data_platform.pipeline.feeding import event_store, outboxes_of, rows_of_tables
 from data_platform.pipeline.prove.trial import rows_in
 from data_platform.pipeline.summarizing import summary_of
-from data_platform.pipeline.views.summary import aggregate
+from data_platform.pipeline.views.statements import aggregate
 from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.relations import table_name
 from data_platform.spec.pipeline import Pipeline
@@ -72,21 +72,33 @@ def _inner(query: Sql) -> Sql:
 class Models:
     """Projections. The truth does not go by places: all events in order, or the rows of the tables as they are."""
 
-    projections: Sequence[Projection]
-    rows: Sql
+    spec: Pipeline
+    feed: Feed
 
     def content(self, connection: Connection) -> Rows:
         return dict(self._tables(connection, ""))
 
     def wanted(self, connection: Connection) -> Rows:
-        for one in self.projections:
+        rows = self._rows(connection)
+        for one in self._projections:
             made = phrase("DROP SCHEMA IF EXISTS {name} CASCADE", name=identifier(one.name + _TRUE))
-            make, call, drop = replay(one, one.name + _TRUE, self.rows)
+            make, call, drop = replay(one, one.name + _TRUE, rows)
             relations.run(connection, [made, projection_schema(one, one.name + _TRUE), make, call, drop])
         return dict(self._tables(connection, _TRUE))
 
+    @property
+    def _projections(self) -> list[Projection]:
+        return [
+            Projection(one.name, self.feed, one.tables, one.handlers) for one in self.spec.kept.projections
+        ]
+
+    def _rows(self, connection: Connection) -> Sql:
+        if self.spec.kept.events:
+            return phrase("SELECT * FROM {source} ORDER BY position", source=qualified_name(self.feed.source))
+        return rows_of_tables(outboxes_of(self.spec, connection))
+
     def _tables(self, connection: Connection, suffix: str) -> Iterator[tuple[str, Counter[str]]]:
-        for one in self.projections:
+        for one in self._projections:
             schema = one.name + suffix
             for (table,) in connection.execute(_TABLES, [identifier(schema)]).fetchall():
                 yield f"{one.name}.{table}", rows_in(connection, qualified(schema, table))
@@ -101,12 +113,6 @@ def keeps_of(spec: Pipeline) -> Keeps:
     """By the pattern."""
     if spec.pattern == "views":
         return Views(spec)
-    outboxes: tuple[Outbox, ...] = ()
     if spec.kept.events:
-        feed = event_store(spec.kept.events).feed
-        rows = phrase("SELECT * FROM {source} ORDER BY position", source=qualified_name(feed.source))
-    else:
-        outboxes = outboxes_of(spec)
-        feed, rows = outboxes[0].feed, rows_of_tables(outboxes)
-    made = [Projection(one.name, feed, one.tables, one.handlers) for one in spec.kept.projections]
-    return Models(made, rows)
+        return Models(spec, event_store(spec.kept.events).feed)
+    return Models(spec, outbox_feed(spec.kept.outbox))

@@ -26,10 +26,11 @@ from data_platform.postgres.quality.asking import (
     table_of,
 )
 from data_platform.spec.checks import ROW_WISE, Check
-from data_platform.sql.text import Sql, columns_of, identifier, joined, phrase, qualified
+from data_platform.sql.text import Sql, columns_of, identifier, joined, literal, phrase, qualified
 
 Tell = Callable[[str, float], None]
 COUNT = Sql("count(*)")
+_CENTURY = 100 * 365 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -112,17 +113,21 @@ def _aggregates(check: Check, table: Table) -> list[Sql]:
         return looked_at
     if check.kind == "freshness":
         time = Sql(f"r.{identifier(check.columns[0])}::timestamptz")
-        # Infinity says that there is no end, not that a row is new.
-        finite = phrase("isfinite({time})", time=time)
-        where = phrase("({where}) AND {finite}", where=check.where, finite=finite) if check.where else finite
+        # Infinity says that there is no end, and a time far ahead is an error: neither says that rows still come.
+        usable = phrase(
+            "isfinite({time}) AND {time} <= now() + make_interval(secs => {within})",
+            time=time,
+            within=literal(str(min(check.within_seconds, _CENTURY))),
+        )
+        where = phrase("({where}) AND {usable}", where=check.where, usable=usable) if check.where else usable
         newest = _filtered(phrase("max({time})", time=time), where)
         return [phrase("extract(epoch FROM now() - {newest})", newest=newest)]
     assert check.measure is not None
     return [measured(table.name, check.measure, check.where)]
 
 
-def _bad(check: Check, table: Table) -> Sql:
-    return bad(check, good(check, table.relation.columns, table.server))
+def _bad(check: Check, table: Table, *, quick: bool = False) -> Sql:
+    return bad(check, good(check, table.relation.columns, table.server, quick=quick))
 
 
 def _filtered(aggregate: Sql, where: Sql | None) -> Sql:
@@ -141,10 +146,15 @@ def _one_scan(
     session: Session, table: Table, fit: Sequence[tuple[Check, list[Sql]]], asked: Asked
 ) -> list[Verdict]:
     """One aggregate asks whether a row is bad at all; bad rows are told apart by check where there are any."""
-    conditions = [_bad(check, table) for check, _ in fit if check.kind in ROW_WISE]
-    any_bad = joined(" OR ", [Sql(f"({one})") for one in conditions]) if conditions else Sql("false")
-    wanted = [COUNT, _filtered(COUNT, any_bad), *(one for _, aggregates in fit for one in aggregates)]
-    rows, failing, *values = scan(session, table, wanted)
+    row_wise = [check for check, _ in fit if check.kind in ROW_WISE]
+    wanted = [one for _, aggregates in fit for one in aggregates]
+    any_bad = _any_bad(row_wise, table, quick=True)
+    try:
+        rows, failing, *values = scan(session, table, [COUNT, _filtered(COUNT, any_bad), *wanted])
+    except NotRun:
+        any_bad = _any_bad(row_wise, table, quick=False)
+        rows, failing, *values = scan(session, table, [COUNT, _filtered(COUNT, any_bad), *wanted])
+    conditions = [_bad(check, table) for check in row_wise]
     counts = iter(_each(session, table, conditions, any_bad) if failing else [0] * len(conditions))
     found, done = [], 0
     for check, aggregates in fit:
@@ -153,6 +163,10 @@ def _one_scan(
         own += [next(counts)] if check.kind in ROW_WISE else []
         found.append(_judged(session, check, rows, own, asked))
     return found
+
+
+def _any_bad(checks: Sequence[Check], table: Table, *, quick: bool) -> Sql:
+    return joined(" OR ", [Sql(f"({_bad(check, table, quick=quick)})") for check in checks] or [Sql("false")])
 
 
 def _each(session: Session, table: Table, conditions: Sequence[Sql], any_bad: Sql) -> tuple[int, ...]:

@@ -72,7 +72,7 @@ def compared(check: Check, now: float | None, before: Sequence[float]) -> Verdic
 def of_age(check: Check, seconds: float | None) -> Verdict:
     """Of the age of the newest row."""
     if seconds is None:
-        return Verdict(check, "failed", "there is no row with a time, so none is fresh")
+        return Verdict(check, "failed", "no row has a time that is over, so none is fresh")
     told = f"the newest is {seconds:,.0f} s old; {check.within_seconds:,.0f} s are allowed"
     return Verdict(check, "passed" if seconds <= check.within_seconds else "failed", told, measured=seconds)
 

@@ -13,6 +13,7 @@ from psycopg.rows import dict_row
 
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
+from data_platform.postgres.pipelines.followed import tables_below
 from data_platform.postgres.pipelines.relations import create_schema, has_key, table_name
 from data_platform.postgres.queries import query
 from data_platform.sql.text import Sql, identifiers, phrase, qualified
@@ -35,14 +36,11 @@ SELECT count(*) FROM pg_trigger
 """
 _STRANGERS = """
 SELECT tgname::text, tgrelid::regclass::text, tgfoid::regproc::text FROM pg_trigger
- WHERE NOT tgisinternal AND tgparentid = 0 AND (tgfoid = to_regproc(%(function)s) AND tgrelid <> to_regclass(%(table)s)
+ WHERE NOT tgisinternal AND tgparentid = 0
+   AND (tgfoid = to_regproc(%(function)s) AND tgrelid <> ALL (%(own)s::regclass[])
        OR tgrelid = to_regclass(%(table)s) AND tgname = ANY (%(names)s)
        AND tgfoid IS DISTINCT FROM to_regproc(%(function)s))
  ORDER BY 2, 1
-"""
-_NULLABLE = """
-SELECT attname::text FROM pg_attribute
- WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped AND NOT attnotnull
 """
 
 
@@ -121,11 +119,6 @@ def written(connection: psycopg.Connection[Any], name: Name) -> Iterator[list[in
     counted += [(new or 0) - (old or 0) for new, old in zip(after, before, strict=True)]
 
 
-def nullable(connection: psycopg.Connection[Any], name: Sql) -> frozenset[str]:
-    """Columns that may be NULL."""
-    return frozenset(row[0] for row in connection.execute(_NULLABLE, [name]))
-
-
 def triggers_on(connection: psycopg.Connection[Any], table: Sql, function: Sql) -> int:
     """How many triggers of the table call the function and are on."""
     row = connection.execute(_TRIGGERS, [table, function]).fetchone()
@@ -143,10 +136,14 @@ class Trigger:
 
 
 def strangers(
-    connection: psycopg.Connection[Any], table: Sql, function: Sql, names: Sequence[str]
+    connection: psycopg.Connection[Any], table: Sql, function: Sql, names: Sequence[str] = ()
 ) -> tuple[Trigger, ...]:
-    """Triggers of other tables that call the function, and those of the table under these names that call another."""
-    given = {"table": table, "function": function, "names": list(names)}
+    """Triggers of other tables that call the function, and those of the table under these names that call another.
+
+    Its partitions, and what inherits from it, are no other tables.
+    """
+    own = [table, *tables_below(connection, table)]
+    given = {"table": table, "own": own, "function": function, "names": list(names)}
     return tuple(Trigger(*row) for row in connection.execute(_STRANGERS, given))
 
 

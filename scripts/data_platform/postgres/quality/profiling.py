@@ -1,4 +1,4 @@
-"""What the columns of a table hold, in two scans: figures of each, then values with how often they are there."""
+"""What the columns of a table hold, by scans: figures of each, then values with how often they are there."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ _AT_ONCE = 16
 """Columns whose values are counted in one scan: the most that fit into what GROUPING tells them apart by is 31."""
 _TOP = 5
 _SHAPES_OF = 10_000
-_LONGEST = 100
+LONGEST = 100
+"""Characters of a common value that are kept."""
+SHAPED = 200
+"""Characters of a value that its shape is of."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column: figures over the rows that were read. `formats` counts values by format, `top` the commonest values."""
+    """A column: figures over the rows that were read. `formats` counts values by format, `top` the commonest values.
+
+    `shapes` are those of the first values, with how often they are there: A, a and 9 for ASCII letters and digits.
+    """
 
     name: str
     type: str
@@ -42,9 +48,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Profile:
-    """Of a table. `rows` were read; `share` of the table is less than 1 where they are a sample."""
+    """Of a table. `rows` were read, from `source`; `share` of the table is less than 1 where they are a sample."""
 
     table: Table
+    source: Sql
     rows: int
     share: float
     columns: tuple[Column, ...]
@@ -81,6 +88,7 @@ def profile(session: Session, table: Table, formats: Mapping[str, Sql], share: f
     )
     return Profile(
         table,
+        source,
         rows,
         share,
         tuple(
@@ -122,7 +130,7 @@ def _counted(
         masks = [(1 << len(block)) - 1 - (1 << (len(block) - 1 - number)) for number in range(len(block))]
         number = Sql(f"GROUPING({', '.join(quoted)})")
         cases = [
-            Sql(f"WHEN {mask} THEN left({value}::text, {_LONGEST})")
+            Sql(f"WHEN {mask} THEN left({value}::text, {LONGEST})")
             for mask, value in zip(masks, quoted, strict=True)
         ]
         query = phrase(
@@ -175,14 +183,14 @@ def _column(
 
 
 def _shapes(session: Session, source: Sql, name: str) -> tuple[tuple[str, int], ...]:
-    """The commonest shapes of the first values: a for letters, 9 for digits, runs as one."""
     query = phrase(
-        "SELECT s.shape, count(*) FROM (SELECT regexp_replace(regexp_replace("
-        "left(v.v::text, 200), '[[:alpha:]]+', 'a', 'g'), '[[:digit:]]+', '9', 'g') AS shape"
+        "SELECT s.shape, count(*) FROM (SELECT regexp_replace(regexp_replace(regexp_replace("
+        "left(v.v::text, {longest}), '[A-Z]', 'A', 'g'), '[a-z]', 'a', 'g'), '[0-9]', '9', 'g') AS shape"
         " FROM (SELECT r.{name} AS v FROM {source} WHERE r.{name} IS NOT NULL"
-        " LIMIT {most}) v) s GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 3",
+        " LIMIT {most}) v) s GROUP BY 1",
         name=identifier(name),
         source=source,
         most=_SHAPES_OF,
+        longest=SHAPED,
     )
     return tuple((shape, count) for shape, count in rows_of(session, query))

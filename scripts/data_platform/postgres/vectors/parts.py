@@ -16,20 +16,11 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from data_platform.postgres.vectors.load import (
-    Cut,
-    Document,
-    Embed,
-    Loaded,
-    Target,
-    batches,
-    known_of,
-    register,
-    stored,
-    tables_of,
-)
+from data_platform.postgres.vectors.load import batches, known_of
 from data_platform.postgres.vectors.rights import refuse_hidden
 from data_platform.postgres.vectors.sessions import alone, writing
+from data_platform.postgres.vectors.store import Cut, Document, Embed, Loaded, Target, register, tables_of
+from data_platform.postgres.vectors.storing import stored
 
 _GROUP_DOCUMENTS, _GROUP_CHARACTERS = 500, 16_000_000
 """Held at once by a part."""

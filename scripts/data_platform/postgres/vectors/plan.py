@@ -7,17 +7,11 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from data_platform.postgres.connect import connect
-from data_platform.postgres.vectors.load import (
-    Cut,
-    Document,
-    Target,
-    batches,
-    found_of,
-    known_of,
-    registered,
-)
+from data_platform.postgres.vectors.load import batches, known_of
 from data_platform.postgres.vectors.rights import refuse_hidden
 from data_platform.postgres.vectors.sessions import telling
+from data_platform.postgres.vectors.store import Cut, Document, Target, registered
+from data_platform.postgres.vectors.storing import found_of
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from psycopg import sql
 
 from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.ask import Session
-from data_platform.postgres.vectors.load import Target, tables_of
 from data_platform.postgres.vectors.sessions import Vector
+from data_platform.postgres.vectors.store import Target, tables_of
 
 _BATCH = 500
 _WORDS = "(SELECT jsonb_object_agg(lexeme, coalesce(cardinality(positions), 1)) FROM unnest(c.search))"

@@ -15,8 +15,8 @@ import psycopg
 from psycopg import sql
 
 from data_platform.errors import UsageProblem
-from data_platform.postgres.vectors.load import Target, tables_of
 from data_platform.postgres.vectors.sessions import Vector, alone
+from data_platform.postgres.vectors.store import Target, tables_of
 
 Embed = Callable[[Sequence[tuple[bytes, str]]], Mapping[bytes, Vector]]
 Tell = Callable[[str, float], None]

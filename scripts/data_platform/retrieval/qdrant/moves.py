@@ -10,10 +10,10 @@ from data_platform.errors import UsageProblem
 from data_platform.postgres.vectors.ask import session
 from data_platform.postgres.vectors.create import create as make
 from data_platform.postgres.vectors.create import finish, finished, missing
-from data_platform.postgres.vectors.load import register
 from data_platform.postgres.vectors.points import keep, points
 from data_platform.postgres.vectors.rights import refuse_hidden
 from data_platform.postgres.vectors.sessions import alone, writing
+from data_platform.postgres.vectors.store import register
 from data_platform.qdrant.rest import Rest
 from data_platform.retrieval.design import design
 from data_platform.retrieval.embedding import embedder, fingerprint
