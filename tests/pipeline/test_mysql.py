@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from data_platform.errors import UsageProblem
+from data_platform.errors import Problem, UsageProblem
+from data_platform.postgres.pipelines.sessions import Passing
 from data_platform.postgres.server import Database
 from mysql import mysql, mysql_socket
-from pipeline.running import ask, do
+from pipeline.running import ask, do, held
 
 __all__ = ["mysql", "mysql_socket"]
 
@@ -70,3 +71,34 @@ def test_what_cannot_be_is_told(shop: Any, database: Database, tmp_path: Path) -
     by_cursor = SPEC.replace("pattern: snapshot", "pattern: incremental")
     with pytest.raises(UsageProblem, match="a cursor is read from PostgreSQL only"):
         do(database, tmp_path, by_cursor.replace("table: things", "table: things, cursor: {column: id}"))
+
+
+def test_what_the_server_refuses_is_told_and_no_value_is_made_another(
+    shop: Any, database: Database, tmp_path: Path, mysql_socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = ask(database, "SELECT current_database()")[0][0]
+    ask(database, f"ALTER DATABASE \"{name}\" SET timezone = 'Asia/Kolkata'")
+    shop.execute("SET sql_mode = ''")
+    shop.execute("INSERT INTO things (id, on_sale) VALUES (5, 5)")
+    shop.execute("INSERT INTO things (id, day, at) VALUES (6, '0000-00-00', '2026-02-00')")
+    counts = do(database, tmp_path, SPEC).counts
+    assert (counts.inserted, counts.quarantined) == (3, 2)
+    reasons = {reason for _, found in held(database) for reason in found}
+    assert reasons == {"on_sale: not boolean", "day: not date", "at: not timestamp"}
+    utc = "SELECT seen AT TIME ZONE 'UTC' FROM copy.things WHERE seen IS NOT NULL"
+    assert ask(database, utc) == [(datetime(2026, 1, 2, 3, 4, 5),)]
+    for source, told in [
+        ("table: things, columns: {id: bigint, nope: text}", "Unknown column 'nope'"),
+        ("query: SELECT id FROM absent, columns: {id: bigint}", "absent' doesn't exist"),
+    ]:
+        with pytest.raises(UsageProblem, match=told):
+            do(database, tmp_path, SPEC.replace("table: things", source))
+    for address, told in [
+        (f"mysql://root@localhost/absent?unix_socket={mysql_socket}", "Unknown database"),
+        ("mysql://root:secret@localhost:99999/x", "no port"),
+    ]:
+        monkeypatch.setenv("SHOP", address)
+        with pytest.raises(Problem, match=told) as raised:
+            do(database, tmp_path, SPEC)
+        assert not isinstance(raised.value, Passing)
+        assert "secret" not in str(raised.value)

@@ -17,6 +17,7 @@ from data_platform.pipeline.history import (
 )
 from data_platform.pipeline.plan import Chain
 from data_platform.postgres.pipelines import merging, relations
+from data_platform.postgres.pipelines.fitting import fitting
 from data_platform.postgres.pipelines.relations import ROW, Relation, Rule, table_name
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.spec.pipeline import Pipeline
@@ -78,9 +79,9 @@ def write(
         relations.create_extensions(connection, extensions(dimension))
         relations.run(connection, dimension_tables(dimension, guarded=False))
     wanted = [Rule(name, condition) for name, condition in rules(dimension)]
-    if there is not None and not chain.transforms:
+    if there is not None:
         shared = [name for name in batch.columns if name in there.columns]
-        wanted += merging.fitting(batch.columns, there, shared)
+        wanted += fitting(connection, batch.columns, there, shared, exactly=not chain.transforms)
     bad = merging.set_aside(state, chain.target.source, unit, batch.name, wanted, table)
     if bad or not whole:
         dimension = replace(dimension, missing=False)

@@ -270,6 +270,8 @@ def _together(
             )
             for chain in found
         ]
+        if name == streams.CURSOR and any(one.counts.quarantined for one in done):
+            work.state.supersede_same(name)
         exchange(work, batch)
         for chain in found:
             look_at_written(work, chain, batch)

@@ -196,13 +196,17 @@ def opened(unit: Unit, place: Place) -> Iterator[tuple[Stream, dict[str, Sql]]]:
 
         yield mysql.stream(source), columns
     else:
-        extract = reading.Extract(place.address(source), source.table, source.query, columns, unit.condition)
+        found = reading.columns_of(place.address(source), source.table, source.query)
+        there = {name: type_ for name, type_ in columns.items() if name in found}
+        extract = reading.Extract(
+            place.address(source), source.table, source.query, there, found, unit.condition
+        )
         yield reading.stream(extract), columns
 
 
 def columns_of(source: Source, place: Place, path: Path | None) -> dict[str, Sql]:
-    """The types of the columns that rows of a source are known to have; no row is read. `path` is the file."""
-    if source.url is not None or (path is not None and source.columns):
+    """The types of the columns that rows of a source are to have; no row is read. `path` is the file."""
+    if source.columns:
         return dict(source.columns)
     if path is not None:
         from data_platform.pipeline.reading import parquet  # noqa: PLC0415  an extra
@@ -212,11 +216,7 @@ def columns_of(source: Source, place: Place, path: Path | None) -> dict[str, Sql
         from data_platform.pipeline.reading import mysql  # noqa: PLC0415  an extra
 
         return mysql.columns_of(source)
-    found = reading.columns_of(place.address(source), source.table, source.query)
-    columns = {name: source.columns.get(name, type_) for name, type_ in found.items()}
-    if source.columns:
-        return {name: type_ for name, type_ in columns.items() if name in source.columns}
-    return columns
+    return reading.columns_of(place.address(source), source.table, source.query)
 
 
 def _is_mysql(source: Source) -> bool:
@@ -236,6 +236,5 @@ def keys(source: Source, place: Place, key: tuple[str, ...]) -> Stream:
     _of_postgres(source, place, "keys are")
     found = reading.columns_of(place.address(source), source.table, source.query)
     columns = {name: source.columns.get(name, type_) for name, type_ in found.items()}
-    return reading.key_stream(
-        reading.Extract(place.address(source), source.table, source.query, columns), key
-    )
+    extract = reading.Extract(place.address(source), source.table, source.query, columns, found)
+    return reading.key_stream(extract, key)

@@ -18,11 +18,12 @@ from data_platform.pipeline.steps import Step
 from data_platform.pipeline.streams import Place, Unit
 from data_platform.postgres.pipelines import merging, relations, staging, swapping
 from data_platform.postgres.pipelines.beside import Beside
+from data_platform.postgres.pipelines.fitting import fitting
 from data_platform.postgres.pipelines.merging import Merge
 from data_platform.postgres.pipelines.relations import Relation, table_name
-from data_platform.postgres.pipelines.sessions import fitting
+from data_platform.postgres.pipelines.sessions import telling_types
 from data_platform.postgres.pipelines.staging import Staged, Stream, Terms
-from data_platform.postgres.pipelines.state import Counts, State
+from data_platform.postgres.pipelines.state import COLUMNS, Counts, State
 from data_platform.spec.pipeline import OWN_PREFIX, Deletes, Drift, Pipeline, Target
 from data_platform.sql.text import NotSql, Sql, identifier, identifiers, literal, phrase
 
@@ -87,6 +88,7 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
     for unit in units:
         name = unit.source.name
         with streams.opened(unit, place) as (stream, declared):
+            _refuse_fewer(work, unit, stream)
             columns, extra = drifted(spec.drift, unit, stream, declared)
             refused = _refused(spec.drift, stream, columns, extra)
             if refused:
@@ -135,6 +137,19 @@ def drifted(
     if drift == "evolve":
         return {**declared, **extra}, {}
     return dict(declared), extra
+
+
+def _refuse_fewer(work: Work, unit: Unit, stream: Stream) -> None:
+    """UsageProblem for a source that says its own columns, and has lost one since the last batch that it gave."""
+    if unit.source.columns:
+        return
+    name, now = unit.source.name, list(stream.columns)
+    before: list[str] = work.state.positions(COLUMNS).get(name, {}).get("columns", [])
+    missing = [column for column in before if column not in now]
+    if missing and work.spec.drift == "freeze":
+        raise _drift(unit, (), missing, before)
+    if before != now:
+        work.state.checkpoint(COLUMNS, name, {"columns": now})
 
 
 def _refused(
@@ -308,7 +323,8 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
         return Counts(read=rows, inserted=rows)
     bad = batch.refused(chain)
     refused = Counts(read=bad, quarantined=bad)
-    with own_rows(state, target, found) as own:
+    types = telling_types(target.source, unit, table_name(target.table))
+    with own_rows(state, target, found) as own, types:
         deletes = _deletes(work, chain, own, batch) if not bad else chain.deletes
         if spec.pattern == "scd":
             at_most = deletes.at_most
@@ -329,13 +345,11 @@ def write_target(work: Work, found: Sequence[Chain], chain: Chain, unit: str, ba
             bad, refused = bad + aside, refused.plus(Counts(read=aside, quarantined=aside))
             if bad and relations.is_empty(state.connection, wanted.relation):
                 raise _emptied(target, bad)
-            with fitting(target.source, unit, wanted.target.name):
-                return merging.replace(state, wanted).plus(refused)
+            return merging.replace(state, wanted).plus(refused)
         # A row in quarantine is of some key, which then looks as if the source had it no more.
         if not bad and emptying.takes_away(spec, chain):
             wanted = replace(wanted, missing=True, at_most=deletes.at_most if deletes.missing else 1.0)
-        with fitting(target.source, unit, wanted.target.name):
-            counts = merging.merge(state, target.source, unit, wanted)
+        counts = merging.merge(state, target.source, unit, wanted)
         if deletes.missing and not whole:
             counts = counts.plus(Counts(deleted=compare_keys(state, work.place, spec, chain, wanted)))
         return counts.plus(refused)
@@ -384,7 +398,7 @@ def merge_of(spec: Pipeline, state: State, chain: Chain, relation: Relation) -> 
         target=table,
         columns=columns,
         # What SQL makes, an average say, is meant to be rounded by the table's type; what came from outside is not.
-        fitting=() if chain.transforms else merging.fitting(relation.columns, table, columns),
+        fitting=fitting(state.connection, relation.columns, table, columns, exactly=not chain.transforms),
         key=target.key,
         version=target.version,
         gone=gone,

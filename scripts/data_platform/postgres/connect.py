@@ -115,7 +115,9 @@ def _with_limits(conninfo: str, limits: dict[str, str]) -> str:
     given = _dict(conninfo, where="connection")
     options = " ".join([str(given.get("options") or ""), *(f"-c {name}={v}" for name, v in limits.items())])
     defaults = {"application_name": APPLICATION_NAME, "connect_timeout": "10"}
-    return make_conninfo(**{**defaults, **given, "options": options.strip()})
+    # Statements are sent as UTF-8, and rows are read as such, whatever the database or the address says.
+    own = {"options": options.strip(), "client_encoding": "UTF8"}
+    return make_conninfo(**{**defaults, **given, **own})
 
 
 def _parsed(text: str, *, where: str) -> str:

@@ -8,7 +8,7 @@ import importlib
 import os
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
@@ -34,6 +34,13 @@ _TYPES = {
     "json": "jsonb",
     "bit": "bytea",
 }
+_TRUTHS = (0, 1)
+"""Of tinyint(1), which is a number that is mostly a truth; 5 is none, and goes into quarantine."""
+_PASSING = frozenset({1040, 1053, 1152, 1205, 1213, 2002, 2003, 2006, 2013})
+"""Too many connections, a shutdown, a broken connection, a lock, a deadlock; a server that is away, or went."""
+_NO_COLUMN = 1054
+_ZONED = ("timestamptz", "timestamp with time zone")
+"""Of these the session's zone is said, which is UTC: the target's may be another one."""
 _BYTES = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
@@ -46,7 +53,7 @@ def columns_of(source: Source) -> dict[str, Sql]:
         raise UsageProblem(
             f"what types has the query of `{source.name}`?", expected="columns: {id: bigint, …}"
         )
-    with closing(_connect(source)) as connection, connection.cursor() as cursor:
+    with _asking(source) as connection, connection.cursor() as cursor:
         cursor.execute(
             "SELECT column_name, data_type, column_type, numeric_precision, numeric_scale"
             " FROM information_schema.columns WHERE table_schema = coalesce(%s, database()) AND table_name = %s"
@@ -82,20 +89,22 @@ def _blocks(source: Source, columns: tuple[str, ...]) -> Iterator[bytes]:
     cursors = importlib.import_module("pymysql.cursors")
     kinds = columns_of(source)
     truths = [kinds[name] == "boolean" for name in columns]
+    zones = [str(kinds[name]) in _ZONED for name in columns]
     listed = ", ".join(f"`{name.replace('`', '``')}`" for name in columns)
     from_ = f"({source.query}) q" if source.query else _table(source)
-    with closing(_connect(source)) as connection, connection.cursor(cursors.SSCursor) as cursor:
+    with _asking(source) as connection, connection.cursor(cursors.SSCursor) as cursor:
         cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         cursor.execute(f"SELECT {listed} FROM {from_}")  # noqa: S608 - quoted names, and the spec's own SELECT
         while rows := cursor.fetchmany(_BATCH):
-            yield "".join(_line(row, truths) for row in rows).encode()
+            yield "".join(_line(row, truths, zones) for row in rows).encode()
 
 
-def _line(row: tuple[Any, ...], truths: list[bool]) -> str:
-    return (
-        "\t".join(_text(bool(v) if t and v is not None else v) for v, t in zip(row, truths, strict=True))
-        + "\n"
+def _line(row: tuple[Any, ...], truths: list[bool], zones: list[bool]) -> str:
+    values = (
+        bool(v) if t and v in _TRUTHS else f"{v}+00" if z and isinstance(v, datetime.datetime) else v
+        for v, t, z in zip(row, truths, zones, strict=True)
     )
+    return "\t".join(map(_text, values)) + "\n"
 
 
 def _text(value: Any) -> str:
@@ -125,6 +134,12 @@ def _table(source: Source) -> str:
     return ".".join(f"`{part.replace('`', '``')}`" for part in parts)
 
 
+@contextmanager
+def _asking(source: Source) -> Iterator[Any]:
+    with closing(_connect(source)) as connection, _telling(f"source `{source.name}`"):
+        yield connection
+
+
 def _connect(source: Source) -> Any:
     try:
         pymysql = importlib.import_module("pymysql")
@@ -133,10 +148,15 @@ def _connect(source: Source) -> Any:
     assert source.dsn is not None
     url = urllib.parse.urlsplit(os.environ[source.dsn.removeprefix("env:")])
     query = dict(urllib.parse.parse_qsl(url.query))
+    where = f"source `{source.name}`"
     try:
+        port = url.port or 3306
+    except ValueError:
+        raise UsageProblem("the address has no port from 1 to 65535", where=where) from None
+    with _telling(where):
         return pymysql.connect(
             host=url.hostname or "localhost",
-            port=url.port or 3306,
+            port=port,
             user=urllib.parse.unquote(url.username or ""),
             password=urllib.parse.unquote(url.password or ""),
             database=url.path.strip("/") or None,
@@ -144,5 +164,20 @@ def _connect(source: Source) -> Any:
             charset="utf8mb4",
             init_command="SET time_zone = '+00:00'",
         )
-    except pymysql.err.OperationalError as error:
-        raise Passing(f"cannot connect: {error.args[1]}", where=f"source `{source.name}`") from None
+
+
+@contextmanager
+def _telling(where: str) -> Iterator[None]:
+    """Errors of the server: Passing for what may be gone the next time, UsageProblem for a statement, else the rest."""
+    errors = importlib.import_module("pymysql.err")
+    try:
+        yield
+    except errors.MySQLError as error:
+        code, said = (*error.args, "", "")[:2]
+        if code in _PASSING or isinstance(error, errors.InterfaceError):
+            raise Passing(
+                f"the server says: {said or code or 'the connection is lost'}", where=where
+            ) from None
+        is_ours = isinstance(error, errors.ProgrammingError | errors.DataError) or code == _NO_COLUMN
+        kind = UsageProblem if is_ours else EnvironmentProblem
+        raise kind(f"the server says: {said or code}", where=where) from None

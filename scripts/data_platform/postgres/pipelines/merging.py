@@ -26,8 +26,6 @@ from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.sql.text import Sql, columns_of, identifier, identifiers, joined, literal, phrase
 
 _INCOMPARABLE = frozenset({"json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"})
-_FRACTIONAL = ("numeric", "real", "double precision", "timestamp")
-_ROUNDING = ("smallint", "integer", "bigint", "numeric(", "date")
 _LATEST = "_dpe_latest"
 
 
@@ -50,7 +48,7 @@ class Merge:
     at_most: float = 1.0
     """Share of the target that may be deleted so."""
     fitting: tuple[Rule, ...] = ()
-    """What a value must meet so that the target's type keeps it as it is."""
+    """What a value must meet so that the target's type takes it, and keeps it as it is."""
 
 
 def merge(state: State, source: str, unit: str, wanted: Merge, rules: Sequence[Rule] = ()) -> Counts:
@@ -69,24 +67,6 @@ def merge(state: State, source: str, unit: str, wanted: Merge, rules: Sequence[R
         bad += set_aside(state, source, unit, wanted.relation, own, wanted.target.name)
         done = _merged(state, replaced(wanted, missing=wanted.missing and not bad))
     return done.plus(Counts(read=bad, quarantined=bad))
-
-
-def fitting(staged: Mapping[str, str], target: Relation, columns: Sequence[str]) -> tuple[Rule, ...]:
-    """Rules for columns whose staged type says more than the target's: an assignment would round without a word."""
-    return tuple(
-        Rule(
-            f"{name}: not as it is in {target.columns[name]}",
-            phrase(
-                "(r.{name} IS NULL OR r.{name}::{type} = r.{name})",
-                name=identifier(name),
-                type=Sql(target.columns[name]),
-            ),
-        )
-        for name in columns
-        if staged[name] != target.columns[name]
-        and staged[name].startswith(_FRACTIONAL)
-        and target.columns[name].startswith(_ROUNDING)
-    )
 
 
 def set_aside(

@@ -9,8 +9,8 @@ needs a key in the target, since rows at its end, without a value, and of a time
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import psycopg
@@ -19,23 +19,29 @@ from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
 from data_platform.postgres.pipelines.relations import read_relation, table_name
-from data_platform.postgres.pipelines.sessions import telling
+from data_platform.postgres.pipelines.sessions import TEXTS, telling
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.sql.text import Sql, identifier, joined, literal, phrase
 
 EVERYTHING = Sql("true")
 _NUMERIC_INFINITY = 140_000
+_TEXTUAL = ("text", "character varying")
+_WHOLE = frozenset({"smallint", "integer", "bigint", "int2", "int4", "int8", "int"})
 _QUERY_COLUMNS = "SELECT * FROM ({query}) q LIMIT 0"
 
 
 @dataclass(frozen=True)
 class Extract:
-    """What is read of a database: a table or a query, those of its columns that are wanted, with a condition."""
+    """What is read of a database: a table or a query, those of its columns that are wanted, with a condition.
+
+    `columns` are the types that are wanted, `found` those that are there, by name.
+    """
 
     conninfo: str
     table: Name | None
     query: Sql | None
     columns: Mapping[str, Sql]
+    found: Mapping[str, Sql]
     condition: Sql = EVERYTHING
 
 
@@ -47,9 +53,20 @@ class Window:
     until: str | None
 
 
+@contextmanager
+def _session(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
+    """A session that writes values as every other server reads them, whatever its database is set to."""
+    with (
+        closing(connect(conninfo, read_only=True, statement_timeout_ms=0)) as connection,
+        telling(conninfo),
+    ):
+        connection.execute(TEXTS)
+        yield connection
+
+
 def columns_of(conninfo: str, table: Name | None, query: Sql | None) -> dict[str, Sql]:
     """Names and types of what is there. UsageProblem where there is no such table."""
-    with connect(conninfo, read_only=True) as connection, telling(conninfo):
+    with _session(conninfo) as connection:
         if table is not None:
             found = read_relation(connection, table_name(table))
             if found is None:
@@ -79,7 +96,8 @@ def _blocks(extract: Extract) -> Iterator[bytes]:
         table_name(extract.table) if extract.table else phrase("({query})", query=extract.query or Sql(""))
     )
     casts = [
-        phrase("q.{name}::{type} AS {name}", name=identifier(n), type=t) for n, t in extract.columns.items()
+        phrase("{value} AS {name}", value=_value(n, extract.found[n], t), name=identifier(n))
+        for n, t in extract.columns.items()
     ]
     copy = phrase(
         "COPY (SELECT {columns} FROM {source} q WHERE {condition}) TO STDOUT (FORMAT text)",
@@ -88,13 +106,27 @@ def _blocks(extract: Extract) -> Iterator[bytes]:
         condition=extract.condition,
     )
     with (
-        closing(connect(extract.conninfo, read_only=True, statement_timeout_ms=0)) as connection,
-        telling(extract.conninfo),
+        _session(extract.conninfo) as connection,
         connection.cursor() as cursor,
         cursor.copy(copy.encode()) as rows,
     ):
         for block in rows:
             yield bytes(block)
+
+
+def _value(name: str, found: Sql, wanted: Sql) -> Sql:
+    """A column in a form that its wanted type reads; a value that it has not is then told of its row, not of all.
+
+    A text is read as it is, and a whole number as its digits; a cast here would stop at the first one that is none.
+    """
+    column = phrase("q.{name}", name=identifier(name))
+    if found == wanted or found.startswith(_TEXTUAL):
+        return column
+    if wanted in _WHOLE and found in _WHOLE:
+        return column
+    if wanted in _WHOLE and found.startswith("numeric"):
+        return phrase("CASE WHEN {c} = trunc({c}) THEN trunc({c}) ELSE {c} END", c=column)
+    return phrase("{c}::{type}", c=column, type=wanted)
 
 
 def window(
@@ -105,10 +137,15 @@ def window(
     UsageProblem where a cursor of kind xid8 is of another type, or has rows without a value that cannot come again.
     """
     name = identifier(column)
-    with connect(conninfo, read_only=True, statement_timeout_ms=0) as connection, telling(conninfo):
+    with _session(conninfo) as connection:
         found = read_relation(connection, table_name(table))
-        if found is None or column not in found.columns:
-            raise UsageProblem(f"there is no column {column} in {table}")
+        if found is None:
+            raise UsageProblem(f"there is no table {table}", expected="a table that this role may read")
+        if column not in found.columns:
+            raise UsageProblem(
+                f"there is no column {column} in {table}, which is the cursor",
+                expected=f"one of: {', '.join(found.columns)}",
+            )
         type_ = Sql(found.columns[column])
         if kind == "xid8":
             if not keyed:
@@ -222,4 +259,4 @@ def _one(connection: psycopg.Connection[Any], query: Sql) -> str | None:
 def key_stream(extract: Extract, key: tuple[str, ...]) -> Stream:
     """The keys alone, to see which rows the source has no more."""
     only = {name: type_ for name, type_ in extract.columns.items() if name in key}
-    return stream(Extract(extract.conninfo, extract.table, extract.query, only))
+    return stream(replace(extract, columns=only))

@@ -38,6 +38,11 @@ SELECT set_config(name, %(room)s, false) FROM unnest(ARRAY['work_mem', 'temp_buf
 ROOM = "64MB"
 _VALUE = re.compile(r'".*"', re.DOTALL)
 """In what the server says of a wrong value; names of objects are not in such a text."""
+TEXTS = (
+    "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3;"
+    " SET lc_monetary = 'C'; SET bytea_output = 'hex'"
+)
+"""Texts that are sent, compared and stored must be read the same way on every server."""
 
 
 class Passing(EnvironmentProblem):
@@ -54,11 +59,7 @@ def writing(conninfo: str) -> Iterator[psycopg.Connection[Any]]:
         telling(conninfo),
     ):
         connection.execute("SET client_min_messages = warning")
-        # Texts that are compared and stored must be read the same way on every server.
-        connection.execute(
-            "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 1;"
-            " SET bytea_output = 'hex'"
-        )
+        connection.execute(TEXTS)
         connection.execute(_ROOM, {"room": ROOM})
         yield connection
 
@@ -79,7 +80,7 @@ def flush(conninfo: str) -> None:
 
 
 @contextmanager
-def fitting(source: str, unit: str, target: Sql) -> Iterator[None]:
+def telling_types(source: str, unit: str, target: Sql) -> Iterator[None]:
     """UsageProblem where what a source gives is of types that the target's columns do not take."""
     try:
         yield

@@ -77,6 +77,8 @@ ALTER TABLE {schema}.quarantine ADD COLUMN IF NOT EXISTS target text;
 _KNOWS_KINDS = "SELECT FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attname = 'kind' AND attnum > 0"
 LEFT = "_dpe_left"
 """The step under which it is kept which targets a run left with rows."""
+COLUMNS = "_dpe_columns"
+"""The step under which the columns of a source are kept that nobody declared."""
 _PATIENCE_SECONDS = 5.0
 """A killed run's session is there until the server has noticed."""
 
@@ -251,6 +253,19 @@ class State:
                 " WHERE pipeline = %s AND step = %s AND unit = %s"
             ),
             [self.run_id, self.pipeline, step, unit],
+        )
+
+    def supersede_same(self, unit: str) -> None:
+        """Rows in quarantine that this run has read again, and set aside again: each is there once."""
+        self.connection.execute(
+            self._sql(
+                "UPDATE {schema}.quarantine q SET replayed_at = clock_timestamp() FROM {schema}.quarantine again"
+                " WHERE q.pipeline = %(pipeline)s AND q.unit = %(unit)s AND q.run_id < %(run)s"
+                " AND q.replayed_at IS NULL"
+                " AND again.pipeline = q.pipeline AND again.source = q.source AND again.unit = q.unit"
+                " AND again.run_id = %(run)s AND again.replayed_at IS NULL AND again.content = q.content"
+            ),
+            {"pipeline": self.pipeline, "unit": unit, "run": self.run_id},
         )
 
     def supersede(self, sources: Sequence[str] | None, unit: str | None) -> None:

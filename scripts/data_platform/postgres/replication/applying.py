@@ -6,8 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from data_platform.postgres.pipelines import merging, staging
+from data_platform.postgres.pipelines.fitting import fitting
 from data_platform.postgres.pipelines.merging import Merge
-from data_platform.postgres.pipelines.relations import Relation, Rule, analyze, drop_temporary, is_empty
+from data_platform.postgres.pipelines.relations import (
+    Relation,
+    Rule,
+    analyze,
+    drop_temporary,
+    is_empty,
+    temporary,
+)
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.postgres.replication.decoding import UNCHANGED, Value
@@ -37,7 +45,7 @@ def apply(state: State, unit: str, layout: Layout, target: Relation, net: Net) -
     connection, name = state.connection, layout.source
     bad = _stage(state, unit, layout, target, [*net.kept()])
     deleted, strange = _delete(state, unit, layout, target, net)
-    wanted = _merge(name, layout.columns, target, layout.key)
+    wanted = _merge(state, name, target, layout.key)
     merged = merging.merge(state, name, unit, wanted)
     drop_temporary(connection, [name])
     bad += strange + merged.quarantined
@@ -52,15 +60,16 @@ def apply(state: State, unit: str, layout: Layout, target: Relation, net: Net) -
     )
 
 
-def _merge(name: str, columns: Mapping[str, Sql], target: Relation, key: tuple[str, ...]) -> Merge:
+def _merge(state: State, name: str, target: Relation, key: tuple[str, ...]) -> Merge:
     """Of the temporary table of that name."""
-    written = tuple(column for column in columns if column in target.writable)
+    staged = temporary(state.connection, name).columns
+    written = tuple(column for column in staged if column in target.writable)
     return Merge(
         relation=qualified("pg_temp", name),
         target=target,
         columns=written,
         key=key,
-        fitting=merging.fitting(columns, target, written),
+        fitting=fitting(state.connection, staged, target, written, exactly=True),
     )
 
 
@@ -189,7 +198,7 @@ def refresh(
     staging.make_room(state.connection, name, layout.columns)
     staged = staging.stage(state, name, unit, stream, layout.columns)
     analyze(state.connection, name)
-    done = merging.merge(state, name, unit, _merge(name, layout.columns, target, layout.key))
+    done = merging.merge(state, name, unit, _merge(state, name, target, layout.key))
     drop_temporary(state.connection, [name])
     return done.plus(
         Counts(
@@ -220,7 +229,7 @@ def replace_all(
     staging.make_room(connection, source, columns)
     staged = staging.stage(state, source, unit, stream, columns)
     analyze(connection, source)
-    merge = _merge(source, columns, wanted, key)
+    merge = _merge(state, source, wanted, key)
     # Before the merge, which takes rows that the target refuses out of the stage: the source has their keys.
     deleted = 0 if staged.quarantined else merging.delete_missing(connection, merge)
     done = merging.merge(state, source, unit, merge)

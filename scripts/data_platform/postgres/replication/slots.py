@@ -83,7 +83,7 @@ def source_session(conninfo: str, *, replication: bool = False) -> psycopg.Conne
     given = conninfo_to_dict(conninfo)
     options = f"{given.get('options') or ''} {_TEXT_FORM}" + (f" {_SENDER_TIMEOUT}" if replication else "")
     more = {"replication": "database"} if replication else {}
-    made = make_conninfo(**{**given, "options": options.strip(), "client_encoding": "UTF8", **more})
+    made = make_conninfo(conninfo, options=options.strip(), **more)
     return connect(made, read_only=False, statement_timeout_ms=0, lock_timeout_ms=30_000)
 
 
