@@ -24,7 +24,7 @@ LIVE = (*_URL_PREFIXES, "env:", "service:")
 """How a `--dsn` begins."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _REFUSED = re.compile(
-    "authentication failed|no password|does not exist|no pg_hba.conf entry|permission denied|not support SSL|certificate"
+    "authentication failed|no password|does not exist|no pg_hba.conf entry|permission denied|support SSL|certificate"
 )
 """What a server, or libpq, says of an address that is as wrong the next time. No SQLSTATE comes with it."""
 _SHOWN = ("service", "user", "host", "hostaddr", "port", "dbname")
