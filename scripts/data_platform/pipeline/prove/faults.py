@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -398,7 +398,17 @@ def _crash(database: Database) -> bool:
             os.kill(row[0], signal.SIGKILL)
         except ProcessLookupError:  # it ended by itself in between
             return False
+        _until_noticed(row[0])
         return True
+
+
+def _until_noticed(process: int) -> None:
+    """Until the server has taken note that a process of it was killed; up to then it lets new sessions in."""
+    deadline = time.monotonic() + _BEGUN_SECONDS
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(process, 0)
+            time.sleep(0.01)
 
 
 def crash_source(one: World, child: Child) -> bool:
