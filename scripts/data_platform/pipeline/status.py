@@ -106,9 +106,8 @@ def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
         if took > levels.duration:
             message = f"the last run took {took:,.0f} s; {levels.duration:,.0f} s are allowed"
             yield _finding(spec, "error", "too-slow", message, None)
-    held = sum(one.rows for one in seen.held)
-    if held:
-        message = f"rows in quarantine: {held:,}; reasons: {len(seen.held):,}"
+    if seen.rows_held:
+        message = f"rows in quarantine: {seen.rows_held:,}; reasons: {len(seen.held):,}"
         fix = "mend them at the source, or what refuses them, then dpe pipeline replay"
         yield _finding(spec, "warning", "in-quarantine", message, fix)
 
