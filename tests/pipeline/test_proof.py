@@ -13,8 +13,10 @@ import pytest
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.events import feed
+from data_platform.pipeline.lineage import lineages
 from data_platform.pipeline.plan import chains
 from data_platform.pipeline.prove import faults
+from data_platform.pipeline.prove.data import shape_of
 from data_platform.pipeline.prove.exchanging import Reader
 from data_platform.pipeline.prove.following import LOGICAL
 from data_platform.pipeline.prove.living import LivingTrials
@@ -58,6 +60,12 @@ targets: [{{table: t.rows}}]
 checks: [{{check: not_null, on: rows, columns: [name]}}]
 drift: quarantine
 """,
+    "key made by SQL": f"""
+pattern: incremental
+sources: [{{name: rows, path: 'in/*.csv', {COLUMNS}}}]
+transforms: [{{name: made, sql: 'SELECT nullif(id % 7, 0) * 1000 + id AS number, name, at AS seen FROM rows'}}]
+targets: [{{table: t.rows, from: made, key: [number], version: seen}}]
+""",
 }
 
 
@@ -79,6 +87,20 @@ def test_nothing_is_lost_and_nothing_doubled(tmp_path: Path, name: str) -> None:
     }
     assert all(proof.rows[target] for target in proof.rows if target != "quarantine")
     assert ("drift of rows" in {one.name for one in proof.faults}) == (name != "pages")
+
+
+def test_made_up_rows_have_the_key_and_version_that_sql_gives_other_names(tmp_path: Path) -> None:
+    text = f"""
+pattern: incremental
+sources: [{{name: rows, path: 'in/*.csv', {COLUMNS}, deletes: {{column: gone}}}}]
+transforms:
+  - {{name: first, sql: 'SELECT id AS number, at AS "Seen At", lower(name) AS name, gone FROM rows'}}
+  - {{name: second, sql: 'SELECT number AS "The Key", "Seen At", name, gone FROM first'}}
+targets: [{{table: t.rows, from: second, key: [The Key], version: Seen At}}]
+"""
+    spec = spec_of(tmp_path, text)
+    shape = shape_of(spec.sources[0], chains(spec), lineages(spec))
+    assert (shape.key, shape.version, shape.gone) == (("id",), "at", "gone")
 
 
 def test_a_run_whose_checkpoint_is_not_with_its_rows_is_found(

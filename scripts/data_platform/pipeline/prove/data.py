@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from data_platform.errors import UsageProblem
+from data_platform.pipeline.lineage_select import TargetLineage
 from data_platform.pipeline.plan import Chain
 from data_platform.spec.pipeline import Source
 from data_platform.sql.text import Sql
@@ -51,18 +52,35 @@ class Shape:
     gone: str | None
 
 
-def shape_of(source: Source, chains: Sequence[Chain]) -> Shape:
-    """From the spec alone. UsageProblem where it does not say what columns the source has."""
+def shape_of(source: Source, chains: Sequence[Chain], made: Sequence[TargetLineage] = ()) -> Shape:
+    """From the spec alone; `made` says under which names its SQL hands on the source's columns.
+
+    UsageProblem where the spec does not say what columns the source has.
+    """
     if not source.columns:
         raise UsageProblem(
             f"what columns has `{source.name}`?",
             expected="columns: {id: bigint, …}, so that rows can be made for it",
         )
     own = [chain.target for chain in chains if source in chain.sources]
-    key = next((target.key for target in own if target.key and set(target.key) <= set(source.columns)), ())
-    version = next((t.version for t in own if t.version and t.version in source.columns), None)
+    names = {str(one.table): {**_handed_on(source, one), **{n: n for n in source.columns}} for one in made}
+    known = {str(one.table): names.get(str(one.table), {n: n for n in source.columns}) for one in own}
+    keys = [tuple(known[str(one.table)].get(name, "") for name in one.key) for one in own]
+    key = next((found for found in keys if found and all(found)), ())
+    versions = [known[str(one.table)].get(one.version) for one in own if one.version]
+    version = next((found for found in versions if found), None)
     gone = source.deletes.column if source.deletes else None
     return Shape(source.columns, key, version or (source.cursor.column if source.cursor else None), gone)
+
+
+def _handed_on(source: Source, made: TargetLineage) -> dict[str, str]:
+    """By column of a target the source's column that it is as it is."""
+    return {
+        column.name: column.origins[0].column
+        for column in made.columns
+        if [(one.relation, one.how, one.in_store) for one in column.origins]
+        == [(source.name, "identity", False)]
+    }
 
 
 def rows_of(shape: Shape, count: int, seed: str) -> list[Row]:

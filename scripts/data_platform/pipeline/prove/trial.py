@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 
+from data_platform.pipeline.lineage import lineages
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.prove.child import Child, begun
 from data_platform.pipeline.prove.data import Row, as_json, rows_of, shape_of, write_files
@@ -50,7 +51,8 @@ class Made:
     def batches_of(self, source: Source) -> list[list[Row]]:
         """The source's rows, split; made once."""
         if source.name not in self._split:
-            every = rows_of(shape_of(source, self.chains), self.rows, f"{self.seed} {source.name}")
+            shape = shape_of(source, self.chains, lineages(self.spec))
+            every = rows_of(shape, self.rows, f"{self.seed} {source.name}")
             size = -(-len(every) // self.batches)
             self._split[source.name] = [every[first : first + size] for first in range(0, len(every), size)]
         return self._split[source.name]
