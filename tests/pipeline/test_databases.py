@@ -10,8 +10,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from data_platform.errors import Problem, UsageProblem
+from data_platform.errors import EnvironmentProblem, Problem, UsageProblem
 from data_platform.pipeline.run import run
 from data_platform.pipeline.streams import Place
 from data_platform.postgres.connect import Unreachable
@@ -165,12 +166,20 @@ def test_a_source_that_lets_nobody_in_is_asked_again(
     assert ran.counts.inserted == 9
 
 
-def test_a_target_that_never_answered_is_told_at_once(source: Database, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("server_is", "tries"), [("127.0.0.1:1/nowhere", 2), (None, 1)])
+def test_only_what_may_pass_is_asked_again(
+    database: Database, source: Database, tmp_path: Path, server_is: str | None, tries: int
+) -> None:
     said: list[str] = []
-    place = Place("postgresql://u@127.0.0.1:1/nowhere", tmp_path)
-    with pytest.raises(Unreachable, match="cannot connect"):
-        run(spec_of(tmp_path, BY_TIME), place, tell=lambda text, share: said.append(text))
-    assert said == []
+    there = f"postgresql://u@{server_is}" if server_is else make_conninfo(database.conninfo, password="wrong")
+    with pytest.raises(EnvironmentProblem, match="cannot connect") as raised:
+        run(
+            spec_of(tmp_path, BY_TIME + "retries: 1\n"),
+            Place(there, tmp_path),
+            tell=lambda text, share: said.append(text),
+        )
+    assert isinstance(raised.value, Unreachable) == (tries > 1)
+    assert len(said) == tries - 1
 
 
 ODD = """

@@ -83,8 +83,6 @@ class _Progress:
 
     steps: list[Step] = field(default_factory=list)
     attempts: int = 0
-    reached: bool = False
-    """Whether there has been a session of the target's."""
     emptied: dict[str, None] = field(default_factory=dict)
 
 
@@ -138,8 +136,7 @@ def through(spec: Pipeline, place: Place, job: Job, *, dry_run: bool, tell: Tell
             seconds = time.monotonic() - started
             return Ran(tuple(progress.steps), progress.attempts, seconds, tuple(progress.emptied))
         except (Passing, Unreachable) as problem:
-            # A target that never answered is more likely another one than it is starting.
-            if progress.attempts > spec.retries or not progress.reached:
+            if progress.attempts > spec.retries:
                 raise
             pause = _FIRST_PAUSE_SECONDS * 2 ** (progress.attempts - 1)
             tell(f"again in {pause:.1f} s: {problem.what}", 0.0)
@@ -150,7 +147,6 @@ def _attempt(
     spec: Pipeline, place: Place, job: Job, progress: _Progress, *, dry_run: bool, tell: Tell
 ) -> None:
     with writing(place.conninfo) as connection, ExitStack() as stack:
-        progress.reached = True
         if dry_run:
             stack.enter_context(connection.transaction(force_rollback=True))
         state = State(connection, spec.state_schema, spec.name)

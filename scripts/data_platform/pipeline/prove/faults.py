@@ -396,14 +396,14 @@ def crash(one: World, child: Child) -> bool:
 def _crash(database: Database) -> bool:
     with connect(database.admin_conninfo, read_only=True) as admin:
         row = admin.execute(_ONE_OF_THEM).fetchone()
-        if row is None:
-            return False
-        try:
-            os.kill(row[0], signal.SIGKILL)
-        except ProcessLookupError:  # it ended by itself in between
-            return False
-        _until_noticed(row[0])
-        return True
+    if row is None:
+        return False
+    try:
+        os.kill(row[0], signal.SIGKILL)
+    except ProcessLookupError:  # it ended by itself in between
+        return False
+    _until_noticed(row[0])
+    return True
 
 
 def _until_noticed(process: int) -> None:
