@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 import pytest
 import yaml
+
+from environments import python_with
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,16 +20,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(place)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    home = place / "venv"
-    venv.create(home, with_pip=True)
-    python = home / "bin" / "python"
     wheel = next(place.glob("*.whl"))
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--no-deps", wheel], check=True, capture_output=True
-    )
-    site = next((home / "lib").glob("python*")) / "site-packages"
+    programs = python_with(place / "environment", ["--no-deps", str(wheel)]).parent
+    site = next((programs.parent / "lib").glob("python*")) / "site-packages"
     (site / "dependencies.pth").write_text(f"{Path(yaml.__file__).parents[1]}\n")
-    return home / "bin" / "dpe"
+    return programs / "dpe"
 
 
 def test_the_installed_command_renders_the_example(installed: Path, tmp_path: Path) -> None:

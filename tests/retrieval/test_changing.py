@@ -17,7 +17,6 @@ import psycopg
 import pytest
 
 from data_platform.errors import UsageProblem
-from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Database
 from data_platform.retrieval.changing import back, change, drop, prepare
 from data_platform.retrieval.embedding import embedder
@@ -41,14 +40,6 @@ def folder(tmp_path: Path, tokenizer_file: Path) -> Path:
         )
     (tmp_path / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
     return tmp_path
-
-
-@pytest.fixture
-def vectors(database: Database) -> Database:
-    with connect(database.admin_conninfo, read_only=False) as admin:
-        admin.execute("CREATE EXTENSION vector")
-        admin.commit()
-    return database
 
 
 def spec_of(width: int) -> Retrieval:

@@ -11,7 +11,6 @@ import psycopg
 import pytest
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
-from data_platform.postgres.connect import connect
 from data_platform.postgres.server import Database
 from data_platform.postgres.vectors.store import Loaded
 from data_platform.retrieval.embedding import embedder
@@ -31,14 +30,6 @@ def folder(tmp_path: Path) -> Path:
     for name, text in PAGES.items():
         (tmp_path / name).write_text(text)
     return tmp_path
-
-
-@pytest.fixture
-def vectors(database: Database) -> Database:
-    with connect(database.admin_conninfo, read_only=False) as admin:
-        admin.execute("CREATE EXTENSION vector")
-        admin.commit()
-    return database
 
 
 def spec_of(minilm: Model, **more: Any) -> Retrieval:

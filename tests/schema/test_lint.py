@@ -7,6 +7,7 @@ A case is a model without `kind` and `store`; `objects` are those of the finding
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,17 @@ def _lint(model: dict[str, Any], *, database: bool = False) -> tuple[Finding, ..
     return lint(replace(design, sha256="") if database else design)
 
 
-def _cases(outcome: str) -> list[Any]:
+@cache
+def _files() -> dict[str, Any]:
     files = sorted(CASES.glob("*.yaml"))
+    return {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in files}
+
+
+def _cases(outcome: str) -> list[Any]:
     return [
-        pytest.param(file.stem, case, id=f"{file.stem}: {name}")
-        for file in files
-        for name, case in yaml.safe_load(file.read_text(encoding="utf-8"))[outcome].items()
+        pytest.param(rule, case, id=f"{rule}: {name}")
+        for rule, cases in _files().items()
+        for name, case in cases[outcome].items()
     ]
 
 
@@ -64,8 +70,7 @@ def test_stays_quiet(rule: str, case: dict[str, Any]) -> None:
 
 
 def test_every_rule_has_both_cases() -> None:
-    cases = {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in CASES.glob("*.yaml")}
-    assert {name for name, case in cases.items() if case["fires"] and case["quiet"]} == {
+    assert {name for name, case in _files().items() if case["fires"] and case["quiet"]} == {
         rule.name for rule in RULES
     }
 

@@ -11,7 +11,6 @@ import shutil
 import socket
 import socketserver
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +20,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from data_platform.migration import formats
@@ -28,6 +28,7 @@ from data_platform.migration.formats import Start
 from data_platform.model.database import Database as Model
 from data_platform.postgres.catalog import read
 from data_platform.postgres.server import Database
+from environments import python_with
 from migration.formats.plans import BEFORE, HEADER, HOSTILE, PLAN
 from migration.formats.reading import written
 
@@ -45,10 +46,10 @@ PACKAGES = (
 @pytest.fixture(scope="module")
 def python_tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of an environment with the tools of Python."""
-    folder = tmp_path_factory.mktemp("tools")
-    _installed([sys.executable, "-m", "venv", str(folder)])
-    _installed([str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check", *PACKAGES])
-    return folder / "bin"
+    try:
+        return python_with(tmp_path_factory.mktemp("tools") / "environment", PACKAGES).parent
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"not installed: {error}")
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +71,22 @@ def _installed(command: list[str]) -> None:
         pytest.skip(f"not installed: {' '.join(command[:4])} …: {done.stderr.strip()[-200:]}")
 
 
+def for_any_driver(database: Database) -> str:
+    """Its owner as a superuser, whose password is hashed in 4,096 rounds: drivers of Go and Java take no less."""
+    parts = conninfo_to_dict(database.conninfo)
+    with psycopg.connect(database.admin_conninfo, autocommit=True) as admin:
+        admin.execute("SET scram_iterations = 4096")
+        alter = sql.SQL("ALTER ROLE {} SUPERUSER PASSWORD {}")
+        admin.execute(alter.format(sql.Identifier(str(parts["user"])), str(parts["password"])))
+    return database.conninfo
+
+
 class Ground:
     """A project with one tool's files, and a database with the old schema."""
 
     def __init__(self, root: Path, database: Database) -> None:
         self.root = root
-        self.conninfo = database.admin_conninfo
+        self.conninfo = for_any_driver(database)
         self.parts = conninfo_to_dict(self.conninfo)
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             connection.execute(BEFORE.encode())

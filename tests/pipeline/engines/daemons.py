@@ -20,7 +20,7 @@ from typing import Any
 import psutil
 
 from data_platform.postgres.server import Database
-from pipeline.engines.projects import python_with
+from environments import python_with
 from pipeline.running import ask
 
 DPE = [sys.executable, str(Path(__file__).parents[3] / "scripts" / "dpe.py")]

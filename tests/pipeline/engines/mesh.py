@@ -10,7 +10,8 @@ from typing import Any
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.engines import sqlmesh
 from data_platform.postgres.server import Database, Server
-from pipeline.engines.projects import columns_of, environment_of, land, python_with, rendered, rows
+from environments import python_with
+from pipeline.engines.projects import columns_of, environment_of, land, rendered, rows
 from pipeline.engines.shop import CSV, SECOND, SPECS
 from pipeline.running import do
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-import venv
-from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,18 +16,6 @@ from data_platform.postgres.server import Database, Server
 from data_platform.spec import document
 from data_platform.spec.pipeline import read_pipeline
 from pipeline.running import ask, spec_of
-
-
-def python_with(home: Path, packages: Sequence[str]) -> Path:
-    """The interpreter of a new environment with these packages."""
-    python = home / "bin" / "python"
-    if uv := shutil.which("uv"):
-        subprocess.run([uv, "venv", "-q", "--python", sys.executable, home], check=True)
-        subprocess.run([uv, "pip", "install", "-q", "--python", python, *packages], check=True)
-    else:
-        venv.create(home, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
-    return python
 
 
 def rendered(tool: ModuleType, server: Server, folder: Path, text: str) -> Path:

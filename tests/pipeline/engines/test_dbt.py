@@ -19,7 +19,8 @@ from jinja2 import Environment
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.engines import dbt as project
 from data_platform.postgres.server import Database, Server
-from pipeline.engines.projects import columns_of, environment_of, land, python_with, rendered, rows
+from environments import python_with
+from pipeline.engines.projects import columns_of, environment_of, land, rendered, rows
 from pipeline.engines.shop import CSV, SECOND, SPECS
 from pipeline.running import ask, do
 

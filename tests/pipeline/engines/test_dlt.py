@@ -22,7 +22,8 @@ from data_platform.errors import UsageProblem
 from data_platform.pipeline.engines import dlt as project
 from data_platform.pipeline.engines.look import as_it_is
 from data_platform.postgres.server import Database, Server
-from pipeline.engines.projects import columns_of, python_with, rows
+from environments import python_with
+from pipeline.engines.projects import columns_of, rows
 from pipeline.engines.shop import CSV, KINDS_OF, LINES, SECOND, SPECS, write_parquet
 from pipeline.running import ask, do, spec_of
 

@@ -19,8 +19,8 @@ from data_platform.pipeline.streams import Place
 from data_platform.postgres.server import Database, Server
 from data_platform.spec import document
 from data_platform.spec.pipeline import read_pipeline
+from environments import python_with
 from pipeline.engines.daemons import DPE, killed
-from pipeline.engines.projects import python_with
 from pipeline.engines.shop import CSV, SECOND, SPECS
 from pipeline.running import ask
 

@@ -148,13 +148,26 @@ def test_it_ends_under_constant_inserts_behind_and_before_it(
 
 
 def test_a_row_that_somebody_holds_is_tried_again(database: Database, live: psycopg.Connection) -> None:
+    """Held until the backfill has waited for it and given up."""
+    waits = (
+        "SELECT true FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    held = threading.Event()
+
     def hold() -> None:
-        with connect(database.conninfo, read_only=False) as client, client.transaction():
+        with (
+            connect(database.conninfo, read_only=True) as watching,
+            connect(database.conninfo, read_only=False) as client,
+            client.transaction(),
+        ):
             client.execute("UPDATE counted SET note = '' WHERE id = 21000")
-            time.sleep(1.0)
+            held.set()
+            for state in ((True,), None):
+                while watching.execute(waits).fetchone() != state:
+                    time.sleep(0.002)
 
     with thread(hold):
-        time.sleep(0.2)
+        assert held.wait(30)
         (done,) = backfill(database.conninfo, [counting()], QUICK)
     assert [pause.reason for pause in done.pauses] == ["rows held by others"]
     assert live.execute(TIMES).fetchone() == (5000, 1, 1)
