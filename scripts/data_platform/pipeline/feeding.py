@@ -97,9 +97,29 @@ def _store(work: Work) -> Feeding:
     assert spec is not None
     said = repr(spec.upcasters)
     digest = hashlib.sha256(said.encode()).hexdigest()
+    _refuse_gone(work, spec.schema)
     statements = (*store_statements(spec), *definition(spec.schema, work.spec.name, digest))
     _install(work, spec.schema, statements, upcasters=digest)
     return Feeding(event_store(spec).feed, version=said)
+
+
+def _refuse_gone(work: Work, schema: str) -> None:
+    """UsageProblem where a run has made this store before, and its events are not there: nothing gives them again."""
+    state = work.state
+    made = schema in state.positions(STEP)
+    if made and relations.read_relation(state.connection, table_name(Name(schema, "events"))) is None:
+        forget = phrase(
+            "DELETE FROM {checkpoints} WHERE pipeline = {pipeline};",
+            checkpoints=state.table("checkpoints"),
+            pipeline=literal(work.spec.name),
+        )
+        raise UsageProblem(
+            f"the event store {schema} is gone, and its events with it",
+            where=work.spec.file,
+            expected=f"the table {schema}.events, as the runs before have left it",
+            try_="restore it from a backup; or, to begin with an empty store: drop the schemas of the projections, and"
+            f" {forget}",
+        )
 
 
 def store_statements(spec: EventsSpec) -> tuple[Sql, ...]:

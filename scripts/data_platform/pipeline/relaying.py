@@ -216,8 +216,8 @@ class _Relay:
                 server.call(call)
 
     def _send(self, server: Rest, found: Sequence[Versioned]) -> None:
-        if found:
-            self._call(server, points.written(self.place, found, int(time.time())))
+        for part in _parts(found):
+            self._call(server, points.written(self.place, part, int(time.time())))
 
     def _flush(self) -> None:
         """What is sent no crash of PostgreSQL may take back, also where who wrote it did not wait for the disk."""
@@ -370,6 +370,21 @@ def taken_away(work: Work, name: str) -> bool:
     with _passing(), suppress(NotThere):
         server.call(points.removed(place))
     return True
+
+
+def _parts(found: Sequence[Versioned]) -> Iterator[list[Versioned]]:
+    """So many points a call as a server takes."""
+    part: list[Versioned] = []
+    size = 0
+    for one in found:
+        own = len(json.dumps(one.payload)) + len(one.vector or ()) * _A_NUMBER
+        if part and size + own > _BYTES:
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += own
+    if part:
+        yield part
 
 
 @contextmanager

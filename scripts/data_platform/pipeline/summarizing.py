@@ -135,7 +135,7 @@ def summarize(work: Work, spec: SummarySpec) -> Iterator[Step]:
 
 def _position(summary: Summary) -> Mapping[str, Any]:
     """What is remembered: what the spec says, how that is followed, and partitions, whose rows come or go at once."""
-    made = "\n".join(summary_functions(summary))
+    made = "\n".join((*summary_functions(summary), *summary_triggers(summary)))
     return {
         "sha256": hashlib.sha256(repr(summary).encode()).hexdigest(),
         "made": hashlib.sha256(made.encode()).hexdigest(),
@@ -155,7 +155,7 @@ def _set_right(work: Work, summary: Summary, *, follows: bool) -> tuple[Counts, 
     """Fill it anew where it is not the aggregate; `follows`: its functions and triggers are as they must be."""
     connection = work.state.connection
     if not follows:
-        for one in views.strangers(connection, table_name(summary.source), follow_function(summary)):
+        for one in views.callers(connection, follow_function(summary)):
             drop = phrase("DROP TRIGGER {name} ON {table}", name=identifier(one.name), table=Sql(one.table))
             relations.run(connection, [drop])
         relations.run(connection, [*summary_functions(summary), *summary_triggers(summary)])

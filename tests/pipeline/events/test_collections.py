@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -107,6 +108,17 @@ def test_nobody_waits_for_what_is_sent_and_a_run_ends_though_they_write_on(
     assert [one.way for one in go(shop, tmp_path, engine).steps] == ["filled", "sent", "sent"]
     engine.before = lambda number: None
     go(shop, tmp_path, engine)
+    assert there(engine) == dict(ask(shop, "SELECT id, name FROM things WHERE v IS NOT NULL"))
+
+
+def test_large_rows_go_in_calls_that_a_server_takes(shop: Database, tmp_path: Path, engine: Engine) -> None:
+    ask(shop, "INSERT INTO things SELECT n, repeat('äx', 200000), '{1,0}' FROM generate_series(10, 29) AS n")
+    go(shop, tmp_path, engine)
+    ask(shop, "UPDATE things SET name = name || '!' WHERE id >= 10")
+    go(shop, tmp_path, engine)
+    sizes = [len(json.dumps(body)) for _, body in engine.writes]
+    assert len(sizes) > 6
+    assert max(sizes) < 9_000_000
     assert there(engine) == dict(ask(shop, "SELECT id, name FROM things WHERE v IS NOT NULL"))
 
 

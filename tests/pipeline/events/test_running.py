@@ -226,6 +226,59 @@ def test_a_run_ends_though_others_write_on(database: Database, tmp_path: Path) -
         thread.join()
 
 
+def test_a_store_that_is_gone_and_one_that_is_another(database: Database, tmp_path: Path) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", ("Opened", {"owner": "Ada"}))
+    do(database, tmp_path, EVENTS)
+    # The same read model of another store is built anew, of what that has.
+    other = EVENTS.replace("schema: ledger", "schema: other")
+    assert [way for way, *_ in counted(do(database, tmp_path, other))] == ["built anew"]
+    assert ask(database, "SELECT * FROM balances.account") == []
+    ask(database, "DROP SCHEMA ledger CASCADE")
+    with pytest.raises(
+        UsageProblem, match="the event store ledger is gone, and its events with it"
+    ) as raised:
+        do(database, tmp_path, EVENTS)
+    ask(database, "DROP SCHEMA balances CASCADE")
+    ask(database, str(raised.value.try_).rpartition("projections, and ")[2])
+    do(database, tmp_path, EVENTS)
+    assert ask(database, "SELECT * FROM balances.account") == []
+
+
+def test_a_schema_that_is_there_is_no_projection(database: Database, tmp_path: Path) -> None:
+    ask(database, "CREATE SCHEMA balances CREATE TABLE mine (n int)")
+    with pytest.raises(
+        UsageProblem, match="there is a schema balances, and no projection of this pipeline made it"
+    ):
+        do(database, tmp_path, EVENTS)
+    assert ask(database, "SELECT count(*) FROM balances.mine") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("name: balances", "name: ledger", "the schema `ledger` has the events"),
+        (
+            "name: balances",
+            "name: balances__next",
+            "the schema `balances__next` has what is built anew beside",
+        ),
+    ],
+)
+def test_names_that_are_taken(tmp_path: Path, was: str, now: str, told: str) -> None:
+    with pytest.raises(SpecProblem, match=told):
+        spec_of(tmp_path, EVENTS.replace(was, now))
+
+
+def test_one_table_is_one_source(tmp_path: Path) -> None:
+    twice = CQRS.replace(
+        "  - {name: people,",
+        "  - {name: more, dsn: target, table: shop.orders, key: [id]}\n  - {name: people,",
+    )
+    with pytest.raises(SpecProblem, match=r"`orders` and `more` are the table shop\.orders"):
+        spec_of(tmp_path, twice)
+
+
 @pytest.mark.parametrize("since", [(1, 3), (2, 4, 5)])
 def test_upcasters_leave_no_version_out(tmp_path: Path, since: tuple[int, ...]) -> None:
     listed = ", ".join(f"{{type: Paid, since: {n}, sql: payload}}" for n in since)

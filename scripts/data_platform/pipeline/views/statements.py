@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 
 from data_platform.model.database import Name
 from data_platform.pipeline.views.summary import SUMMED, Measure, Summary, base
 from data_platform.sql.templates import render
 from data_platform.sql.text import (
+    MAX_IDENTIFIER_BYTES,
     Sql,
     body,
     identifier,
@@ -70,7 +72,7 @@ def summary_triggers(summary: Summary) -> tuple[Sql, ...]:
         for statement in (
             phrase(
                 "DROP TRIGGER IF EXISTS {name} ON {table}",
-                name=identifier(f"{summary.view.name}_{suffix}"),
+                name=_trigger_name(summary, suffix),
                 table=table,
             ),
             _trigger(summary, table, suffix, when, tables),
@@ -361,10 +363,18 @@ def _refusal(summary: Summary) -> Sql:
     )
 
 
+def _trigger_name(summary: Summary, suffix: str) -> Sql:
+    """Two summaries of one table may have the same name in two schemas."""
+    name = f"{summary.view.schema}.{summary.view.name}_{suffix}"
+    if len(name.encode()) > MAX_IDENTIFIER_BYTES:
+        name = f"{sha256(str(summary.view).encode()).hexdigest()[:32]}_{suffix}"
+    return identifier(name)
+
+
 def _trigger(summary: Summary, table: Sql, suffix: str, when: str, tables: str) -> Sql:
     return phrase(
         "CREATE TRIGGER {name} {when} ON {table} {tables} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
-        name=identifier(f"{summary.view.name}_{suffix}"),
+        name=_trigger_name(summary, suffix),
         when=Sql(when),
         table=table,
         tables=Sql(tables),
