@@ -17,7 +17,8 @@ from data_platform.pipeline.events import (
     Upcaster,
     generation,
     noted,
-    outbox_tables,
+    outbox_beside,
+    outbox_triggers,
     replay,
     store_tables,
 )
@@ -45,8 +46,8 @@ class Feeding:
 
     @contextmanager
     def still(self, work: Work) -> Iterator[None]:
-        """A transaction in which the tables of the outboxes stand still."""
-        if self.outboxes:
+        """A transaction in which the tables of the outboxes stand still; a dry run keeps nothing, and stops nobody."""
+        if self.outboxes and not work.dry_run:
             tables = [table_name(one.table) for one in self.outboxes]
             with standing_still(work.state.connection, work.place.conninfo, tables):
                 yield
@@ -209,7 +210,9 @@ def _outboxes(work: Work) -> Feeding:
     for one in found:
         _take_over(work, one)
     silent = [one for one in found if _is_silent(connection, one)]
-    statements = [statement for one in found for statement in outbox_tables(one)]
+    statements = [statement for one in found for statement in outbox_beside(one)]
+    if not work.dry_run:  # whose transaction goes on to its end, and would hold up who writes to the tables
+        statements += [statement for one in found for statement in outbox_triggers(one)]
     if silent:
         # What changed while nobody told it is in no outbox: all that was made from it is to be made anew, by every
         # pipeline that reads it. Another one may be about to say so.

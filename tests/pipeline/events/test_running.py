@@ -447,6 +447,25 @@ def test_what_the_spec_names_no_more_is_told_and_let_go(shop: Database, tmp_path
         )
 
 
+def test_nobody_waits_for_a_dry_run(shop: Database, tmp_path: Path) -> None:
+    """It is one transaction, to its end; whoever writes meanwhile is not held up, and what it would do is told."""
+    wrote: list[str] = []
+
+    def tell(text: str, share: float | None) -> None:
+        insert = f"INSERT INTO shop.people VALUES ({10 + len(wrote)}, 'new')"
+        ask(shop, f"SET lock_timeout = '1s'; {insert}; UPDATE shop.orders SET total = total + 1")
+        wrote.append(text)
+
+    views = "pattern: views\nsources: [{name: o, dsn: target, table: shop.orders}]\nsummaries:\n" + (
+        "  - {view: shop.sums, from: o, groups: [person], measures: {n: count, total: sum(total)}, verify: true}\n"
+    )
+    for text in (CQRS, views):
+        ran = run_spec(spec_of(tmp_path, text), Place(shop.conninfo, tmp_path), dry_run=True, tell=tell)
+        assert {one.way for one in ran.steps} == {"filled" if text == CQRS else "made"}
+    assert len(wrote) == 2
+    assert ask(shop, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == [(0,)]
+
+
 def test_what_was_there_and_what_comes(shop: Database, tmp_path: Path) -> None:
     ran = do(shop, tmp_path, CQRS, dry_run=True)
     assert counted(ran) == [("filled", 4, 4, 0)]
