@@ -447,6 +447,19 @@ def test_what_the_spec_names_no_more_is_told_and_let_go(shop: Database, tmp_path
         )
 
 
+def test_an_outbox_that_is_filled_for_nobody_is_told(shop: Database, tmp_path: Path) -> None:
+    do(shop, tmp_path, CQRS)
+    other = CQRS + 'outbox: "New box"\n'
+    assert [way for way, *_ in counted(do(shop, tmp_path, other))] == ["filled", "built anew"]
+    found = status(spec_of(tmp_path, other), shop.conninfo).findings
+    assert ["the outbox p_outbox is not in the spec any more" in one.message for one in found] == [True]
+    ask(shop, str(found[0].fix).rpartition("has it: ")[2])
+    ask(shop, "UPDATE shop.people SET name = 'Eve' WHERE id = 1")
+    assert [way for way, *_ in counted(do(shop, tmp_path, other))] == ["applied"]
+    assert status(spec_of(tmp_path, other), shop.conninfo).findings == ()
+    assert ask(shop, "SELECT name FROM overview.spent WHERE person = 1") == [("Eve",)]
+
+
 def test_nobody_waits_for_a_dry_run(shop: Database, tmp_path: Path) -> None:
     """It is one transaction, to its end; whoever writes meanwhile is not held up, and what it would do is told."""
     wrote: list[str] = []
