@@ -195,13 +195,25 @@ def _refused(work: Work, projection: Projection, slot: str, problem: UsageProble
     row = relations.run(work.state.connection, [query])
     assert row is not None
     position, stream, version, type_ = row[:4]
+    drop = phrase("DROP SCHEMA {name} CASCADE;", name=identifier(projection.name))
+    if work.spec.kept.events:
+        expected = "a handler that takes every event of its type, also one whose content was erased"
+        try_ = (
+            "mend the handler: the projection is then built anew from the first event;"
+            f" or, where its tables are gone, {drop} and the next run makes it again"
+        )
+    else:
+        expected = "a handler that takes every row that its table may have"
+        try_ = (
+            "mend the handler: the projection is then filled anew from the tables;"
+            f" or, where it is the row that was mended, {drop} and the next run does that"
+        )
     return UsageProblem(
         f"the projection {projection.name} stands before event {position} ({type_}, version {version} of {stream}):"
         f" {problem.what}",
         where=work.spec.file,
-        expected="a handler that takes every event of its type, also one whose content was erased",
-        try_="mend the handler: the projection is then built anew from the first event; or, where its tables are gone,"
-        f" DROP SCHEMA {identifier(projection.name)} CASCADE; and the next run makes it again",
+        expected=expected,
+        try_=try_,
     )
 
 

@@ -182,6 +182,17 @@ def test_a_row_that_makes_no_point_is_named_and_what_came_before_is_there(
         go(shop, tmp_path, engine)
 
 
+@pytest.mark.parametrize("value", ["[1,2", "abc", "[1e300,1]", "[NaN,1]", "[true,1]", "5"])
+def test_a_text_that_is_no_vector_is_named(
+    shop: Database, tmp_path: Path, engine: Engine, value: str
+) -> None:
+    ask(
+        shop, f"ALTER TABLE things ALTER v TYPE text USING NULL; UPDATE things SET v = '{value}' WHERE id = 2"
+    )
+    with pytest.raises(UsageProblem, match=r"cannot be filled: `v` of things \[2\] is no list of numbers"):
+        go(shop, tmp_path, engine)
+
+
 def test_servers_and_collections_that_do_not_do(
     shop: Database, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -447,6 +447,18 @@ def test_what_the_spec_names_no_more_is_told_and_let_go(shop: Database, tmp_path
         )
 
 
+def test_a_row_that_no_handler_took_and_is_mended(shop: Database, tmp_path: Path) -> None:
+    ask(shop, "ALTER TABLE shop.orders ALTER total TYPE numeric")
+    do(shop, tmp_path, CQRS)
+    ask(shop, "INSERT INTO shop.orders VALUES (3, 1, 1e20), (4, 1, 4)")
+    with pytest.raises(UsageProblem, match=r"orders\.insert, version \d+ of orders \[3\]") as raised:
+        do(shop, tmp_path, CQRS)
+    ask(shop, "UPDATE shop.orders SET total = 3 WHERE id = 3")
+    ask(shop, str(raised.value.try_).partition("was mended, ")[2].partition(" and the next")[0])
+    do(shop, tmp_path, CQRS)
+    assert ask(shop, "SELECT id, total FROM overview.orders ORDER BY 1") == [(1, 5), (2, 7), (3, 3), (4, 4)]
+
+
 def test_an_outbox_that_is_filled_for_nobody_is_told(shop: Database, tmp_path: Path) -> None:
     do(shop, tmp_path, CQRS)
     other = CQRS + 'outbox: "New box"\n'
