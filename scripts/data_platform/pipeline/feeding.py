@@ -17,7 +17,8 @@ from data_platform.pipeline.events import (
     Upcaster,
     generation,
     noted,
-    outbox_tables,
+    outbox_beside,
+    outbox_triggers,
     replay,
     store_tables,
 )
@@ -45,8 +46,8 @@ class Feeding:
 
     @contextmanager
     def still(self, work: Work) -> Iterator[None]:
-        """A transaction in which the tables of the outboxes stand still."""
-        if self.outboxes:
+        """A transaction in which the tables of the outboxes stand still; a dry run keeps nothing, and stops nobody."""
+        if self.outboxes and not work.dry_run:
             tables = [table_name(one.table) for one in self.outboxes]
             with standing_still(work.state.connection, work.place.conninfo, tables):
                 yield
@@ -97,9 +98,29 @@ def _store(work: Work) -> Feeding:
     assert spec is not None
     said = repr(spec.upcasters)
     digest = hashlib.sha256(said.encode()).hexdigest()
+    _refuse_gone(work, spec.schema)
     statements = (*store_statements(spec), *definition(spec.schema, work.spec.name, digest))
     _install(work, spec.schema, statements, upcasters=digest)
     return Feeding(event_store(spec).feed, version=said)
+
+
+def _refuse_gone(work: Work, schema: str) -> None:
+    """UsageProblem where a run has made this store before, and its events are not there: nothing gives them again."""
+    state = work.state
+    made = schema in state.positions(STEP)
+    if made and relations.read_relation(state.connection, table_name(Name(schema, "events"))) is None:
+        forget = phrase(
+            "DELETE FROM {checkpoints} WHERE pipeline = {pipeline};",
+            checkpoints=state.table("checkpoints"),
+            pipeline=literal(work.spec.name),
+        )
+        raise UsageProblem(
+            f"the event store {schema} is gone, and its events with it",
+            where=work.spec.file,
+            expected=f"the table {schema}.events, as the runs before have left it",
+            try_="restore it from a backup; or, to begin with an empty store: drop the schemas of the projections, and"
+            f" {forget}",
+        )
 
 
 def store_statements(spec: EventsSpec) -> tuple[Sql, ...]:
@@ -189,7 +210,9 @@ def _outboxes(work: Work) -> Feeding:
     for one in found:
         _take_over(work, one)
     silent = [one for one in found if _is_silent(connection, one)]
-    statements = [statement for one in found for statement in outbox_tables(one)]
+    statements = [statement for one in found for statement in outbox_beside(one)]
+    if not work.dry_run:  # whose transaction goes on to its end, and would hold up who writes to the tables
+        statements += [statement for one in found for statement in outbox_triggers(one)]
     if silent:
         # What changed while nobody told it is in no outbox: all that was made from it is to be made anew, by every
         # pipeline that reads it. Another one may be about to say so.

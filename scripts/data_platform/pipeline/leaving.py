@@ -10,6 +10,7 @@ from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.pipeline import relaying
 from data_platform.pipeline.events import dropped
+from data_platform.pipeline.feeding import STEP as FEED
 from data_platform.pipeline.projecting import MADE, NEXT
 from data_platform.pipeline.steps import Step
 from data_platform.pipeline.writing import Work
@@ -43,10 +44,14 @@ def left_by(spec: Pipeline, conninfo: str) -> tuple[Left, ...]:
         if not state.exists():
             return ()
         schema, table = _feed(spec)
+        outboxes = tuple(Left(name, "outbox", 0) for name in _outboxes_left(spec, state))
         waiting = behind(connection, qualified(schema, "readers"), qualified(schema, table))
-        return tuple(
-            Left(name, kind, waiting[name].events if name in waiting else 0)
-            for name, kind in _left(spec, state)
+        return (
+            tuple(
+                Left(name, kind, waiting[name].events if name in waiting else 0)
+                for name, kind in _left(spec, state)
+            )
+            + outboxes
         )
 
 
@@ -62,6 +67,14 @@ def _left(spec: Pipeline, state: State) -> Iterator[tuple[str, str]]:
     ):
         for name in sorted(state.positions(step).keys() - named):
             yield name, kind
+
+
+def _outboxes_left(spec: Pipeline, state: State) -> Iterator[str]:
+    """Schemas of outboxes that this pipeline made and follows no more. Others may: they are not taken away."""
+    if spec.pattern == "cqrs":
+        for name in sorted(state.positions(FEED).keys() - {spec.kept.outbox}):
+            if relations.read_relation(state.connection, qualified(name, "outbox")) is not None:
+                yield name
 
 
 def let_go(work: Work) -> Iterator[Step]:

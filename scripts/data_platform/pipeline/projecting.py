@@ -34,7 +34,7 @@ from data_platform.postgres.pipelines import relations
 from data_platform.postgres.pipelines.models import rights_kept
 from data_platform.postgres.pipelines.sessions import Passing, telling
 from data_platform.postgres.pipelines.state import Counts
-from data_platform.sql.text import identifier
+from data_platform.sql.text import identifier, literal, phrase, qualified_name
 
 MADE, NEXT = "_dpe_projection", "_dpe_projection_next"
 """Under which it is remembered what a projection was made by, and what the one that is built beside."""
@@ -74,6 +74,9 @@ def _follow(work: Work, feeding: Feeding, projection: Projection) -> Iterator[St
             for step in (MADE, NEXT):
                 state.forget(step, projection.name)
         known = None
+    if known is not None and not _has_place(work, projection):
+        # It is of another store, or of one that was made anew.
+        known = {}
     if known is None:
         yield from _begin(work, feeding, projection, "live", MADE, digest)
     elif known != digest:
@@ -90,6 +93,15 @@ def _follow(work: Work, feeding: Feeding, projection: Projection) -> Iterator[St
     yield from _advance(work, projection, "live")
 
 
+def _has_place(work: Work, projection: Projection) -> bool:
+    query = phrase(
+        "SELECT FROM {readers} WHERE name = {name} AND slot = 'live'",
+        readers=qualified_name(projection.feed.named("readers")),
+        name=literal(projection.name),
+    )
+    return work.state.connection.execute(query.encode()).fetchone() is not None
+
+
 def _digest(feeding: Feeding, projection: Projection) -> str:
     """Of all that its rows depend on besides the events."""
     said = repr((feeding.version, projection.tables, sorted(projection.handlers.items())))
@@ -100,6 +112,13 @@ def _begin(
     work: Work, feeding: Feeding, projection: Projection, slot: str, step: str, digest: dict[str, str]
 ) -> Iterator[Step]:
     """An empty one at the first event; one of an outbox is filled with what the tables have."""
+    if slot == "live" and relations.has_schema(work.state.connection, projection.name):
+        raise UsageProblem(
+            f"there is a schema {projection.name}, and no projection of this pipeline made it",
+            where=work.spec.file,
+            expected="a schema for each projection, which is taken away and exchanged as a whole",
+            try_="another name: of the projection",
+        )
     statements = projection_tables(projection) if slot == "live" else start_rebuild(projection)
     started = time.monotonic()
     try:
@@ -176,13 +195,25 @@ def _refused(work: Work, projection: Projection, slot: str, problem: UsageProble
     row = relations.run(work.state.connection, [query])
     assert row is not None
     position, stream, version, type_ = row[:4]
+    drop = phrase("DROP SCHEMA {name} CASCADE;", name=identifier(projection.name))
+    if work.spec.kept.events:
+        expected = "a handler that takes every event of its type, also one whose content was erased"
+        try_ = (
+            "mend the handler: the projection is then built anew from the first event;"
+            f" or, where its tables are gone, {drop} and the next run makes it again"
+        )
+    else:
+        expected = "a handler that takes every row that its table may have"
+        try_ = (
+            "mend the handler: the projection is then filled anew from the tables;"
+            f" or, where it is the row that was mended, {drop} and the next run does that"
+        )
     return UsageProblem(
         f"the projection {projection.name} stands before event {position} ({type_}, version {version} of {stream}):"
         f" {problem.what}",
         where=work.spec.file,
-        expected="a handler that takes every event of its type, also one whose content was erased",
-        try_="mend the handler: the projection is then built anew from the first event; or, where its tables are gone,"
-        f" DROP SCHEMA {identifier(projection.name)} CASCADE; and the next run makes it again",
+        expected=expected,
+        try_=try_,
     )
 
 

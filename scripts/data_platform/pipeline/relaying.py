@@ -36,6 +36,7 @@ from data_platform.sql.text import Sql, literal, phrase, qualified_name
 STEP = "_dpe_collection"
 """Under which it is remembered what a collection was filled by."""
 _AT_MOST = 250
+_GREATEST = 3.4028235e38
 _BYTES, _A_NUMBER = 8_000_000, 24
 """Of a call, well below what a server takes by default; and of one number of a vector in it."""
 
@@ -78,10 +79,9 @@ def point_of(spec: CollectionSpec, relay: str, source: Source, event: Event) -> 
     given = event.payload.get(spec.column)
     if event.type.endswith(".delete") or given is None:
         return Versioned(id_, event.position, None, {})
-    # A vector of pgvector is a text in JSON, and written as a list.
-    values = json.loads(given) if isinstance(given, str) and given.startswith("[") else given
+    values = _listed(given) if isinstance(given, str) else given
     if not isinstance(values, list) or not all(_is_number(one) for one in values):
-        raise UsageProblem(f"`{spec.column}` of {event.stream} is no list of numbers")
+        raise UsageProblem(f"`{spec.column}` of {event.stream} is no list of numbers of 32 bits")
     if len(values) != spec.dimensions:
         raise UsageProblem(
             f"`{spec.column}` of {event.stream} has {len(values)} numbers, and not {spec.dimensions}"
@@ -93,8 +93,17 @@ def point_of(spec: CollectionSpec, relay: str, source: Source, event: Event) -> 
     return Versioned(id_, event.position, values, {name: event.payload[name] for name in names})
 
 
+def _listed(given: str) -> Any:
+    """A vector of pgvector is a text in JSON, and written as a list."""
+    try:
+        return json.loads(given)
+    except ValueError:
+        return None
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """One that 32 bits hold, which is what Qdrant keeps."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= _GREATEST
 
 
 def follow(work: Work, feeding: Feeding, spec: CollectionSpec) -> Iterator[Step]:
@@ -216,8 +225,8 @@ class _Relay:
                 server.call(call)
 
     def _send(self, server: Rest, found: Sequence[Versioned]) -> None:
-        if found:
-            self._call(server, points.written(self.place, found, int(time.time())))
+        for part in _parts(found):
+            self._call(server, points.written(self.place, part, int(time.time())))
 
     def _flush(self) -> None:
         """What is sent no crash of PostgreSQL may take back, also where who wrote it did not wait for the disk."""
@@ -370,6 +379,21 @@ def taken_away(work: Work, name: str) -> bool:
     with _passing(), suppress(NotThere):
         server.call(points.removed(place))
     return True
+
+
+def _parts(found: Sequence[Versioned]) -> Iterator[list[Versioned]]:
+    """So many points a call as a server takes."""
+    part: list[Versioned] = []
+    size = 0
+    for one in found:
+        own = len(json.dumps(one.payload)) + len(one.vector or ()) * _A_NUMBER
+        if part and size + own > _BYTES:
+            yield part
+            part, size = [], 0
+        part.append(one)
+        size += own
+    if part:
+        yield part
 
 
 @contextmanager

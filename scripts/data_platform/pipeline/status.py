@@ -15,6 +15,7 @@ from data_platform.postgres.pipelines.looking import Seen, look
 from data_platform.postgres.replication.slots import Slot, look_at
 from data_platform.report.finding import Finding
 from data_platform.spec.pipeline import Pipeline
+from data_platform.sql.text import identifier
 
 HELD_AT_MOST = 1 << 30
 """Bytes of WAL that a slot may hold back before it is a finding: a gigabyte, 64 files."""
@@ -77,6 +78,11 @@ def _behind(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
 def _left(spec: Pipeline, conninfo: str) -> Iterator[Finding]:
     """What the spec names no more and is kept still."""
     for one in left_by(spec, conninfo):
+        if one.kind == "outbox":
+            message = f"the outbox {one.name} is not in the spec any more, and triggers fill it on"
+            fix = f"once no other spec has it: DROP SCHEMA {identifier(one.name)} CASCADE;"
+            yield _finding(spec, "warning", "not-in-the-spec", message, fix)
+            continue
         held = "" if spec.kept.events else f", and holds the outbox back: {one.events:,} events not read"
         message = f"the {one.kind} {one.name} is not in the spec any more{held}"
         goes = "its tables go" if one.kind == "projection" else "its points go"

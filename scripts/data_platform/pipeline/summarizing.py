@@ -15,6 +15,7 @@ from data_platform.pipeline.views.statements import (
     drop_summary,
     follow_function,
     summary_functions,
+    summary_once,
     summary_triggers,
 )
 from data_platform.pipeline.writing import Work
@@ -117,7 +118,8 @@ def summarize(work: Work, spec: SummarySpec) -> Iterator[Step]:
             if known is not None:
                 relations.run(connection, drop_summary(summary))
             relations.create_schema(connection, summary.view.schema)
-            relations.run(connection, (*summary_tables(summary), *rights))
+            made = summary_once(summary) if work.dry_run else summary_tables(summary)
+            relations.run(connection, (*made, *rights))
             rows = views.count(connection, table_name(summary.view))
             counts, way = Counts(read=rows, inserted=rows), "made"
         else:
@@ -135,7 +137,7 @@ def summarize(work: Work, spec: SummarySpec) -> Iterator[Step]:
 
 def _position(summary: Summary) -> Mapping[str, Any]:
     """What is remembered: what the spec says, how that is followed, and partitions, whose rows come or go at once."""
-    made = "\n".join(summary_functions(summary))
+    made = "\n".join((*summary_functions(summary), *summary_triggers(summary)))
     return {
         "sha256": hashlib.sha256(repr(summary).encode()).hexdigest(),
         "made": hashlib.sha256(made.encode()).hexdigest(),
@@ -154,13 +156,13 @@ def _follows(connection: Connection, summary: Summary) -> bool:
 def _set_right(work: Work, summary: Summary, *, follows: bool) -> tuple[Counts, str]:
     """Fill it anew where it is not the aggregate; `follows`: its functions and triggers are as they must be."""
     connection = work.state.connection
-    if not follows:
-        for one in views.strangers(connection, table_name(summary.source), follow_function(summary)):
+    if not follows and not work.dry_run:
+        for one in views.callers(connection, follow_function(summary)):
             drop = phrase("DROP TRIGGER {name} ON {table}", name=identifier(one.name), table=Sql(one.table))
             relations.run(connection, [drop])
         relations.run(connection, [*summary_functions(summary), *summary_triggers(summary)])
     wrong = views.count(connection, phrase("({query})", query=verify(summary)))
-    if wrong:
+    if wrong and not work.dry_run:
         relations.run(connection, [refill(summary)])
     rows = views.count(connection, table_name(summary.view))
     if wrong:

@@ -519,6 +519,12 @@ def _within_mistakes(document: Document, spec: Pipeline, path: Path_, source: So
     if source.dsn != TARGET or source.table is None:
         message = f"{spec.pattern} works on tables of the store itself"
         yield document.error(path, "spec-pipeline", message, "dsn: target, and table:")
+    same = [one.name for one in spec.sources if one.table == source.table and one.table is not None]
+    if spec.pattern == "cqrs" and len(same) > 1 and source.name == same[1]:
+        message = f"`{same[0]}` and `{same[1]}` are the table {source.table}; an outbox tells each change of it once"
+        yield document.error(
+            path, "spec-pipeline", message, f"one source; handlers of `{same[0]}.upsert` for both"
+        )
     if spec.pattern == "cqrs" and not source.key:
         yield document.error(path, "spec-pipeline", "an outbox tells rows by a key", "key: [id]")
     for name in source.key:

@@ -15,6 +15,7 @@ from data_platform.spec.pipeline_patterns import (
     CHANGES,
     ERASED,
     MADE,
+    NEXT,
     WRITES,
     CollectionSpec,
     EventsSpec,
@@ -58,6 +59,13 @@ def read_kept(reader: Reader, data: Mapping[str, Any], sources: Sequence[str], p
     ):
         for name in sorted({name for name in names if names.count(name) > 1}):
             reader.mistake((key,), f"`{name}` is here twice", "rename one", "spec-duplicate")
+    for number, one in enumerate(projections):
+        of_events = one.name == (events.schema if events else outbox)
+        if of_events or one.name.endswith(NEXT):
+            has = "the events" if of_events else "what is built anew beside"
+            message = f"the schema `{one.name}` has {has}"
+            where = ("projections", str(number), "name")
+            reader.mistake(where, message, "another name: a projection has a schema of its own")
     return Kept(
         views=_in_order(reader, views),
         summaries=tuple(summaries),

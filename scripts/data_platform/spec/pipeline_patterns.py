@@ -19,6 +19,8 @@ MADE = ("create_stmt", "index_stmt", "view_stmt", "grant_stmt", "create_seq_stmt
 """What the tables of a projection may be made by."""
 ERASED = "SubjectErased"
 """The event that says that a subject's content is gone; any event store may have it."""
+NEXT = "__next"
+"""What the schema is called in which a projection is built anew, behind its name."""
 CHANGES = ("insert", "update", "delete")
 """What an outbox tells of a row; a handler of `upsert` is one of the first two."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -110,6 +111,17 @@ def test_nobody_waits_for_what_is_sent_and_a_run_ends_though_they_write_on(
     assert there(engine) == dict(ask(shop, "SELECT id, name FROM things WHERE v IS NOT NULL"))
 
 
+def test_large_rows_go_in_calls_that_a_server_takes(shop: Database, tmp_path: Path, engine: Engine) -> None:
+    ask(shop, "INSERT INTO things SELECT n, repeat('äx', 200000), '{1,0}' FROM generate_series(10, 29) AS n")
+    go(shop, tmp_path, engine)
+    ask(shop, "UPDATE things SET name = name || '!' WHERE id >= 10")
+    go(shop, tmp_path, engine)
+    sizes = [len(json.dumps(body)) for _, body in engine.writes]
+    assert len(sizes) > 6
+    assert max(sizes) < 9_000_000
+    assert there(engine) == dict(ask(shop, "SELECT id, name FROM things WHERE v IS NOT NULL"))
+
+
 def test_tombstones_go_once_nothing_older_can_come(
     shop: Database, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +179,17 @@ def test_a_row_that_makes_no_point_is_named_and_what_came_before_is_there(
     assert there(engine) == {1: "a", 2: "b", 4: "d", 6: "f"}
     ask(shop, "INSERT INTO things VALUES (8, 'h', '{NaN,1}')")
     with pytest.raises(UsageProblem, match="is no list of numbers"):
+        go(shop, tmp_path, engine)
+
+
+@pytest.mark.parametrize("value", ["[1,2", "abc", "[1e300,1]", "[NaN,1]", "[true,1]", "5"])
+def test_a_text_that_is_no_vector_is_named(
+    shop: Database, tmp_path: Path, engine: Engine, value: str
+) -> None:
+    ask(
+        shop, f"ALTER TABLE things ALTER v TYPE text USING NULL; UPDATE things SET v = '{value}' WHERE id = 2"
+    )
+    with pytest.raises(UsageProblem, match=r"cannot be filled: `v` of things \[2\] is no list of numbers"):
         go(shop, tmp_path, engine)
 
 

@@ -226,6 +226,59 @@ def test_a_run_ends_though_others_write_on(database: Database, tmp_path: Path) -
         thread.join()
 
 
+def test_a_store_that_is_gone_and_one_that_is_another(database: Database, tmp_path: Path) -> None:
+    do(database, tmp_path, EVENTS)
+    append(database, "a", ("Opened", {"owner": "Ada"}))
+    do(database, tmp_path, EVENTS)
+    # The same read model of another store is built anew, of what that has.
+    other = EVENTS.replace("schema: ledger", "schema: other")
+    assert [way for way, *_ in counted(do(database, tmp_path, other))] == ["built anew"]
+    assert ask(database, "SELECT * FROM balances.account") == []
+    ask(database, "DROP SCHEMA ledger CASCADE")
+    with pytest.raises(
+        UsageProblem, match="the event store ledger is gone, and its events with it"
+    ) as raised:
+        do(database, tmp_path, EVENTS)
+    ask(database, "DROP SCHEMA balances CASCADE")
+    ask(database, str(raised.value.try_).rpartition("projections, and ")[2])
+    do(database, tmp_path, EVENTS)
+    assert ask(database, "SELECT * FROM balances.account") == []
+
+
+def test_a_schema_that_is_there_is_no_projection(database: Database, tmp_path: Path) -> None:
+    ask(database, "CREATE SCHEMA balances CREATE TABLE mine (n int)")
+    with pytest.raises(
+        UsageProblem, match="there is a schema balances, and no projection of this pipeline made it"
+    ):
+        do(database, tmp_path, EVENTS)
+    assert ask(database, "SELECT count(*) FROM balances.mine") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "told"),
+    [
+        ("name: balances", "name: ledger", "the schema `ledger` has the events"),
+        (
+            "name: balances",
+            "name: balances__next",
+            "the schema `balances__next` has what is built anew beside",
+        ),
+    ],
+)
+def test_names_that_are_taken(tmp_path: Path, was: str, now: str, told: str) -> None:
+    with pytest.raises(SpecProblem, match=told):
+        spec_of(tmp_path, EVENTS.replace(was, now))
+
+
+def test_one_table_is_one_source(tmp_path: Path) -> None:
+    twice = CQRS.replace(
+        "  - {name: people,",
+        "  - {name: more, dsn: target, table: shop.orders, key: [id]}\n  - {name: people,",
+    )
+    with pytest.raises(SpecProblem, match=r"`orders` and `more` are the table shop\.orders"):
+        spec_of(tmp_path, twice)
+
+
 @pytest.mark.parametrize("since", [(1, 3), (2, 4, 5)])
 def test_upcasters_leave_no_version_out(tmp_path: Path, since: tuple[int, ...]) -> None:
     listed = ", ".join(f"{{type: Paid, since: {n}, sql: payload}}" for n in since)
@@ -392,6 +445,50 @@ def test_what_the_spec_names_no_more_is_told_and_let_go(shop: Database, tmp_path
             "pattern: etl\nsources: [{name: a, path: a.csv, columns: {id: int}}]\ntargets: [{table: t.t}]\n",
             drop_removed=True,
         )
+
+
+def test_a_row_that_no_handler_took_and_is_mended(shop: Database, tmp_path: Path) -> None:
+    ask(shop, "ALTER TABLE shop.orders ALTER total TYPE numeric")
+    do(shop, tmp_path, CQRS)
+    ask(shop, "INSERT INTO shop.orders VALUES (3, 1, 1e20), (4, 1, 4)")
+    with pytest.raises(UsageProblem, match=r"orders\.insert, version \d+ of orders \[3\]") as raised:
+        do(shop, tmp_path, CQRS)
+    ask(shop, "UPDATE shop.orders SET total = 3 WHERE id = 3")
+    ask(shop, str(raised.value.try_).partition("was mended, ")[2].partition(" and the next")[0])
+    do(shop, tmp_path, CQRS)
+    assert ask(shop, "SELECT id, total FROM overview.orders ORDER BY 1") == [(1, 5), (2, 7), (3, 3), (4, 4)]
+
+
+def test_an_outbox_that_is_filled_for_nobody_is_told(shop: Database, tmp_path: Path) -> None:
+    do(shop, tmp_path, CQRS)
+    other = CQRS + 'outbox: "New box"\n'
+    assert [way for way, *_ in counted(do(shop, tmp_path, other))] == ["filled", "built anew"]
+    found = status(spec_of(tmp_path, other), shop.conninfo).findings
+    assert ["the outbox p_outbox is not in the spec any more" in one.message for one in found] == [True]
+    ask(shop, str(found[0].fix).rpartition("has it: ")[2])
+    ask(shop, "UPDATE shop.people SET name = 'Eve' WHERE id = 1")
+    assert [way for way, *_ in counted(do(shop, tmp_path, other))] == ["applied"]
+    assert status(spec_of(tmp_path, other), shop.conninfo).findings == ()
+    assert ask(shop, "SELECT name FROM overview.spent WHERE person = 1") == [("Eve",)]
+
+
+def test_nobody_waits_for_a_dry_run(shop: Database, tmp_path: Path) -> None:
+    """It is one transaction, to its end; whoever writes meanwhile is not held up, and what it would do is told."""
+    wrote: list[str] = []
+
+    def tell(text: str, share: float | None) -> None:
+        insert = f"INSERT INTO shop.people VALUES ({10 + len(wrote)}, 'new')"
+        ask(shop, f"SET lock_timeout = '1s'; {insert}; UPDATE shop.orders SET total = total + 1")
+        wrote.append(text)
+
+    views = "pattern: views\nsources: [{name: o, dsn: target, table: shop.orders}]\nsummaries:\n" + (
+        "  - {view: shop.sums, from: o, groups: [person], measures: {n: count, total: sum(total)}, verify: true}\n"
+    )
+    for text in (CQRS, views):
+        ran = run_spec(spec_of(tmp_path, text), Place(shop.conninfo, tmp_path), dry_run=True, tell=tell)
+        assert {one.way for one in ran.steps} == {"filled" if text == CQRS else "made"}
+    assert len(wrote) == 2
+    assert ask(shop, "SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal") == [(0,)]
 
 
 def test_what_was_there_and_what_comes(shop: Database, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.pipeline.events import CONFLICT, REFUSED, EventStore, Upcaster, store_tables
-from data_platform.postgres.server import Database
+from data_platform.postgres.server import Database, Server
 from pipeline.sessions import Connection, run
 
 STORE = EventStore("Shop events")
@@ -236,6 +236,25 @@ def test_an_old_snapshot_forgets_nobody(store: Connection, call: str) -> None:
     store.execute("SET default_transaction_isolation = 'repeatable read'")
     with pytest.raises(psycopg.errors.ActiveSqlTransaction, match="needs READ COMMITTED"):
         store.execute(f'SELECT "Shop events".{call}'.encode())
+
+
+def test_what_rights_it_takes(store: Connection, server: Server, database: Database) -> None:
+    """As the reference says: to append, and to erase."""
+    with psycopg.connect(server.conninfo, dbname=database.name, autocommit=True) as superuser:
+        superuser.execute("CREATE ROLE teller")
+        try:
+            superuser.execute('GRANT USAGE ON SCHEMA "Shop events" TO teller')
+            superuser.execute('GRANT SELECT, INSERT ON "Shop events".events TO teller; SET ROLE teller')
+            append(superuser, "a", 0, "Named", subject="person 7")
+            append(superuser, "a", None, "Paid")
+            erase = "SELECT \"Shop events\".erase('person 7', 'asked')"
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                superuser.execute(erase)
+            superuser.execute('RESET ROLE; GRANT UPDATE ON "Shop events".events TO teller')
+            superuser.execute('GRANT SELECT, DELETE ON "Shop events".snapshots TO teller; SET ROLE teller')
+            assert superuser.execute(erase).fetchone() == (1,)
+        finally:
+            superuser.execute("RESET ROLE; DROP OWNED BY teller; DROP ROLE teller")
 
 
 def first_elsewhere(connection: Connection, stream: str, type_: str) -> bool:

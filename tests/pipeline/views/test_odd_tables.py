@@ -154,6 +154,36 @@ def test_collations_and_domains_are_the_columns(tele: Database, tmp_path: Path) 
     assert ask(tele, collations) == [("g", '"POSIX"'), ("_min_0", '"C"'), ("_max_0", '"C"')]
 
 
+def test_two_of_one_name_in_two_schemas(tele: Database, tmp_path: Path) -> None:
+    ask(
+        tele,
+        f"CREATE TABLE {SOURCE} (id int PRIMARY KEY, g int, x int); INSERT INTO {SOURCE} VALUES (1, 1, 1)",
+    )
+    text = SUMMED + SUMMED[SUMMED.index("  - view:") :].replace('"Tele"."Per', '"Other"."Per')
+    do(tele, tmp_path, text)
+    ask(tele, f"INSERT INTO {SOURCE} VALUES (2, 1, 5)")
+    assert_same(tele)
+    assert ask(tele, f"TABLE {VIEW}") == ask(tele, 'TABLE "Other"."Per Device"')
+    assert do(tele, tmp_path, text).steps == ()
+
+
+def test_triggers_of_an_earlier_name_are_no_second_ones(tele: Database, tmp_path: Path) -> None:
+    ask(
+        tele,
+        f"CREATE TABLE {SOURCE} (id int PRIMARY KEY, g int, x int); INSERT INTO {SOURCE} VALUES (1, 1, 1)",
+    )
+    do(tele, tmp_path, SUMMED)
+    for (name,) in ask(tele, f"SELECT tgname FROM pg_trigger WHERE tgrelid = '{SOURCE}'::regclass"):
+        ask(tele, f'ALTER TRIGGER "{name}" ON {SOURCE} RENAME TO "{name.partition(".")[2]}"')
+    ask(
+        tele,
+        "UPDATE dpe_pipeline.checkpoints SET position = position - 'made' - 'below' WHERE step = '_dpe_summary'",
+    )
+    assert ways(do(tele, tmp_path, SUMMED)) == ["as the aggregate"]
+    ask(tele, f"INSERT INTO {SOURCE} VALUES (2, 1, 5)")
+    assert_same(tele)
+
+
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 def test_what_cannot_be_added_up_is_named(tele: Database, tmp_path: Path, value: str) -> None:
     ask(tele, f"CREATE TABLE {SOURCE} (id int PRIMARY KEY, g int, x numeric)")

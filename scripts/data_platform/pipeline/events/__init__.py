@@ -18,8 +18,10 @@ from data_platform.pipeline.events.outbox import (
     guarded_upsert,
     last_drawn,
     noted,
+    outbox_beside,
     outbox_feed,
     outbox_tables,
+    outbox_triggers,
     purge,
 )
 from data_platform.pipeline.events.projection import (
@@ -61,8 +63,10 @@ __all__ = [
     "guarded_upsert",
     "last_drawn",
     "noted",
+    "outbox_beside",
     "outbox_feed",
     "outbox_tables",
+    "outbox_triggers",
     "peek",
     "projection_function",
     "projection_schema",

@@ -92,11 +92,15 @@ def outbox_feed(schema: str) -> Feed:
 
 
 def outbox_tables(outbox: Outbox) -> tuple[Sql, ...]:
-    """The outbox, the triggers that fill it, its readers. Rows that were there before are not in it.
+    """The outbox, the triggers that fill it, its readers. Rows that were there before are not in it."""
+    return (*outbox_beside(outbox), *outbox_triggers(outbox))
 
-    A changed key is a delete and an insert. A TRUNCATE is refused, since no rows can be told. The function runs as its
-    owner, so that writers need no right to the outbox, and under settings of its own: a value is the same text,
-    whoever writes it.
+
+def outbox_beside(outbox: Outbox) -> tuple[Sql, ...]:
+    """All of it but the triggers on its table: nobody who writes there waits for this.
+
+    The function runs as its owner, so that writers need no right to the outbox, and under settings of its own: a value
+    is the same text, whoever writes it.
     """
     source, sources = outbox.feed.source, outbox.feed.named("sources")
     return (
@@ -118,8 +122,6 @@ def outbox_tables(outbox: Outbox) -> tuple[Sql, ...]:
             variables="use_column",
             how=_AS_OWNER,
         ),
-        *(_trigger(outbox, qualified_name(outbox.table), events, level) for events, level in _TRIGGERS),
-        *(_trigger(outbox, one, *_TRIGGERS[1]) for one in outbox.partitions),
         function(
             outbox.feed.named("outbox_emptied"),
             Sql("() RETURNS trigger"),
@@ -136,6 +138,14 @@ def outbox_tables(outbox: Outbox) -> tuple[Sql, ...]:
             function=qualified_name(outbox.feed.named("outbox_emptied")),
         ),
         *feed_tables(outbox.feed),
+    )
+
+
+def outbox_triggers(outbox: Outbox) -> tuple[Sql, ...]:
+    """A changed key is a delete and an insert. A TRUNCATE is refused, since no rows can be told."""
+    return (
+        *(_trigger(outbox, qualified_name(outbox.table), events, level) for events, level in _TRIGGERS),
+        *(_trigger(outbox, one, *_TRIGGERS[1]) for one in outbox.partitions),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.pipeline.events.feed import Feed, full, function, register
-from data_platform.spec.pipeline_patterns import MADE, WRITES
+from data_platform.spec.pipeline_patterns import MADE, NEXT, WRITES
 from data_platform.sql.templates import render
 from data_platform.sql.text import (
     MAX_IDENTIFIER_BYTES,
@@ -23,7 +23,6 @@ from data_platform.sql.text import (
     qualified_name,
 )
 
-_NEXT = "__next"
 _COUNTED = "OUT read bigint, OUT applied bigint"
 
 
@@ -42,7 +41,7 @@ class Projection:
     handlers: Mapping[str, Sql]
 
     def __post_init__(self) -> None:
-        if len(self.name.encode()) > MAX_IDENTIFIER_BYTES - len("advance_" + _NEXT):
+        if len(self.name.encode()) > MAX_IDENTIFIER_BYTES - len("advance_" + NEXT):
             raise UsageProblem("a name too long to build anew beside", where=f"projection {self.name}")
         for text in self.tables:
             _check(self, text, MADE, "CREATE TABLE, INDEX, VIEW, SEQUENCE or GRANT")
@@ -52,7 +51,7 @@ class Projection:
     @property
     def next(self) -> str:
         """The schema in which it is built anew."""
-        return self.name + _NEXT
+        return self.name + NEXT
 
 
 def _check(projection: Projection, text: Sql, kinds: Sequence[str], expected: str) -> None:
@@ -188,7 +187,7 @@ def dropped(reader: Name, *, tables: bool) -> tuple[Sql, ...]:
     if not tables:
         return (forget,)
     found = [forget]
-    for name in (reader.name, reader.name + _NEXT):
+    for name in (reader.name, reader.name + NEXT):
         found += [
             phrase("DO {guard}", guard=body(render("pipeline/others_views_body.sql.j2", schema=name))),
             phrase("DROP SCHEMA IF EXISTS {name} CASCADE", name=identifier(name)),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 
 from data_platform.model.database import Name
 from data_platform.pipeline.views.summary import SUMMED, Measure, Summary, base
 from data_platform.sql.templates import render
 from data_platform.sql.text import (
+    MAX_IDENTIFIER_BYTES,
     Sql,
     body,
     identifier,
@@ -23,12 +25,31 @@ from data_platform.sql.text import (
 def summary_tables(summary: Summary) -> tuple[Sql, ...]:
     """Table, view, triggers, and the first filling. In one transaction: it keeps writers of the source waiting."""
     return (
-        _refusal(summary),
-        _table(summary, _constraint(summary)),
-        _view(summary),
+        *_empty(summary),
         *summary_functions(summary),
         *summary_triggers(summary),
         refill(summary),
+    )
+
+
+def summary_once(summary: Summary) -> tuple[Sql, ...]:
+    """As the source is now, followed by nothing: what a dry run may make, for which nobody waits."""
+    return (*_empty(summary), _filling(summary))
+
+
+def _empty(summary: Summary) -> tuple[Sql, ...]:
+    return _refusal(summary), _table(summary, _constraint(summary)), _view(summary)
+
+
+def _filling(summary: Summary) -> Sql:
+    return phrase(
+        "INSERT INTO {parts} ({key}, {kept}) SELECT {key}, {filled} FROM {source} WHERE {where} GROUP BY {key}",
+        parts=_full(summary.parts),
+        key=identifiers(summary.groups),
+        kept=_kept(summary),
+        filled=_filled(summary),
+        source=_full(summary.source),
+        where=_where(summary),
     )
 
 
@@ -47,7 +68,12 @@ def summary_functions(summary: Summary) -> tuple[Sql, ...]:
             summary,
             "_refill",
             "void",
-            render("pipeline/summary_refill_body.sql.j2", **values, **_filled(summary)),
+            render(
+                "pipeline/summary_refill_body.sql.j2",
+                source=values["source"],
+                parts=values["parts"],
+                filling=_filling(summary),
+            ),
         ),
         _function(
             summary,
@@ -70,7 +96,7 @@ def summary_triggers(summary: Summary) -> tuple[Sql, ...]:
         for statement in (
             phrase(
                 "DROP TRIGGER IF EXISTS {name} ON {table}",
-                name=identifier(f"{summary.view.name}_{suffix}"),
+                name=_trigger_name(summary, suffix),
                 table=table,
             ),
             _trigger(summary, table, suffix, when, tables),
@@ -246,7 +272,7 @@ def _shown(summary: Summary, measure: Measure) -> str:
 # --- the functions ---
 
 
-def _filled(summary: Summary) -> dict[str, Sql]:
+def _filled(summary: Summary) -> Sql:
     made = {
         "count": "count({0})",
         "sum": "coalesce(sum({0}::numeric), 0)",
@@ -254,7 +280,7 @@ def _filled(summary: Summary) -> dict[str, Sql]:
         "max": "{1}({0})",
     }
     parts = ["count(*)", *_made(summary, made)]
-    return {"filled": Sql(", ".join(parts))}
+    return Sql(", ".join(parts))
 
 
 def _made(summary: Summary, forms: Mapping[str, str]) -> Iterator[str]:
@@ -361,10 +387,18 @@ def _refusal(summary: Summary) -> Sql:
     )
 
 
+def _trigger_name(summary: Summary, suffix: str) -> Sql:
+    """Two summaries of one table may have the same name in two schemas."""
+    name = f"{summary.view.schema}.{summary.view.name}_{suffix}"
+    if len(name.encode()) > MAX_IDENTIFIER_BYTES:
+        name = f"{sha256(str(summary.view).encode()).hexdigest()[:32]}_{suffix}"
+    return identifier(name)
+
+
 def _trigger(summary: Summary, table: Sql, suffix: str, when: str, tables: str) -> Sql:
     return phrase(
         "CREATE TRIGGER {name} {when} ON {table} {tables} FOR EACH STATEMENT EXECUTE FUNCTION {function}()",
-        name=identifier(f"{summary.view.name}_{suffix}"),
+        name=_trigger_name(summary, suffix),
         when=Sql(when),
         table=table,
         tables=Sql(tables),

@@ -47,15 +47,9 @@ def standing_still(
 ) -> Iterator[None]:
     """A transaction that sees one state of the tables, with nobody in the middle of writing to them.
 
-    Writers wait only until it has begun, since another session holds them up; in a dry run, which is one transaction
-    as a whole, until its end.
+    Writers wait only until it has begun, since another session holds them up.
     """
     lock = phrase("LOCK TABLE {tables} IN SHARE MODE", tables=joined(", ", tables)).encode()
-    if connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-        with connection.transaction():
-            connection.execute(lock)
-            yield
-        return
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     try:
         with ExitStack() as stack:

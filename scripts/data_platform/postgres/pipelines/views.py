@@ -37,6 +37,10 @@ _TRIGGERS = """
 SELECT count(*) FROM pg_trigger
  WHERE tgrelid = to_regclass(%s) AND tgfoid = to_regproc(%s) AND tgenabled IN ('O', 'A')
 """
+_CALLERS = """
+SELECT tgname::text, tgrelid::regclass::text, tgfoid::regproc::text FROM pg_trigger
+ WHERE NOT tgisinternal AND tgparentid = 0 AND tgfoid = to_regproc(%s) ORDER BY 2, 1
+"""
 _STRANGERS = """
 SELECT tgname::text, tgrelid::regclass::text, tgfoid::regproc::text FROM pg_trigger
  WHERE NOT tgisinternal AND tgparentid = 0
@@ -173,6 +177,11 @@ def strangers(
     own = [table, *tables_below(connection, table)]
     given = {"table": table, "own": own, "function": function, "names": list(names)}
     return tuple(Trigger(*row) for row in connection.execute(_STRANGERS, given))
+
+
+def callers(connection: psycopg.Connection[Any], function: Sql) -> tuple[Trigger, ...]:
+    """All triggers that call the function, of whatever table."""
+    return tuple(Trigger(*row) for row in connection.execute(_CALLERS, [function]))
 
 
 def count(connection: psycopg.Connection[Any], relation: Sql) -> int:
