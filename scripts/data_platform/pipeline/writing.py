@@ -99,6 +99,7 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             if not refused and _goes_straight(spec, found, unit, units, extra):
                 rows = _straight(state, spec, found[0].target, stream, columns)
                 if rows is not None:
+                    relations.drop_temporary(state.connection, [name])
                     batch.direct[name] = rows
                     batch.ways[name] = "straight"
                     continue
