@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.plan import Chain
@@ -36,9 +36,9 @@ def refuse_gone(work: Work, found: Sequence[Chain], step: str, try_: str = RELOA
             )
 
 
-def refuse_emptied(work: Work, found: Sequence[Chain], filled: Collection[str], try_: str) -> None:
+def refuse_emptied(work: Work, found: Sequence[Chain], try_: str) -> None:
     """UsageProblem where a copy that the last run left with rows has none: no change of the source took them away."""
-    for table in _empty(work, found, filled):
+    for table in emptied(work, found):
         raise UsageProblem(
             f"{table} is empty, and the last run left rows in it: what took them away is not in the stream",
             where=work.spec.file,
@@ -46,13 +46,7 @@ def refuse_emptied(work: Work, found: Sequence[Chain], filled: Collection[str], 
         )
 
 
-def _empty(work: Work, found: Sequence[Chain], filled: Collection[str]) -> Iterator[str]:
-    for table in {chain.target.table: None for chain in found}:
-        if str(table) in filled and is_empty(work.state.connection, table_name(table)):
-            yield str(table)
-
-
-# --- patterns that go on behind what was read ---
+# --- what a run left ---
 
 
 def note_left(work: Work, found: Sequence[Chain]) -> None:
@@ -66,7 +60,13 @@ def note_left(work: Work, found: Sequence[Chain]) -> None:
 
 def emptied(work: Work, found: Sequence[Chain]) -> tuple[str, ...]:
     """Those of these targets that the last run left with rows, and that have none now."""
-    return tuple(_empty(work, found, work.state.left_filled()))
+    filled = work.state.left_filled()
+    tables = {chain.target.table: None for chain in found}
+    return tuple(
+        str(table)
+        for table in tables
+        if str(table) in filled and is_empty(work.state.connection, table_name(table))
+    )
 
 
 def forget_read(work: Work, found: Sequence[Chain], step: str) -> None:

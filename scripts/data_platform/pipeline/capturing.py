@@ -15,7 +15,7 @@ from typing import Any
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
-from data_platform.pipeline.behind import refuse_emptied, refuse_gone
+from data_platform.pipeline.behind import note_left, refuse_emptied, refuse_gone
 from data_platform.pipeline.drifting import Known, refusal, taken_over
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.steps import Step, step_of, summed
@@ -41,21 +41,20 @@ RESNAPSHOT = "dpe pipeline run --resnapshot: the tables are copied anew, and the
 
 @dataclass(frozen=True)
 class Position:
-    """What the target knows of the stream: everything before `lsn` is in it. `filled` are the tables that hold rows
-    then, `published` says what the publication was as the copy was made.
+    """What the target knows of the stream: everything before `lsn` is in it. `published` says what the publication was
+    as the copy was made.
     """
 
     slot: str
     system: str
     lsn: int
     tables: Mapping[str, Known] = field(default_factory=dict)
-    filled: frozenset[str] = frozenset()
     published: str = ""
 
     def kept(self) -> dict[str, Any]:
         tables = {name: known.kept() for name, known in self.tables.items()}
         place = {"slot": self.slot, "system": self.system, "lsn": lsn_text(self.lsn)}
-        return {**place, "tables": tables, "filled": sorted(self.filled), "published": self.published}
+        return {**place, "tables": tables, "published": self.published}
 
 
 def position_of(kept: Mapping[str, Any] | None) -> Position | None:
@@ -63,9 +62,7 @@ def position_of(kept: Mapping[str, Any] | None) -> Position | None:
     if kept is None or kept.get("making"):
         return None
     tables = {name: Known.of(known) for name, known in kept["tables"].items()}
-    filled = frozenset(kept.get("filled", ()))
-    published = kept.get("published", "")
-    return Position(kept["slot"], kept["system"], lsn_of(kept["lsn"]), tables, filled, published)
+    return Position(kept["slot"], kept["system"], lsn_of(kept["lsn"]), tables, kept.get("published", ""))
 
 
 def slot_of(spec: Pipeline) -> str:
@@ -92,7 +89,7 @@ def capture(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
     else:
         check(work, conninfo, position)
         refuse_gone(work, found, STEP, try_=RESNAPSHOT)
-        refuse_emptied(work, found, position.filled, RESNAPSHOT)
+        refuse_emptied(work, found, RESNAPSHOT)
     with telling(conninfo), closing(slots.source_session(conninfo)) as source:
         until = slots.end_of_wal(source)
     yield from follow(work, found, conninfo, position, until)
@@ -100,10 +97,8 @@ def capture(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
 
 def remember(work: Work, found: Sequence[Chain], position: Position) -> None:
     """The place, and which of these targets hold rows, in the transaction that has brought them there."""
-    named = {str(chain.target.table): table_name(chain.target.table) for chain in found}
-    filled = {name for name, table in named.items() if not is_empty(work.state.connection, table)}
-    now = replace(position, filled=position.filled - named.keys() | filled)
-    work.state.checkpoint(STEP, UNIT, now.kept())
+    note_left(work, found)
+    work.state.checkpoint(STEP, UNIT, position.kept())
 
 
 def follow(

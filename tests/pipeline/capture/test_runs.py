@@ -308,6 +308,9 @@ def test_a_first_copy_deletes_no_rows_that_are_not_its_own(ends: Ends) -> None:
 @pytest.mark.parametrize("loss", ["DROP TABLE dw.a", "TRUNCATE dw.a"])
 def test_a_copy_that_was_emptied_is_told_and_copied_anew(copied: Ends, loss: str) -> None:
     ask(copied.target, loss)
+    spec = spec_of(copied.folder, SPEC.format(drift="freeze"))
+    found = status(spec, copied.target.conninfo, dict.fromkeys("ab", copied.source.admin_conninfo))
+    assert {one.rule for one in found.findings} & {"target-gone", "target-emptied"}
     copied.source_does("INSERT INTO a VALUES (901)")  # what is new hides nothing
     with pytest.raises(UsageProblem, match=r"is not there|is empty, and") as raised:
         copied.run()
