@@ -126,6 +126,7 @@ targets: [{{table: w.t, key: [id]}}]
     with pytest.raises(UsageProblem, match="`t` gives no row"):
         do(database, tmp_path, text)
     assert do(database, tmp_path, text, allow_empty=True).counts.deleted == 2
+    assert do(database, tmp_path, text).counts.deleted == 0  # there is nothing more to lose
 
 
 def test_keys_are_compared_as_the_source_has_them_only(

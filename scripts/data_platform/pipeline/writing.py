@@ -361,7 +361,7 @@ def _deletes(work: Work, chain: Chain, own: Relation, batch: Batch) -> Deletes:
     connection, target = work.state.connection, table_name(chain.target.table)
     is_there = relations.read_relation(connection, target) is not None
     if is_there and emptying.takes_away(work.spec, chain) and relations.is_empty(connection, own.name):
-        return emptying.deletes_of(connection, work.place, chain, target, batch.read)
+        return emptying.deletes_of(connection, work.place, work.spec, chain, target, batch.read)
     return chain.deletes
 
 
