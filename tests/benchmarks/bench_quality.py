@@ -31,7 +31,8 @@ from psycopg.conninfo import conninfo_to_dict
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-from data_platform.pipeline.quality.check import Asked, run_checks
+from data_platform.pipeline.quality.asked import Asked
+from data_platform.pipeline.quality.check import run_checks
 from data_platform.pipeline.quality.export import TOOLS
 from data_platform.postgres.quality.asking import reading
 from data_platform.postgres.server import embedded_server

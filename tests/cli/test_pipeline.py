@@ -66,6 +66,12 @@ def test_run_twice_and_looked_at(project: Path, capsys: pytest.CaptureFixture[st
     code, said = answer(capsys, "status", "--dsn", "env:SHOP")
     assert (code, [one["status"] for one in said["result"]["runs"]]) == (0, ["done", "done"])
     assert [one["reason"] for one in said["result"]["quarantine"]] == ["total: not numeric(10,2)"]
+    (project / "in" / "2.csv").write_text("id,email,total\nx,,y\n")
+    run(capsys)
+    _, said = answer(capsys, "status", "--dsn", "env:SHOP")
+    assert [one["rows"] for one in said["result"]["quarantine"]] == [2, 1]
+    assert said["result"]["rows_in_quarantine"] == 2
+    assert "rows in quarantine: 2; reasons: 2" in [one["message"] for one in said["findings"]]
 
 
 def test_quarantine_is_tried_again(

@@ -14,6 +14,7 @@ import pytest
 from data_platform.errors import Problem, UsageProblem
 from data_platform.pipeline.run import run
 from data_platform.pipeline.streams import Place
+from data_platform.postgres.connect import Unreachable
 from data_platform.postgres.server import Database, Server
 from pipeline.running import ask, do, spec_of
 
@@ -113,8 +114,11 @@ def test_what_the_source_has_no_more_is_deleted_but_not_all_of_it(
     do(database, tmp_path, text)
     ask(source, "DELETE FROM events WHERE id <= 3")
     assert do(database, tmp_path, text).counts.deleted == 3
+    ask(source, "DELETE FROM events WHERE id < 10")
+    with pytest.raises(UsageProblem, match="6 of 7 rows"):
+        do(database, tmp_path, text)
     ask(source, "TRUNCATE events")
-    with pytest.raises(UsageProblem, match="7 of 7 rows"):
+    with pytest.raises(UsageProblem, match="would be left without one"):
         do(database, tmp_path, text)
     assert ask(database, "SELECT count(*) FROM copy.events") == [(7,)]
 
@@ -141,6 +145,32 @@ def test_a_source_whose_password_is_wrong_does_not_show_it(
     row = ask(database, "SELECT status, error FROM dpe_pipeline.runs ORDER BY id DESC LIMIT 1")[0]
     assert row[0] == "failed"
     assert "hunter2" not in row[1]
+
+
+def test_a_source_that_lets_nobody_in_is_asked_again(
+    server: Server, database: Database, source: Database, tmp_path: Path
+) -> None:
+    ask(source, FILLED)
+
+    def let_in(whether: str) -> None:
+        with psycopg.connect(server.conninfo, autocommit=True) as admin:
+            admin.execute(f"ALTER DATABASE {source.name} ALLOW_CONNECTIONS {whether}".encode())
+
+    let_in("false")
+    later = threading.Timer(0.8, let_in, ["true"])
+    later.start()
+    ran = do(database, tmp_path, BY_TIME)
+    later.join()
+    assert ran.attempts > 1
+    assert ran.counts.inserted == 9
+
+
+def test_a_target_that_never_answered_is_told_at_once(source: Database, tmp_path: Path) -> None:
+    said: list[str] = []
+    place = Place("postgresql://u@127.0.0.1:1/nowhere", tmp_path)
+    with pytest.raises(Unreachable, match="cannot connect"):
+        run(spec_of(tmp_path, BY_TIME), place, tell=lambda text, share: said.append(text))
+    assert said == []
 
 
 ODD = """

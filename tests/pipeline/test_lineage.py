@@ -278,6 +278,14 @@ def test_a_handler_that_cannot_be_looked_into_is_said(tmp_path: Path) -> None:
     assert found["overview.mirror"].unresolved == found["overview.spent"].unresolved == (said,)
 
 
+def test_a_payload_that_is_read_as_a_record(tmp_path: Path) -> None:
+    record = "jsonb_to_record(e.payload) AS r (id int, person int, total int)"
+    text = CQRS.replace("jsonb_populate_record(NULL::mirror, e.payload) AS r", record)
+    assert text != CQRS
+    found = [{one.table: told(one) for one in lineages(spec_of(tmp_path, one))} for one in (CQRS, text)]
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("file", EXAMPLES, ids=lambda path: path.stem)
 def test_each_pattern_has_its_targets(file: Path) -> None:
     found = lineages(read_pipeline(document.read(file)))
@@ -296,11 +304,11 @@ def test_views_and_summaries(tmp_path: Path) -> None:
 pattern: views
 sources: [{name: orders, dsn: target, table: shop.orders, key: [id], columns: {id: int, country: text, total: int}}]
 views: [{name: m.daily, sql: "SELECT country, sum(total) AS total, count(*) AS n FROM shop.orders GROUP BY 1",
-  unique: [country]}]
+  unique: [country]}, {name: m.top, sql: "SELECT max(most) AS top FROM m.sums", unique: [top]}]
 summaries:
   - {view: m.sums, from: orders, groups: [country], measures: {n: count, most: max(total)}}
 """
-    daily, sums = lineages(spec_of(tmp_path, text))
+    daily, top, sums = lineages(spec_of(tmp_path, text))
     assert told(daily) == {
         "country": {("orders", "country", "identity")},
         "total": {("orders", "total", "aggregation")},
@@ -311,3 +319,4 @@ summaries:
         "n": set(),
         "most": {("orders", "total", "aggregation")},
     }
+    assert told(top) == {"top": {("orders", "total", "aggregation")}}

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from data_platform.pipeline.quality.check import Asked, open_others, run_checks
+from data_platform.pipeline.quality.asked import Asked
+from data_platform.pipeline.quality.check import open_others, run_checks
 from data_platform.pipeline.quality.verdicts import Verdict
 from data_platform.postgres.quality.asking import reading
 from data_platform.postgres.quality.history import measured_before

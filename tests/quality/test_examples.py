@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 
 from data_platform import ddl
-from data_platform.pipeline.quality.check import Asked, run_checks
+from data_platform.pipeline.quality.asked import Asked
+from data_platform.pipeline.quality.check import run_checks
 from data_platform.postgres.quality.asking import reading
 from data_platform.postgres.server import Server
 from data_platform.spec import document, validate

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
@@ -17,6 +18,7 @@ from data_platform.pipeline.summarizing import summarize
 from data_platform.pipeline.views import MaterializedView, Refresh, refresh, refresh_plan, refresh_tables
 from data_platform.pipeline.writing import Work
 from data_platform.postgres.pipelines import relations, views
+from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.state import Counts
 from data_platform.spec.pipeline_patterns import View
 from data_platform.sql.text import Sql, phrase, qualified_name
@@ -49,16 +51,19 @@ def _make(work: Work) -> tuple[list[Step], frozenset[Name]]:
     connection = work.state.connection
     done: list[Step] = []
     with connection.transaction():
-        rights = _drop(work, [*_changed(work)])
+        again = _drop(work, [*_changed(work)])
         missing = [view for view in work.spec.kept.views if views.kind_of(connection, view.name) is None]
         for view in work.spec.kept.views:
             if view in missing:
-                views.create_view(connection, view.name, view.sql, view.unique)
+                with _naming(work, view):
+                    views.create_view(connection, view.name, view.sql, view.unique)
                 planned = Refresh(view.name, 0, concurrently=False, why_not="it is new")
                 done.append(_refreshed(work, view, planned, "made"))
             else:
-                views.make_unique(connection, view.name, view.unique)
-        relations.run(connection, rights)
+                with _naming(work, view):
+                    views.make_unique(connection, view.name, view.unique)
+        for statement in again:
+            _again(work, statement)
     return done, frozenset(view.name for view in missing)
 
 
@@ -91,19 +96,43 @@ def refuse_changed(work: Work, name: Name) -> None:
 
 
 def _drop(work: Work, changed: Sequence[View]) -> tuple[Sql, ...]:
-    """Drop them, the readers before what they read; what gives others their rights again."""
+    """Drop them, the readers before what they read; what gives them their indexes again, and others their rights."""
     connection = work.state.connection
-    rights: list[Sql] = []
+    again: list[Sql] = []
     for view in reversed(changed):
-        rights += views.grants(connection, view.name)
+        again += [*views.indexes(connection, view.name), *views.grants(connection, view.name)]
         relations.run(connection, [phrase("DROP MATERIALIZED VIEW {name}", name=qualified_name(view.name))])
-    return tuple(rights)
+    return tuple(again)
+
+
+def _again(work: Work, statement: Sql) -> None:
+    try:
+        with telling(work.place.conninfo):
+            relations.run(work.state.connection, [statement])
+    except UsageProblem as problem:
+        raise UsageProblem(
+            f"the view that is made anew cannot have this again: {statement} ({problem.what})",
+            where=work.spec.file,
+            try_="drop that index first, or keep its column",
+        ) from problem
+
+
+@contextmanager
+def _naming(work: Work, view: View) -> Iterator[None]:
+    """A problem of the server as one of this view, at the spec."""
+    try:
+        with views.naming(view.name, view.sql, view.unique):
+            yield
+    except UsageProblem as problem:
+        raise UsageProblem(
+            problem.what, where=work.spec.file, expected=problem.expected, try_=problem.try_
+        ) from problem
 
 
 def _refreshed(work: Work, view: View, planned: Refresh, way: str) -> Step:
     """Refresh, record and look at; rows that it has and did not write are unchanged."""
     connection, started = work.state.connection, time.monotonic()
-    with views.written(connection, view.name) as written:
+    with _naming(work, view), views.written(connection, view.name) as written:
         row = relations.run(connection, [refresh(work.state.schema, planned)])
     assert row is not None
     rows = int(row[0])

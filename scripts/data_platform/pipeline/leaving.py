@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.pipeline import relaying
 from data_platform.pipeline.events import dropped
@@ -18,7 +19,7 @@ from data_platform.postgres.pipelines.models import behind
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.spec.pipeline import Pipeline
-from data_platform.sql.text import qualified
+from data_platform.sql.text import literal, phrase, qualified
 
 STEPS = (MADE, NEXT, relaying.STEP)
 """Under which a run has remembered what it made."""
@@ -64,15 +65,45 @@ def _left(spec: Pipeline, state: State) -> Iterator[tuple[str, str]]:
 
 
 def let_go(work: Work) -> Iterator[Step]:
-    """Each of them in a transaction: its place, and of a projection its tables. Points of a collection stay there.
+    """Each of them in a transaction: its place, and of a projection its tables; before that a collection's points.
 
-    UsageProblem where views of others read the tables.
+    UsageProblem where views of others read the tables. EnvironmentProblem where the points cannot be taken away.
     """
     state, schema = work.state, _feed(work.spec)[0]
     for name, kind in [*_left(work.spec, state)]:
         started = time.monotonic()
+        way = "let go" if kind == "projection" else _without_points(work, schema, name)
         with telling(work.place.conninfo), state.connection.transaction():
             relations.run(state.connection, dropped(Name(schema, name), tables=kind == "projection"))
             for step in STEPS:
                 state.forget(step, name)
-        yield Step(schema, f"the {kind}", name, Counts(), "let go", time.monotonic() - started)
+        yield Step(schema, f"the {kind}", name, Counts(), way, time.monotonic() - started)
+
+
+def _without_points(work: Work, schema: str, name: str) -> str:
+    relay = relaying.relay_name(work.spec, name)
+    try:
+        known = relaying.taken_away(work, name)
+    except (EnvironmentProblem, UsageProblem) as problem:
+        told = f"the points of the collection {name} cannot be taken away: {problem.what}"
+        by_hand = [
+            phrase(
+                "DELETE FROM {readers} WHERE name = {name};",
+                readers=qualified(schema, "readers"),
+                name=literal(name),
+            ),
+            phrase(
+                "DELETE FROM {checkpoints} WHERE pipeline = {pipeline} AND step = {step} AND unit = {name};",
+                checkpoints=work.state.table("checkpoints"),
+                pipeline=literal(work.spec.name),
+                step=literal(relaying.STEP),
+                name=literal(name),
+            ),
+        ]
+        try_ = f"the same command once that is mended; or, where the server is gone for good: {' '.join(by_hand)}"
+        raise type(problem)(told, where=problem.where, try_=try_) from problem
+    return (
+        "let go with its points"
+        if known
+        else f"let go; its points stay in Qdrant, with {relay} as _dpe.relay"
+    )

@@ -29,7 +29,7 @@ from data_platform.spec.pipeline_patterns import CollectionSpec, ProjectionSpec,
 
 _EVENT = "e"
 """What handlers call the event."""
-_ROW_OF = frozenset({"jsonb_populate_record", "json_populate_record"})
+_ROW_OF = frozenset({"jsonb_populate_record", "json_populate_record", "jsonb_to_record", "json_to_record"})
 _WRAPPING = (exp.Paren, exp.Cast)
 
 
@@ -37,12 +37,14 @@ def kept_targets(spec: Pipeline) -> Iterator[TargetLineage]:
     """Of all that the patterns views, events and cqrs keep; nothing is connected to."""
     sources = of_sources(spec)
     known = {str(one.table): sources[one.name] for one in spec.sources if one.table is not None}
+    summaries = [_of_summary(one, sources[one.source]) for one in spec.kept.summaries]
+    # Which views may read.
+    known |= {one.table: Columns(one.columns, ()) for one in summaries}
     for view in spec.kept.views:
         name = str(view.name)
         known[name] = of_select(name, view.sql, known)
         yield TargetLineage(name, "views", known[name].columns, known[name].unresolved)
-    for summary in spec.kept.summaries:
-        yield _of_summary(summary, sources[summary.source])
+    yield from summaries
     for projection in spec.kept.projections:
         yield from _of_projection(projection, of_rows=spec.pattern == "cqrs")
     for collection in spec.kept.collections:

@@ -15,6 +15,7 @@ from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.pipeline import relaying
 from data_platform.pipeline.events import (
+    WINDOWS,
     Projection,
     advance,
     dropped,
@@ -102,7 +103,7 @@ def _begin(
     statements = projection_tables(projection) if slot == "live" else start_rebuild(projection)
     started = time.monotonic()
     try:
-        with telling(work.place.conninfo), feeding.still(work):
+        with telling(work.place.conninfo, values=False), feeding.still(work):
             relations.run(work.state.connection, statements)
             counted = fill(work, feeding, projection, slot) if feeding.outboxes else (0, 0)
             told = look_at_schema(work.spec, work.state, projection.name) if slot == "live" else ()
@@ -130,8 +131,8 @@ def _at_once(work: Work, projection: Projection) -> Iterator[Step]:
     """What is left of the window that was begun, and all that has come since; taken back where a check fails."""
     connection, started = work.state.connection, time.monotonic()
     try:
-        with telling(work.place.conninfo), connection.transaction():
-            rows = [relations.run(connection, [advance(projection, _ALL)]) or (0, 0) for _ in range(2)]
+        with telling(work.place.conninfo, values=False), connection.transaction():
+            rows = [relations.run(connection, [advance(projection, _ALL)]) or (0, 0) for _ in range(WINDOWS)]
             counted = [sum(row[number] for row in rows) for number in range(2)]
             told = look_at_schema(work.spec, work.state, projection.name) if counted[0] else ()
     except CheckFails:
@@ -147,12 +148,16 @@ def _at_once(work: Work, projection: Projection) -> Iterator[Step]:
 
 
 def _in_batches(work: Work, projection: Projection, slot: str) -> Iterator[Step]:
-    """A batch a transaction; smaller ones where one is refused, down to the event that is."""
-    size = BATCH
-    while True:
+    """A batch a transaction; smaller ones where one is refused, down to the event that is.
+
+    A batch that is not full ends a window. After the one that was begun before, and one that this run has opened, it
+    has what was there when it began: others may go on writing for ever.
+    """
+    size, ended = BATCH, 0
+    while ended < WINDOWS:
         started = time.monotonic()
         try:
-            with telling(work.place.conninfo), work.state.connection.transaction():
+            with telling(work.place.conninfo, values=False), work.state.connection.transaction():
                 row = relations.run(work.state.connection, [advance(projection, size, slot)])
         except UsageProblem as problem:
             if size == 1:
@@ -162,6 +167,7 @@ def _in_batches(work: Work, projection: Projection, slot: str) -> Iterator[Step]
         assert row is not None
         if row[0] == 0:
             return
+        ended += row[0] < size
         yield _step(projection, "events", row, "applied" if slot == "live" else "built beside", started)
 
 

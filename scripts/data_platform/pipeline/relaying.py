@@ -11,12 +11,13 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
-from data_platform.pipeline.events import confirm, peek, register
+from data_platform.pipeline.events import WINDOWS, confirm, drawn, last_drawn, peek, register
 from data_platform.pipeline.feeding import Feeding, begin_behind, rows_of_table
 from data_platform.pipeline.steps import Step
 from data_platform.pipeline.streams import Place
@@ -27,7 +28,7 @@ from data_platform.postgres.pipelines.state import Counts
 from data_platform.qdrant import points
 from data_platform.qdrant.calls import Call, path_of
 from data_platform.qdrant.points import Versioned
-from data_platform.qdrant.rest import Rest, rest
+from data_platform.qdrant.rest import NotThere, Rest, rest
 from data_platform.spec.pipeline import Pipeline, Source
 from data_platform.spec.pipeline_patterns import CollectionSpec
 from data_platform.sql.text import Sql, literal, phrase, qualified_name
@@ -39,25 +40,25 @@ _BYTES, _A_NUMBER = 8_000_000, 24
 """Of a call, well below what a server takes by default; and of one number of a vector in it."""
 
 
-def server_of(place: Place, spec: CollectionSpec) -> Rest:
+def server_of(place: Place, collection: str, url: str, api_key: str | None) -> Rest:
     """The server of a collection, or that of a proof."""
-    stand_in = place.addresses.get(address_name(spec))
-    return Rest(stand_in) if stand_in else rest(spec.url, spec.api_key)
+    stand_in = place.addresses.get(address_name(collection))
+    return Rest(stand_in) if stand_in else rest(url, api_key)
 
 
-def address_name(spec: CollectionSpec) -> str:
+def address_name(collection: str) -> str:
     """Under which a Place has the address of its server; no source is called so."""
-    return f"collection {spec.name}"
+    return f"collection {collection}"
 
 
-def relay_name(pipeline: Pipeline, spec: CollectionSpec) -> str:
-    """What its points say that they are of."""
-    return f"{pipeline.name}.{spec.name}"
+def relay_name(pipeline: Pipeline, collection: str) -> str:
+    """What the points of a collection of the spec say that they are of."""
+    return f"{pipeline.name}.{collection}"
 
 
-def point_id(spec: CollectionSpec, stream: str) -> str:
+def point_id(relay: str, stream: str) -> str:
     """The same for the same key: a UUID (version 5) of the relay's name and the row's stream."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{spec.name} {stream}"))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{relay} {stream}"))
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,9 @@ class Event:
     window: tuple[Any, Any] = ("0", "0")
 
 
-def point_of(spec: CollectionSpec, source: Source, event: Event) -> Versioned:
+def point_of(spec: CollectionSpec, relay: str, source: Source, event: Event) -> Versioned:
     """The point that an event leaves. UsageProblem for a vector that is none."""
-    id_ = point_id(spec, event.stream)
+    id_ = point_id(relay, event.stream)
     given = event.payload.get(spec.column)
     if event.type.endswith(".delete") or given is None:
         return Versioned(id_, event.position, None, {})
@@ -111,7 +112,7 @@ class _Relay:
 
     @property
     def place(self) -> points.Place:
-        relay = relay_name(self.work.spec, self.spec)
+        relay = relay_name(self.work.spec, self.spec.name)
         return points.Place(self.spec.collection, relay, self.spec.vector)
 
     @property
@@ -121,14 +122,60 @@ class _Relay:
         return found
 
     def steps(self) -> Iterator[Step]:
-        server = server_of(self.work.place, self.spec)
+        spec = self.spec
+        self._refuse_namesake()
+        server = server_of(self.work.place, spec.name, spec.url, spec.api_key)
         is_there = self._is_there(server)
-        digest = {"sha256": self._digest()}
-        known = self.work.state.positions(STEP).get(self.spec.name)
-        if known != digest or not is_there or self.work.place.resnapshot:
-            yield self._filled(server, digest, is_there=is_there)
+        # Where the points are is remembered too, for the day on which the spec does not say so any more.
+        position = {"sha256": self._digest(), "at": {"collection": spec.collection, **_kept_address(spec)}}
+        known = self.work.state.positions(STEP).get(spec.name)
+        last = self._asked(last_drawn(self.feeding.feed))
+        newest = self._newest(server, last) if is_there else last
+        changed = known is None or known.get("sha256") != position["sha256"]
+        if changed or not is_there or newest > last or self.work.place.resnapshot:
+            if newest > last:
+                self._asked(drawn(self.feeding.feed, newest - last))
+            yield self._filled(server, position, is_there=is_there)
+        elif known != position:
+            self.work.state.checkpoint(STEP, spec.name, position)
         yield from self._advanced(server)
         self._call(server, points.tombstones_removed(self.place, int(time.time())))
+
+    def _refuse_namesake(self) -> None:
+        """UsageProblem where another pipeline has a collection of this name: they would share a place in the outbox."""
+        state, feed = self.work.state, self.feeding.feed
+        if self.spec.name in state.positions(STEP):
+            return
+        readers = phrase(
+            "SELECT FROM {readers} WHERE name = {name}",
+            readers=qualified_name(feed.named("readers")),
+            name=literal(self.spec.name),
+        )
+        others = state.others(STEP, self.spec.name)
+        if others and state.connection.execute(readers.encode()).fetchone() is not None:
+            raise UsageProblem(
+                f"the pipeline {others[0]} has a collection {self.spec.name} that follows the outbox {feed.schema} too",
+                where=self.work.spec.file,
+                expected="another name for each collection of an outbox, since each has a place in it",
+                try_="another `name:` of the collection",
+            )
+
+    def _asked(self, query: Sql) -> int:
+        row = relations.run(self.work.state.connection, [query])
+        assert row is not None
+        return int(row[0])
+
+    def _newest(self, server: Rest, version: int) -> int:
+        """The greatest version of its points, if there is one above this: then positions have gone back.
+
+        PostgreSQL was restored, or its outbox made anew; what comes would be older than the points that are there.
+        """
+        while True:
+            with _passing():
+                found = server.call(points.newer(self.place, version, _AT_MOST))["points"]
+            if not found:
+                return version
+            version = max(int(one["payload"][points.OWN]["version"]) for one in found)
 
     def _digest(self) -> str:
         """Of all that its points depend on besides the rows."""
@@ -183,7 +230,7 @@ class _Relay:
 
     # --- what the table has ---
 
-    def _filled(self, server: Rest, digest: Mapping[str, str], *, is_there: bool) -> Step:
+    def _filled(self, server: Rest, position: Mapping[str, Any], *, is_there: bool) -> Step:
         """Every row of one snapshot, with a version that is greater than all before; then what is older goes.
 
         Killed in the middle it is done again with a greater one.
@@ -195,27 +242,20 @@ class _Relay:
             self._call(server, points.created(self.place, self.spec.dimensions, distance))
         self._call(server, *points.indexed(self.place))
         # Drawn before the tables stand still: who has a smaller position is done by then, and in the snapshot.
-        sequence = phrase(
-            "SELECT nextval(pg_get_serial_sequence({outbox}, 'position'))",
-            outbox=literal(qualified_name(feed.source)),
-        )
-        drawn = relations.run(connection, [sequence])
-        assert drawn is not None
+        first = self._asked(drawn(feed))
         # Registered before, so that nothing is purged that it has not read; and the long transaction of the filling
         # writes nothing until its end, so that other readers need not wait for it.
         with telling(work.place.conninfo), connection.transaction():
             relations.run(connection, [register(feed, self.spec.name)])
-            work.state.checkpoint(STEP, self.spec.name, {"filled": False})
+            work.state.checkpoint(STEP, self.spec.name, {**position, "sha256": ""})
         with telling(work.place.conninfo), self.feeding.still(work):
             query = phrase(
                 "SELECT greatest(max(position), {drawn}) FROM {outbox}",
-                drawn=drawn[0],
+                drawn=first,
                 outbox=qualified_name(feed.source),
             )
-            row = relations.run(connection, [query])
-            assert row is not None
+            version = self._asked(query)
             self._flush()
-            version = int(row[0])
             read = there = 0
             for batch in self._rows(version):
                 found = [one for one in self._points(batch) if one.vector is not None]
@@ -223,7 +263,7 @@ class _Relay:
                 read, there = read + len(batch), there + len(found)
             self._bury(server, version)
             relations.run(connection, [begin_behind(feed, self.spec.name, "live", Sql(str(version)))])
-            work.state.checkpoint(STEP, self.spec.name, digest)
+            work.state.checkpoint(STEP, self.spec.name, position)
         return self._step(
             "rows that were there", "filled", Counts(read, there, unchanged=read - there), started
         )
@@ -247,22 +287,23 @@ class _Relay:
 
     def _points(self, events: Sequence[Event]) -> list[Versioned]:
         try:
-            return [point_of(self.spec, self.source, one) for one in events]
+            return [point_of(self.spec, self.place.relay, self.source, one) for one in events]
         except UsageProblem as problem:
             raise self._refused(f"cannot be filled: {problem.what}") from problem
 
     # --- what comes ---
 
     def _advanced(self, server: Rest) -> Iterator[Step]:
-        """A batch after another, each acknowledged before it is confirmed."""
-        connection, feed = self.work.state.connection, self.feeding.feed
-        while True:
+        """A batch after another, each acknowledged before it is confirmed; to the end of what was there at first."""
+        connection, feed, ended = self.work.state.connection, self.feeding.feed, 0
+        while ended < WINDOWS:
             started = time.monotonic()
             with telling(self.work.place.conninfo):
                 rows = connection.execute(peek(feed, self.spec.name, self._size).encode()).fetchall()
             events = [Event(row[0], row[1], row[3], row[4], (row[7], row[8])) for row in rows]
             if not events:
                 return
+            ended += len(events) < self._size
             good, found, problem = self._until_refused(events)
             self._flush()
             self._send(server, [*found.values()])
@@ -286,7 +327,7 @@ class _Relay:
             if event.type.rpartition(".")[0] != self.spec.source:
                 continue
             try:
-                one = point_of(self.spec, self.source, event)
+                one = point_of(self.spec, self.place.relay, self.source, event)
             except UsageProblem as problem:
                 told = f"stands before event {event.position} ({event.type}): {problem.what}"
                 return events[:number], found, self._refused(told)
@@ -304,6 +345,31 @@ class _Relay:
     def _step(self, unit: str, way: str, counts: Counts, started: float) -> Step:
         source = str(self.feeding.feed.source)
         return Step(source, unit, self.spec.name, counts, way, time.monotonic() - started)
+
+
+def _kept_address(spec: CollectionSpec) -> Mapping[str, str | None]:
+    """Of its server, as the spec names it; a user and a password in it are left out."""
+    parts = urlsplit(spec.url)
+    host = parts.netloc.rpartition("@")[2]
+    url = spec.url if spec.url.startswith("env:") else urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return {"url": url, "api_key": spec.api_key}
+
+
+def taken_away(work: Work, name: str) -> bool:
+    """The points of a collection that the spec names no more; False where nobody knows where they are.
+
+    EnvironmentProblem where their server does not answer.
+    """
+    at = work.state.positions(STEP)[name].get("at")
+    if at is None:
+        return False
+    server = server_of(work.place, name, at["url"], at["api_key"])
+    place = points.Place(at["collection"], relay_name(work.spec, name))
+    if work.dry_run:
+        return True
+    with _passing(), suppress(NotThere):
+        server.call(points.removed(place))
+    return True
 
 
 @contextmanager

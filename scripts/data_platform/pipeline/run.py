@@ -30,6 +30,7 @@ from data_platform.pipeline.writing import (
     with_told,
     write_target,
 )
+from data_platform.postgres.connect import Unreachable
 from data_platform.postgres.pipelines.relations import drop_temporary
 from data_platform.postgres.pipelines.sessions import Passing, take_every_row, telling, writing
 from data_platform.postgres.pipelines.state import Counts, State
@@ -82,6 +83,8 @@ class _Progress:
 
     steps: list[Step] = field(default_factory=list)
     attempts: int = 0
+    reached: bool = False
+    """Whether there has been a session of the target's."""
     emptied: dict[str, None] = field(default_factory=dict)
 
 
@@ -134,8 +137,9 @@ def through(spec: Pipeline, place: Place, job: Job, *, dry_run: bool, tell: Tell
             _attempt(spec, place, job, progress, dry_run=dry_run, tell=tell)
             seconds = time.monotonic() - started
             return Ran(tuple(progress.steps), progress.attempts, seconds, tuple(progress.emptied))
-        except Passing as problem:
-            if progress.attempts > spec.retries:
+        except (Passing, Unreachable) as problem:
+            # A target that never answered is more likely another one than it is starting.
+            if progress.attempts > spec.retries or not progress.reached:
                 raise
             pause = _FIRST_PAUSE_SECONDS * 2 ** (progress.attempts - 1)
             tell(f"again in {pause:.1f} s: {problem.what}", 0.0)
@@ -146,6 +150,7 @@ def _attempt(
     spec: Pipeline, place: Place, job: Job, progress: _Progress, *, dry_run: bool, tell: Tell
 ) -> None:
     with writing(place.conninfo) as connection, ExitStack() as stack:
+        progress.reached = True
         if dry_run:
             stack.enter_context(connection.transaction(force_rollback=True))
         state = State(connection, spec.state_schema, spec.name)

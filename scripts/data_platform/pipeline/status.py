@@ -81,12 +81,7 @@ def _left(spec: Pipeline, conninfo: str) -> Iterator[Finding]:
     for one in left_by(spec, conninfo):
         held = "" if spec.kept.events else f", and holds the outbox back: {one.events:,} events not read"
         message = f"the {one.kind} {one.name} is not in the spec any more{held}"
-        relay = f"{spec.name}.{one.name}"
-        goes = (
-            "its tables go"
-            if one.kind == "projection"
-            else f"its points stay in Qdrant, with {relay} as their _dpe.relay"
-        )
+        goes = "its tables go" if one.kind == "projection" else "its points go"
         fix = f"put it back, or dpe pipeline run --drop-removed: {goes}"
         yield _finding(spec, "warning", "not-in-the-spec", message, fix)
 
@@ -113,9 +108,8 @@ def _findings(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
         if took > levels.duration:
             message = f"the last run took {took:,.0f} s; {levels.duration:,.0f} s are allowed"
             yield _finding(spec, "error", "too-slow", message, None)
-    held = sum(one.rows for one in seen.held)
-    if held:
-        message = f"rows in quarantine: {held:,}; reasons: {len(seen.held):,}"
+    if seen.rows_held:
+        message = f"rows in quarantine: {seen.rows_held:,}; reasons: {len(seen.held):,}"
         fix = "mend them at the source, or what refuses them, then dpe pipeline replay"
         yield _finding(spec, "warning", "in-quarantine", message, fix)
 

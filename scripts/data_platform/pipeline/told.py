@@ -201,6 +201,7 @@ def status_result(found: Status) -> dict[str, Any]:
             {"source": one.source, "reason": one.reason, "rows": one.rows, "since": one.since.isoformat()}
             for one in found.seen.held
         ],
+        "rows_in_quarantine": found.seen.rows_held,
         "kept": [{"name": one.name, "age_s": one.age_seconds, "told": one.told} for one in found.standing],
         **({"slot": _slot_result(found.slot)} if found.slot is not None else {}),
     }

@@ -23,7 +23,15 @@ _URL_PREFIXES = ("postgresql://", "postgres://")
 LIVE = (*_URL_PREFIXES, "env:", "service:")
 """How a `--dsn` begins."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_REFUSED = re.compile(
+    "authentication failed|no password|does not exist|no pg_hba.conf entry|permission denied|support SSL|certificate"
+)
+"""What a server, or libpq, says of an address that is as wrong the next time. No SQLSTATE comes with it."""
 _SHOWN = ("service", "user", "host", "hostaddr", "port", "dbname")
+
+
+class Unreachable(EnvironmentProblem):
+    """No session for a reason that may pass: the server starts, is full, or is not there."""
 
 
 def resolve_dsn(text: str) -> str:
@@ -81,7 +89,8 @@ def connect(
 
     The limits are set as the session starts: a SET afterwards would leak to other clients of a pooler.
     A pooler that drops them is noticed and refused (from PostgreSQL 14 on a server reports what it set).
-    Raises EnvironmentProblem, without the password, when there is no such session to be had.
+    Raises EnvironmentProblem, without the password, when there is no such session to be had; Unreachable where there
+    may be one later.
     """
     limits = {
         "default_transaction_read_only": "on" if read_only else "off",
@@ -104,7 +113,8 @@ def _open(conninfo: str, *, autocommit: bool) -> psycopg.Connection:
     try:
         return psycopg.connect(conninfo, autocommit=autocommit)
     except psycopg.Error as error:
-        raise EnvironmentProblem(
+        kind = EnvironmentProblem if _REFUSED.search(str(error)) else Unreachable
+        raise kind(
             f"cannot connect: {_without_password(str(error), conninfo)}",
             where=redacted(conninfo),
             try_="check address and user with `psql`, and that the server runs and lets this machine in",

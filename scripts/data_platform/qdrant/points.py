@@ -79,6 +79,19 @@ def older(place: Place, version: int, limit: int) -> Call:
     return Call("POST", path_of(place.collection, "/points/scroll"), body)
 
 
+def newer(place: Place, version: int, limit: int) -> Call:
+    """Asks for points of this relay that are newer: their versions are in the payloads of the answer's `points`."""
+    conditions = [_own(place), {"key": f"{OWN}.version", "range": {"gt": version}}]
+    body = {"filter": {"must": conditions}, "limit": limit, "with_payload": True, "with_vector": False}
+    return Call("POST", path_of(place.collection, "/points/scroll"), body)
+
+
+def removed(place: Place) -> Call:
+    """Take away all points of this relay, tombstones too; those of others stay."""
+    path = path_of(place.collection, "/points/delete?wait=true")
+    return Call("POST", path, {"filter": {"must": [_own(place)]}})
+
+
 def tombstones_removed(place: Place, now: int) -> Call:
     """Take away the tombstones of this relay that have stood long enough."""
     old = {"key": f"{OWN}.gone_at", "range": {"lt": now - TOMBSTONE_SECONDS}}

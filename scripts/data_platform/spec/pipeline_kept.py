@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -196,11 +197,24 @@ def _events(reader: Reader, data: Mapping[str, Any]) -> EventsSpec:
                 where, f"`{upcaster.type}` {upcaster.since} has two upcasters", "one", "spec-duplicate"
             )
         upcasters.append(upcaster)
+    for type_ in types:
+        _refuse_gap(reader, type_, sorted(one.since for one in upcasters if one.type == type_))
     return EventsSpec(
         schema=reader.name(("events", "schema"), data["schema"]),
         types=MappingProxyType(types),
         upcasters=tuple(upcasters),
     )
+
+
+def _refuse_gap(reader: Reader, type_: str, versions: Sequence[int]) -> None:
+    """An event that none of them takes would stay as it is, and never become one of the newest version."""
+    for one, following in pairwise(versions):
+        if following > one + 1:
+            reader.mistake(
+                ("events", "upcasters"),
+                f"no upcaster of `{type_}` takes version {one + 1}, which that of {one} makes",
+                f"one with since: {one + 1}",
+            )
 
 
 def _types(events: EventsSpec | None, sources: Iterable[str], pattern: str) -> tuple[str, ...]:

@@ -1,9 +1,12 @@
-"""Each operation on a real server: what it makes of a schema and of rows, there and back."""
+"""Each operation on a real server: what it makes of a schema and of rows, there and back, and that lint and prove say
+the same of its steps.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -20,7 +23,10 @@ from data_platform.postgres.server import Server
 from data_platform.spec import document, validate
 from data_platform.spec.change import read_change
 from data_platform.spec.document import SpecProblem
+from migration.agreement import Ground, contradictions, ground
+from migration.lint.linting import linted
 from migration.operations.trial import Trial, filled, told, trial
+from migration.test_agreement_of_plans import written
 
 HERE = Path(__file__).parent
 BASE = (HERE / "base.sql").read_text()
@@ -60,11 +66,27 @@ def source(server: Server) -> Iterator[Database]:
         yield made
 
 
-@pytest.mark.parametrize("operations", _listed("base"), ids=_id)
-def test_an_operation_there_and_back(
-    server: Server, source: Database, tmp_path: Path, operations: list[dict[str, object]]
-) -> None:
-    reached = planned(server, tmp_path, BASE, operations)
+@pytest.fixture(scope="module")
+def tried(server: Server) -> Iterator[Ground]:
+    with ground(server, BASE, ROWS) as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Case:
+    """Operations and the plan for them, which takes longer than what is asked of it."""
+
+    operations: list[dict[str, object]]
+    reached: Reached
+
+
+@pytest.fixture(scope="module", params=_listed("base"), ids=_id)
+def case(request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    return Case(request.param, planned(server, tmp_path_factory.mktemp("case"), BASE, request.param))
+
+
+def test_an_operation_there_and_back(case: Case, server: Server, source: Database) -> None:
+    operations, reached = case.operations, case.reached
     assert reached.broken is None
     assert reached.plan.refused == ()
     assert reached.left.equal, reached.left
@@ -75,6 +97,12 @@ def test_an_operation_there_and_back(
     assert not blocking or set(operations[0]) & {"add_exclusion"}, blocking
     with trial(server, source) as here:
         rows_there_and_back(here, reached.plan.steps, str(operations))
+
+
+def test_lint_and_prove_say_the_same_of_the_steps(case: Case, tried: Ground) -> None:
+    """Of the same transactions that clients are kept out in them."""
+    one = linted("".join(map(written, case.reached.plan.steps)), BASE)
+    assert contradictions(one, tried.tried(one.script.statements)) == []
 
 
 def rows_there_and_back(here: Trial, steps: Sequence[Step], asked: str) -> None:

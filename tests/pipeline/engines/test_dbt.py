@@ -139,6 +139,31 @@ def test_only_keys_that_came_again_are_written_and_a_failed_build_notes_nothing(
     assert there()[:2] == second[:2]
 
 
+@pytest.mark.parametrize(
+    ("name", "sql", "how"),
+    [
+        ("incremental", None, "incremental"),
+        ("incremental", "SELECT r.* FROM rows AS r WHERE total > 0 ORDER BY id", "incremental"),
+        ("incremental", "SELECT DISTINCT ON (id) * FROM rows ORDER BY id", "table"),
+        ("incremental", "SELECT a.* FROM rows a JOIN rows b USING (id)", "table"),
+        ("incremental", "SELECT * FROM rows UNION ALL SELECT * FROM rows", "table"),
+        ("scd 2", None, "incremental"),
+        ("etl", None, "table"),
+        ("elt", None, "table"),
+    ],
+)
+def test_a_model_grows_where_its_rows_are_of_one_landed_row_each(
+    server: Server, tmp_path: Path, name: str, sql: str | None, how: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.csv").write_text(CSV)
+    text = SPECS[name]
+    if sql:
+        text = text[: text.index("    sql: |")] + f"    sql: {sql}\n" + text[text.index("targets:") :]
+    model = (rendered(project, server, tmp_path, text) / "models" / "shop__t.sql").read_text()
+    assert f"materialized='{how}'" in model
+
+
 def test_what_is_landed_anew_makes_the_model_anew(
     server: Server, database: Database, dbt: Dbt, tmp_path: Path
 ) -> None:

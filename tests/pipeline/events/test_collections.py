@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,8 +18,9 @@ from data_platform.pipeline.prove.faults import Truth
 from data_platform.pipeline.prove.living import LivingTrials
 from data_platform.pipeline.prove.qdrant import Engine
 from data_platform.pipeline.prove.trial import Made
-from data_platform.pipeline.run import Ran
+from data_platform.pipeline.run import Ran, run
 from data_platform.pipeline.status import status
+from data_platform.pipeline.streams import Place
 from data_platform.postgres.pipelines.sessions import Passing
 from data_platform.postgres.server import Database, embedded_server
 from data_platform.qdrant import points
@@ -49,7 +51,7 @@ def shop(database: Database) -> Database:
 
 
 def go(shop: Database, folder: Path, engine: Engine, text: str = SPEC, **how: Any) -> Ran:
-    return do(shop, folder, text, addresses={"collection found": engine.url}, **how)
+    return do(shop, folder, text, **{"addresses": {"collection found": engine.url}, **how})
 
 
 def there(engine: Engine, name: str = "things") -> Mapping[int, str]:
@@ -90,6 +92,22 @@ def test_nobody_waits_for_a_filling_and_nothing_is_purged_meanwhile(
     engine.before = lambda number: seen.append((ask(shop, writing), ask(shop, readers)))
     go(shop, tmp_path, engine)
     assert seen == [([(0,)], [("found", "0")])]
+
+
+def test_nobody_waits_for_what_is_sent_and_a_run_ends_though_they_write_on(
+    shop: Database, tmp_path: Path, engine: Engine
+) -> None:
+    """Each write to Qdrant meets one more to the table, which is not held up, while it is filled and after."""
+
+    def before(number: int) -> None:
+        ask(shop, f"SET lock_timeout = '2s'; INSERT INTO things VALUES ({number + 100}, 'new', '{{1,1}}')")
+        ask(shop, "SET lock_timeout = '2s'; UPDATE things SET name = name || '!' WHERE id = 1")
+
+    engine.before = before
+    assert [one.way for one in go(shop, tmp_path, engine).steps] == ["filled", "sent", "sent"]
+    engine.before = lambda number: None
+    go(shop, tmp_path, engine)
+    assert there(engine) == dict(ask(shop, "SELECT id, name FROM things WHERE v IS NOT NULL"))
 
 
 def test_tombstones_go_once_nothing_older_can_come(
@@ -178,6 +196,73 @@ def test_a_named_vector_of_pgvector(shop: Database, tmp_path: Path, engine: Engi
     ask(shop, "ALTER TABLE things ALTER v TYPE text USING translate(v::text, '{}', '[]')")
     go(shop, tmp_path, engine, text)
     assert sorted(one.vector["words"] for one in engine.points("things")) == [[0.0, 1.0], [1.0, 0.0]]
+
+
+TWO = SPEC + SPEC[SPEC.index("  - {name: found") :].replace("name: found", "name: other")
+
+
+def test_a_collection_that_is_let_go_takes_its_points_along(
+    shop: Database, tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {"addresses": {"collection found": engine.url, "collection other": engine.url}}
+    do(shop, tmp_path, TWO, **both)
+    assert len(engine.points("things")) == 4, "two relays share a collection"
+    (fix,) = [one.fix for one in status(spec_of(tmp_path, SPEC), shop.conninfo).findings]
+    assert "its points go" in str(fix)
+    monkeypatch.setenv("NOWHERE", "http://127.0.0.1:9")
+    with pytest.raises(Passing, match="the points of the collection other cannot be taken away") as raised:
+        go(shop, tmp_path, engine, drop_removed=True)
+    assert "DELETE FROM p_outbox.readers WHERE name = 'other';" in str(raised.value.try_)
+    assert [step.way for step in go(shop, tmp_path, engine, drop_removed=True, **both).steps] == [
+        "let go with its points"
+    ]
+    assert there(engine) == {1: "a", 2: "b"}
+    assert status(spec_of(tmp_path, SPEC), shop.conninfo).findings == ()
+    assert ask(shop, "SELECT name FROM p_outbox.readers") == [("found",)]
+    # One whose collection is gone has no points; nor is anything kept of a password.
+    secret = TWO.replace("env:NOWHERE", "http://me:word@127.0.0.1:9/under?key=word")
+    do(shop, tmp_path, secret, **both)
+    assert "word" not in str(ask(shop, "SELECT position FROM dpe_pipeline.checkpoints"))
+    del engine.collections["things"]
+    assert "let go with its points" in [
+        step.way for step in go(shop, tmp_path, engine, drop_removed=True, **both).steps
+    ]
+
+
+def test_positions_that_went_back_are_no_older_than_the_points(
+    shop: Database, tmp_path: Path, engine: Engine
+) -> None:
+    """PostgreSQL restored, or its outbox made anew: else all that is sent would be refused as older, unsaid."""
+    go(shop, tmp_path, engine)
+    for _ in range(3):
+        ask(shop, "UPDATE things SET name = name || '!'")
+    go(shop, tmp_path, engine)
+    ask(
+        shop,
+        "DELETE FROM p_outbox.outbox; SELECT setval(pg_get_serial_sequence('p_outbox.outbox', 'position'), 2)",
+    )
+    ask(shop, "UPDATE things SET name = 'restored' WHERE id = 1; DELETE FROM things WHERE id = 2")
+    assert [one.way for one in go(shop, tmp_path, engine).steps][:1] == ["filled"]
+    assert there(engine) == {1: "restored"}
+    assert go(shop, tmp_path, engine).steps == ()
+    ask(shop, "DROP SCHEMA p_outbox CASCADE; UPDATE things SET name = 'new' WHERE id = 1")
+    go(shop, tmp_path, engine)
+    ask(shop, "UPDATE things SET name = 'newer' WHERE id = 1")
+    go(shop, tmp_path, engine)
+    assert there(engine) == {1: "newer"}
+
+
+def test_two_pipelines_with_a_collection_of_one_name(shop: Database, tmp_path: Path, engine: Engine) -> None:
+    """In one outbox they would share a place; in one collection of Qdrant their points are apart."""
+    place = Place(shop.conninfo, tmp_path, addresses={"collection found": engine.url})
+    go(shop, tmp_path, engine)
+    other = replace(spec_of(tmp_path, SPEC + "outbox: p_outbox\n"), name="other")
+    with pytest.raises(
+        UsageProblem, match="the pipeline p has a collection found that follows the outbox p_outbox"
+    ):
+        run(other, place)
+    run(replace(spec_of(tmp_path, SPEC + "outbox: mine\n"), name="other"), place)
+    assert sorted(one.payload["name"] for one in engine.points("things")) == ["a", "a", "b", "b"]
 
 
 @pytest.mark.parametrize(

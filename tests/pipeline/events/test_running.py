@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import random
+import threading
+import time
+from contextlib import suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +61,13 @@ projections:
 
 
 def append(database: Database, stream: str, *events: tuple[str, dict[str, Any]]) -> None:
-    written = [{"type": type_, "payload": payload, "subject": stream} for type_, payload in events]
     with psycopg.connect(database.conninfo) as connection:
-        connection.execute("SELECT ledger.append(%s, NULL, %s)", [stream, Jsonb(written)])
+        append_as(connection, stream, *events)
+
+
+def append_as(connection: psycopg.Connection[Any], stream: str, *events: tuple[str, dict[str, Any]]) -> None:
+    written = [{"type": type_, "payload": payload, "subject": stream} for type_, payload in events]
+    connection.execute("SELECT ledger.append(%s, NULL, %s)", [stream, Jsonb(written)])
 
 
 def counted(ran: Ran) -> list[tuple[str, int, int, int]]:
@@ -91,10 +100,14 @@ def test_what_no_handler_takes_is_named_and_what_came_before_is_there(
         "  - name: counts\n    tables: [CREATE TABLE n (n int)]\n"
         "    handlers: {Paid: INSERT INTO n VALUES (1)}\n"
     )
-    with pytest.raises(
-        UsageProblem, match=r"balances stands before event 23 \(Paid, version 2 of b\): .*much"
-    ):
+    told = (
+        r"balances stands before event 23 \(Paid, version 2 of b\): .* invalid input syntax for type integer"
+    )
+    with pytest.raises(UsageProblem, match=told) as raised:
         do(database, tmp_path, other)
+    # The value may be about a person who will be forgotten, and what a run says of an error is kept.
+    assert "much" not in str(raised.value)
+    assert "much" not in str(ask(database, "SELECT error FROM dpe_pipeline.runs"))
     assert ask(database, "SELECT id, balance FROM balances.account ORDER BY 1") == [("a", 20), ("b", 0)]
     assert ask(database, "SELECT count(*) FROM counts.n") == [(21,)], "others go on"
     assert ask(database, "SELECT status, rows_read FROM dpe_pipeline.runs ORDER BY id DESC LIMIT 1") == [
@@ -134,6 +147,90 @@ def test_two_specs_read_a_store_by_the_same_upcasters(database: Database, tmp_pa
         run(b, one)
     run(b, other)
     assert ask(database, "SELECT balance FROM balances_b.account") == [(1,)]
+
+
+def test_who_is_forgotten_while_others_write_and_runs_go_on(database: Database, tmp_path: Path) -> None:
+    """Appends that commit late or not at all, erasures among them, projections made anew: as a replay at the end."""
+    do(database, tmp_path, EVENTS)
+    until = time.monotonic() + 3
+
+    def write(number: int) -> None:
+        rng = random.Random(number)
+        with psycopg.connect(database.conninfo) as own:
+            while time.monotonic() < until:
+                stream = f"s{rng.randrange(6)}"
+                events = [{"type": "Opened", "payload": {"owner": f"Ada of {stream}"}, "subject": stream}]
+                events += [{"type": "Paid", "payload": {"amount": 1}}] * rng.randrange(3)
+                own.execute("SELECT ledger.append(%s, NULL, %s)", [stream, Jsonb(events)])
+                if rng.random() < 0.15:
+                    own.execute("SELECT ledger.erase(%s, 'asked for')", [f"s{rng.randrange(6)}"])
+                time.sleep(rng.random() * 0.2)
+                own.rollback() if rng.random() < 0.2 else own.commit()
+
+    def worker(number: int) -> None:
+        with suppress(psycopg.errors.DeadlockDetected):
+            write(number)
+
+    threads = [threading.Thread(target=worker, args=[number]) for number in range(6)]
+    text = EVENTS.replace("INSERT INTO account VALUES (e.stream, e.payload ->> 'owner', 0)", UPSERT)
+    for one in threads:
+        one.start()
+    for turn in range(1000):
+        do(
+            database,
+            tmp_path,
+            text if turn % 3 else text.replace("owner = NULL", f"owner = NULL /* {turn} */"),
+        )
+        if time.monotonic() > until:
+            break
+    for one in threads:
+        one.join()
+    for subject in range(0, 6, 2):
+        ask(database, f"SELECT ledger.erase('s{subject}', 'at last')")
+    do(database, tmp_path, text)
+    kept = ask(database, "SELECT * FROM balances.account ORDER BY 1")
+    assert [owner for name, owner, _ in kept if name in ("s0", "s2", "s4")] == [None] * 3
+    assert (
+        ask(database, "SELECT DISTINCT subject FROM ledger.events WHERE payload::text ~ 'Ada of s[024]'")
+        == []
+    )
+    do(database, tmp_path, text.replace("owner = NULL", "owner = NULL /* again */"))
+    assert ask(database, "SELECT * FROM balances.account ORDER BY 1") == kept
+
+
+UPSERT = (
+    "INSERT INTO account VALUES (e.stream, e.payload ->> 'owner', 0)"
+    " ON CONFLICT (id) DO UPDATE SET owner = excluded.owner"
+)
+
+
+def test_a_run_ends_though_others_write_on(database: Database, tmp_path: Path) -> None:
+    text = EVENTS + CHECK.replace("max: 50", "min: 0") % "fail"
+    do(database, tmp_path, EVENTS)
+    done = threading.Event()
+
+    def write() -> None:
+        with psycopg.connect(database.conninfo, autocommit=True) as own:
+            for number in count():
+                append_as(own, f"s{number % 7}", ("Noted", {}))
+                if done.is_set():
+                    return
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        for spec in (EVENTS, text):
+            assert len(do(database, tmp_path, spec).steps) <= 3
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("since", [(1, 3), (2, 4, 5)])
+def test_upcasters_leave_no_version_out(tmp_path: Path, since: tuple[int, ...]) -> None:
+    listed = ", ".join(f"{{type: Paid, since: {n}, sql: payload}}" for n in since)
+    with pytest.raises(SpecProblem, match=f"no upcaster of `Paid` takes version {since[0] + 1}"):
+        spec_of(tmp_path, EVENTS.replace("  types:", f"  upcasters: [{listed}]\n  types:"))
 
 
 CHECK = "checks: [{on: balances.account, check: range, columns: [balance], max: 50, action: %s}]\n"

@@ -180,6 +180,64 @@ def test_a_subject_is_forgotten(connection: Connection) -> None:
     assert connection.execute('SELECT stream FROM "Shop events".snapshots').fetchall() == [("b",)]
 
 
+def test_who_writes_while_a_subject_is_forgotten_is_waited_for(store: Connection, database: Database) -> None:
+    """Content that was being appended, and a snapshot that was being saved, go too; a later one is not taken."""
+    append(store, "a", 0, "Named", subject="person 7")
+    save, erase = (
+        'SELECT "Shop events".save_snapshot(%s, %s, \'{"n": 0}\')',
+        'SELECT "Shop events".erase(%s, %s)',
+    )
+    erased: list[int] = []
+
+    def forget() -> None:
+        with psycopg.connect(database.conninfo, autocommit=True) as other:
+            erased.extend(other.execute(erase, ["person 7", "asked"]).fetchone() or ())
+
+    thread = threading.Thread(target=forget)
+    with psycopg.connect(database.conninfo) as writer:
+        append(writer, "a", 1, "Named", subject="person 7")
+        append(writer, "b", 0, "Named", subject="person 7")
+        writer.execute(save, ["b", 1])
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join(10)
+    assert erased == [3]
+    left = "SELECT count(*) FROM \"Shop events\".events WHERE type = 'Named' AND payload <> '{}'"
+    assert store.execute(left).fetchone() == (0,)
+    assert versions(store, "a") == [(1, "Named"), (2, "Named"), (3, "SubjectErased")]
+    store.execute(save, ["b", 1])
+    assert store.execute('SELECT count(*) FROM "Shop events".snapshots').fetchone() == (0,)
+    store.execute(save, ["b", 2])
+    assert store.execute('SELECT count(*) FROM "Shop events".snapshots').fetchone() == (1,)
+
+
+def test_a_writer_who_was_first_in_the_stream_does_not_stop_an_erasure(
+    store: Connection, database: Database
+) -> None:
+    append(store, "a", 0, "Named", subject="person 7")
+
+    def forget() -> None:
+        with psycopg.connect(database.conninfo, autocommit=True) as other:
+            other.execute("SELECT \"Shop events\".erase('person 7', 'asked')")
+
+    thread = threading.Thread(target=forget)
+    with psycopg.connect(database.conninfo) as writer:
+        append(writer, "a", 1, "Paid")
+        thread.start()
+        thread.join(0.2)
+        assert thread.is_alive()
+    thread.join(10)
+    assert versions(store, "a") == [(1, "Named"), (2, "Paid"), (3, "SubjectErased")]
+
+
+@pytest.mark.parametrize("call", ["erase('person 7', 'asked')", "save_snapshot('a', 1, '{}')"])
+def test_an_old_snapshot_forgets_nobody(store: Connection, call: str) -> None:
+    store.execute("SET default_transaction_isolation = 'repeatable read'")
+    with pytest.raises(psycopg.errors.ActiveSqlTransaction, match="needs READ COMMITTED"):
+        store.execute(f'SELECT "Shop events".{call}'.encode())
+
+
 def first_elsewhere(connection: Connection, stream: str, type_: str) -> bool:
     """Read and append; whether another writer was first."""
     reached = len(versions(connection, stream))

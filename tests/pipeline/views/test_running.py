@@ -109,6 +109,38 @@ def test_a_changed_definition_is_refused_or_made_anew(shop: Database, tmp_path: 
     assert do(shop, tmp_path, changed).counts.written == 0
 
 
+ONE_VIEW = "views:\n  - {name: marts.v, sql: 'SELECT %s FROM shop.orders', unique: [%s]}\n"
+
+
+def test_what_the_server_says_is_of_a_view(shop: Database, tmp_path: Path) -> None:
+    with pytest.raises(UsageProblem, match=r"marts\.v has several rows with the same country") as raised:
+        do(shop, tmp_path, SOURCES + ONE_VIEW % ("country", "country"))
+    query = str(raised.value.try_).rpartition("which they are: ")[2]
+    assert len(ask(shop, query)) == 3
+    with pytest.raises(UsageProblem, match=r'marts\.v cannot be made: column "day" does not exist'):
+        do(shop, tmp_path, SOURCES + ONE_VIEW % ("id", "day"))
+    text = SOURCES + ONE_VIEW % ("total, 10 / total AS share", "total")
+    do(shop, tmp_path, text)
+    ask(shop, "INSERT INTO shop.orders VALUES (70, 'C1', NULL, 60)")
+    with pytest.raises(UsageProblem, match=r"marts\.v has several rows with the same total"):
+        do(shop, tmp_path, text)
+    ask(shop, "UPDATE shop.orders SET total = 0 WHERE id = 70")
+    with pytest.raises(UsageProblem, match=r"spec\.yaml: marts\.v cannot be made: division by zero"):
+        do(shop, tmp_path, text)
+
+
+def test_indexes_of_others_are_there_again_or_stop_it(shop: Database, tmp_path: Path) -> None:
+    do(shop, tmp_path, SOURCES + ONE_VIEW % ("id, total", "id"))
+    ask(shop, "CREATE INDEX mine ON marts.v (total) WHERE total > 5")
+    rebuild = SOURCES + ONE_VIEW + "changed: rebuild\n"
+    do(shop, tmp_path, rebuild % ("id, total, day", "id"))
+    found = "SELECT indexname FROM pg_indexes WHERE schemaname = 'marts' ORDER BY 1"
+    assert ask(shop, found) == [("mine",), ("v_id_idx",)]
+    with pytest.raises(UsageProblem, match="cannot have this again: CREATE INDEX mine"):
+        do(shop, tmp_path, rebuild % ("id, day", "id"))
+    assert ask(shop, "SELECT count(total) FROM marts.v") == [(60,)]
+
+
 def test_what_others_read_is_not_taken_away(shop: Database, tmp_path: Path) -> None:
     do(shop, tmp_path, SOURCES + VIEWS)
     ask(shop, "CREATE VIEW report AS SELECT * FROM marts.days")

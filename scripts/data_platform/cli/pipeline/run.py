@@ -74,7 +74,7 @@ def _declare(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--drop-removed",
         action="store_true",
-        help="events, cqrs: let go of projections and collections that the spec names no more, with their tables",
+        help="events, cqrs: let go of projections and collections that the spec names no more, with tables and points",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="do it all, say what was done, and take it back"

@@ -87,7 +87,8 @@ def _check(invocation: Invocation) -> Outcome:
 
 
 def _run(spec: Quality, conninfo: str, samples: int, tell: Any) -> tuple[Verdict, ...]:
-    from data_platform.pipeline.quality.check import Asked, open_others, run_checks  # noqa: PLC0415
+    from data_platform.pipeline.quality.asked import Asked  # noqa: PLC0415
+    from data_platform.pipeline.quality.check import open_others, run_checks  # noqa: PLC0415
     from data_platform.postgres.connect import resolve_dsn  # noqa: PLC0415
     from data_platform.postgres.pipelines.sessions import telling  # noqa: PLC0415
     from data_platform.postgres.quality.asking import reading  # noqa: PLC0415

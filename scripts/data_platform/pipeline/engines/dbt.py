@@ -21,7 +21,9 @@ from data_platform.pipeline.engines.project import (
     filled,
     findings_of,
     reads,
+    several_rows,
     title_of,
+    wide,
 )
 from data_platform.spec.pipeline import TARGET, Pipeline
 from data_platform.sql.text import identifier
@@ -128,12 +130,28 @@ def _column(name: str, type_: str) -> dict[str, Any]:
 
 
 def _grows(job: Job, goal: Goal) -> bool:
-    """Whether a target is made of rows as they were landed, to which others come.
+    """Whether a target is made of rows as they were landed, one by one, to which others come.
 
     An INSERT of dbt's own names the columns of a model that is there, and does not double the quotes in them.
     """
-    is_landed = any(one.name == goal.target.source for one in landing.landed(job))
-    return not job.whole and is_landed and not any('"' in name for name in goal.columns)
+    of = goal.target.source
+    follows = not job.whole if _is_landed(job, of) else job.spec.pattern != "elt" and of in _row_wise(job)
+    return follows and not any('"' in name for name in goal.columns)
+
+
+def _is_landed(job: Job, name: str) -> bool:
+    return any(one.name == name for one in landing.landed(job))
+
+
+def _row_wise(job: Job) -> dict[str, str]:
+    """Transforms of a growing source whose rows are of one of its rows each, with the source."""
+    found: dict[str, str] = {}
+    several = {*wide(job), *several_rows(job)}
+    for name in job.statements if not job.whole else ():
+        of, *others = reads(job, name)
+        if not others and name not in several and (_is_landed(job, of) or of in found):
+            found[name] = found.get(of, of)
+    return found
 
 
 def _how_written(job: Job) -> str:
@@ -167,8 +185,10 @@ def _landing(job: Job) -> str:
         columns = "model text PRIMARY KEY, since bigint NOT NULL, up_to bigint NOT NULL"
         made.append(f"CREATE TABLE IF NOT EXISTS {_built(job)} ({columns});")
     for goal in growing:
-        table = f"{identifier(landing.schema(job.spec))}.{identifier(goal.target.source)}"
-        for suffix, columns in (("row", landing.ROW), ("key", merges.listed(goal.target.key, identifier))):
+        source = _row_wise(job).get(goal.target.source, goal.target.source)
+        table = f"{identifier(landing.schema(job.spec))}.{identifier(source)}"
+        key = goal.target.key if set(goal.target.key) <= job.tables[source].keys() else ()
+        for suffix, columns in (("row", landing.ROW), ("key", merges.listed(key, identifier))):
             name = identifier(f"{_model(goal)[:50]}_{suffix}_idx")
             made += [f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({columns});"] if columns else []
     return "\n".join(made)
@@ -176,8 +196,9 @@ def _landing(job: Job) -> str:
 
 def _growing(job: Job, goal: Goal) -> str:
     """The configuration and rows of an incremental model."""
-    landed = _source(job, goal.target.source)[3:-3]
-    hooks = ["{{ lock_landed() }}", f"{{{{ mark_landed({landed}) }}}}", f"{{{{ forget_landed({landed}) }}}}"]
+    of = goal.target.source
+    source, rows = _source(job, _row_wise(job).get(of, of))[3:-3], _rows(job, of)[3:-3]
+    hooks = ["{{ lock_landed() }}", f"{{{{ mark_landed({source}) }}}}", f"{{{{ forget_landed({rows}) }}}}"]
     key = list(goal.target.key)
     config = {
         "materialized": "incremental", "incremental_strategy": "append", "on_schema_change": "fail",
@@ -186,7 +207,7 @@ def _growing(job: Job, goal: Goal) -> str:
         **({"indexes": [{"columns": [identifier(one) for one in key], "unique": True}]} if goal.way == "merge" else {}),
     }  # fmt: skip
     told = ",\n    ".join(f"{name}={value!r}" for name, value in config.items())
-    return f"{{{{ config(\n    {told}\n) }}}}\nwith batch as (\n    {{{{ landed({landed}) }}}}\n)"
+    return f"{{{{ config(\n    {told}\n) }}}}\nwith batch as (\n    {{{{ landed({rows}) }}}}\n)"
 
 
 # --- models ---
@@ -218,12 +239,22 @@ def _source(job: Job, name: str) -> str:
 def _transform(job: Job, name: str, sql: str) -> str:
     """Names stand for relations by a WITH before it, so that the SQL is the spec's."""
     named = []
+    is_row_wise = name in _row_wise(job)
     for one in sorted(reads(job, name)):
         kept = landing.kept(job, one)
-        columns = _jinja(merges.listed(kept.columns if kept else job.tables[one], identifier))
-        named.append(f"{identifier(one)} as (\n    select {columns} from {_relation(job, one)}\n)")
+        columns = kept.columns if kept else job.tables[one]
+        if is_row_wise:
+            rows = "select " + _jinja(", ".join(f"one.{identifier(column)}" for column in columns))
+        else:
+            rows = f"select {_jinja(merges.listed(columns, identifier))} from {_relation(job, one)}"
+        named.append(f"{identifier(one)} as (\n    {rows}\n)")
     head = "with " + ", ".join(named) + "\n" if named else ""
-    return f"{_jinja(job.comment('--'))}\n{head}select * from (\n{_jinja(sql.rstrip().rstrip(';'))}\n) as q\n"
+    query = f"{head}select * from (\n{_jinja(sql.rstrip().rstrip(';'))}\n) as q"
+    if is_row_wise:
+        # Of each landed row by itself, so that its number goes with what is made of it.
+        (of,) = reads(job, name)
+        query = f"select r.*, one.{landing.ROW} from {_relation(job, of)} as one cross join lateral (\n{query}\n) as r"
+    return f"{_jinja(job.comment('--'))}\n{query}\n"
 
 
 def _target(job: Job, goal: Goal) -> str:
@@ -232,12 +263,16 @@ def _target(job: Job, goal: Goal) -> str:
     table, of = goal.target.table, goal.target.source
     config = f"{{{{ config(materialized='table', schema='{table.schema}', alias='{table.name}') }}}}"
     # A table of the store itself has no number of arrival.
-    landed = any(one.name == of for one in landing.landed(job))
-    numbered = f"*, row_number() over () as {landing.ROW}" if not landed else "*"
-    rows = _source(job, of) if of not in job.statements else _relation(job, of)
-    batch = f"with batch as (\n    select {numbered} from {rows}\n)"
+    has_number = _is_landed(job, of) or of in _row_wise(job)
+    numbered = "*" if has_number else f"*, row_number() over () as {landing.ROW}"
+    batch = f"with batch as (\n    select {numbered} from {_rows(job, of)}\n)"
     body = landing.query(goal, _quote, _stays(goal) if job.whole and not goal.missing else "")
     return f"{_jinja(job.comment('--'))}\n{config}\n{batch}{body}\n"
+
+
+def _rows(job: Job, name: str) -> str:
+    """What a target is made of: a transform, or a source as it was landed."""
+    return _source(job, name) if name not in job.statements else _relation(job, name)
 
 
 def _quote(name: str) -> str:

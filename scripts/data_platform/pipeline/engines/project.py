@@ -244,6 +244,17 @@ def wide(job: Job) -> Iterator[str]:
             yield transform.name
 
 
+def several_rows(job: Job) -> Iterator[str]:
+    """Transforms that look at a table more than once, or at several."""
+    from sqlglot import exp, parse_one  # noqa: PLC0415
+
+    for transform in job.spec.transforms:
+        tree = parse_one(transform.sql, read="postgres")
+        ctes = {one.alias for one in tree.find_all(exp.CTE)}
+        if len([one for one in tree.find_all(exp.Table) if one.name not in ctes]) != 1 or ctes:
+            yield transform.name
+
+
 def finding(
     spec: Pipeline,
     severity: Literal["error", "warning", "info"],

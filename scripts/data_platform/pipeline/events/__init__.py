@@ -10,11 +10,13 @@ later. `peek` reads only transactions older than every running one. A writer lef
 readers waiting for an hour, and loses nothing.
 """
 
-from data_platform.pipeline.events.feed import Feed, confirm, feed_tables, peek, register
+from data_platform.pipeline.events.feed import WINDOWS, Feed, confirm, feed_tables, peek, register
 from data_platform.pipeline.events.outbox import (
     Outbox,
+    drawn,
     generation,
     guarded_upsert,
+    last_drawn,
     noted,
     outbox_feed,
     outbox_tables,
@@ -44,6 +46,7 @@ __all__ = [
     "CONFLICT",
     "REFUSED",
     "TOMBSTONE",
+    "WINDOWS",
     "EventStore",
     "Feed",
     "Outbox",
@@ -51,10 +54,12 @@ __all__ = [
     "Upcaster",
     "advance",
     "confirm",
+    "drawn",
     "dropped",
     "feed_tables",
     "generation",
     "guarded_upsert",
+    "last_drawn",
     "noted",
     "outbox_feed",
     "outbox_tables",

@@ -16,6 +16,8 @@ ROWS = Sql(
     " recorded_at timestamptz, window_from xid8, window_to xid8"
 )
 """What `peek` returns: the rows, and the window of transactions they are of, which `confirm` wants again."""
+WINDOWS = 2
+"""Of transactions, after which a reader has all that was there when it began: one begun before, and one of its own."""
 
 
 @dataclass(frozen=True)

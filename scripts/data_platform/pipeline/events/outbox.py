@@ -178,6 +178,26 @@ def noted(outbox: Outbox, *, anew: bool) -> Sql:
     )
 
 
+def last_drawn(feed: Feed) -> Sql:
+    """The greatest position that was ever given to a row, or to a row that was taken back."""
+    return phrase("SELECT coalesce(pg_sequence_last_value({sequence}), 0)", sequence=_sequence(feed))
+
+
+def drawn(feed: Feed, count: int = 1) -> Sql:
+    """That many positions are drawn, and no row gets them: the last one."""
+    return phrase(
+        "SELECT max(nextval({sequence})) FROM generate_series(1, {count})",
+        sequence=_sequence(feed),
+        count=count,
+    )
+
+
+def _sequence(feed: Feed) -> Sql:
+    return phrase(
+        "pg_get_serial_sequence({outbox}, 'position')::regclass", outbox=literal(qualified_name(feed.source))
+    )
+
+
 def purge(outbox: Outbox) -> Sql:
     """Deletes what every reader has confirmed; whoever comes later begins with what is left."""
     return phrase(

@@ -51,6 +51,11 @@ class EventStore:
         """What projections read: events as the newest schema version says them."""
         return Feed(Name(self.schema, "current_events"), Name(self.schema, "events"), "append_only")
 
+    @property
+    def seed(self) -> int:
+        """What makes the locks of its streams others than those of another store; the next one is of its subjects."""
+        return sum(self.schema.encode())
+
 
 def store_tables(store: EventStore) -> tuple[Sql, ...]:
     """Tables, `append`, `erase`, `read_stream`, `save_snapshot`, readers. Again after a change of the upcasters."""
@@ -67,7 +72,8 @@ def store_tables(store: EventStore) -> tuple[Sql, ...]:
                 table=full(events),
                 conflict=CONFLICT,
                 unique="events_stream_version_key",
-                seed=sum(store.schema.encode()),
+                seed=store.seed,
+                subject_seed=store.seed + 1,
             ),
         ),
         function(
@@ -76,7 +82,7 @@ def store_tables(store: EventStore) -> tuple[Sql, ...]:
             render("pipeline/upcast_body.sql.j2", steps=_steps(store)),
         ),
         _current(store, events),
-        *_reading(store, snapshots),
+        *_reading(store, events, snapshots),
         function(
             Name(store.schema, "erase"),
             Sql("(subject text, reason text) RETURNS bigint"),
@@ -86,6 +92,9 @@ def store_tables(store: EventStore) -> tuple[Sql, ...]:
                 snapshots=full(snapshots),
                 append=full(append),
                 tombstone=TOMBSTONE,
+                conflict=CONFLICT,
+                subject_seed=store.seed + 1,
+                called="erase",
             ),
         ),
         *feed_tables(store.feed),
@@ -138,7 +147,7 @@ def _current(store: EventStore, events: Name) -> Sql:
     )
 
 
-def _reading(store: EventStore, snapshots: Name) -> tuple[Sql, ...]:
+def _reading(store: EventStore, events: Name, snapshots: Name) -> tuple[Sql, ...]:
     read, save = Name(store.schema, "read_stream"), Name(store.schema, "save_snapshot")
     current = full(store.feed.source)
     found = phrase(
@@ -146,13 +155,13 @@ def _reading(store: EventStore, snapshots: Name) -> tuple[Sql, ...]:
         " AND e.version > read_stream.after ORDER BY e.version; END",
         current=current,
     )
-    kept = phrase(
-        "BEGIN INSERT INTO {snapshots} AS s (stream, version, schema_version, state) VALUES (save_snapshot.stream,"
-        " save_snapshot.version, save_snapshot.schema_version, save_snapshot.state) ON CONFLICT ON CONSTRAINT"
-        " snapshots_pkey DO UPDATE SET version = excluded.version, schema_version = excluded.schema_version,"
-        " state = excluded.state, taken_at = clock_timestamp()"
-        " WHERE (s.schema_version, s.version) < (excluded.schema_version, excluded.version); END",
+    kept = render(
+        "pipeline/save_snapshot_body.sql.j2",
+        table=full(events),
         snapshots=full(snapshots),
+        tombstone=TOMBSTONE,
+        seed=store.seed,
+        called="save_snapshot",
     )
     return (
         function(

@@ -67,7 +67,7 @@ class Collected:
         return found
 
     def _points(self, connection: Connection) -> Iterator[tuple[str, Counter[str]]]:
-        relays = {relay_name(self.spec, one) for one in self.spec.kept.collections}
+        relays = {relay_name(self.spec, one.name) for one in self.spec.kept.collections}
         for one in self.spec.kept.collections:
             rows = self._rows(connection, one)
             counted: Counter[str] = Counter()
@@ -75,7 +75,7 @@ class Collected:
                 payload = dict(point.payload)
                 own = payload.pop(OWN, {})
                 # Several may share a collection; a point of none of them is one too many.
-                if "gone_at" in own or own.get("relay") in relays - {relay_name(self.spec, one)}:
+                if "gone_at" in own or own.get("relay") in relays - {relay_name(self.spec, one.name)}:
                     continue
                 told = _told(payload)
                 same = _same(point.vector, rows.get(told), one)

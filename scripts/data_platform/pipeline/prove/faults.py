@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -130,10 +130,13 @@ class Trials:
             written = again.get("inserted", 0) + again.get("updated", 0) + again.get("deleted", 0)
             fault = compared("run twice", "the second time", one.wanted(found), after)
             if written and fault.equal:
-                fault = Fault(
-                    "run twice", "the second time", 0, 0, False, f"{written:,} rows were written again"
-                )
+                why = f"{written:,} rows were written again{self.why_again(one)}"
+                fault = Fault("run twice", "the second time", 0, 0, False, why)
             return Truth(found, seconds), fault
+
+    def why_again(self, one: Any) -> str:
+        """What is known of rows that a run writes though they are there."""
+        return ""
 
     def killed(self, truth: Truth, count: int, tell: Tell) -> Iterator[Fault]:
         """The client killed at a random moment of the run, then run again."""
@@ -413,7 +416,17 @@ def _crash(database: Database) -> bool:
             os.kill(row[0], signal.SIGKILL)
         except ProcessLookupError:  # it ended by itself in between
             return False
+        _until_noticed(row[0])
         return True
+
+
+def _until_noticed(process: int) -> None:
+    """Until the server has taken note that a process of it was killed; up to then it lets new sessions in."""
+    deadline = time.monotonic() + _BEGUN_SECONDS
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.kill(process, 0)
+            time.sleep(0.01)
 
 
 def crash_source(one: World, child: Child) -> bool:

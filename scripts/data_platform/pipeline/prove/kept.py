@@ -64,6 +64,24 @@ class Views:
             one["sql"] = str(phrase("SELECT * FROM ({query}\n) AS again", query=Sql(one["sql"])))
 
 
+def never_the_same(spec: Pipeline, connection: Connection) -> Iterator[str]:
+    """Views with rows whose `unique` columns are NULL, which is equal to nothing: each refresh writes them anew."""
+    for view in spec.kept.views:
+        for column in view.unique:
+            row = connection.execute(
+                phrase(
+                    "SELECT count(*) FROM {view} WHERE {column} IS NULL",
+                    view=table_name(view.name),
+                    column=identifier(column),
+                ).encode()
+            ).fetchone()
+            if row and row[0]:
+                yield (
+                    f"{row[0]:,} of {view.name} have NULL in `{column}`, which no refresh finds again;"
+                    f" coalesce({identifier(column)}, …) gives them a value"
+                )
+
+
 def _inner(query: Sql) -> Sql:
     return phrase("({query}\n)", query=query)
 

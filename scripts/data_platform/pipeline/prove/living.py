@@ -18,7 +18,7 @@ from data_platform.pipeline.prove import qdrant
 from data_platform.pipeline.prove.child import Child, begun
 from data_platform.pipeline.prove.collected import Collected
 from data_platform.pipeline.prove.faults import Content, Fault, NotTried, Tell, Trials, Truth
-from data_platform.pipeline.prove.kept import Keeps, keeps_of
+from data_platform.pipeline.prove.kept import Keeps, keeps_of, never_the_same
 from data_platform.pipeline.prove.qdrant import Engine
 from data_platform.pipeline.prove.stores import Events, Store, Writers, events_of, tables_of
 from data_platform.pipeline.prove.trial import Made
@@ -113,7 +113,7 @@ def living(server: Server, made: Made, folder: Path) -> Iterator[Living]:
         addresses = {}
         if engine is not None:
             keeps = Collected(spec, keeps, engine)
-            addresses = {address_name(one): engine.url for one in spec.kept.collections}
+            addresses = {address_name(one.name): engine.url for one in spec.kept.collections}
         yield Living(database, folder, file, store, keeps, writers, addresses, engine)
 
 
@@ -128,6 +128,11 @@ class LivingTrials(Trials):
 
     def world(self, *, copied: bool = False) -> Any:
         return living(self.server, self.made, self.fresh())
+
+    def why_again(self, one: Living) -> str:
+        with connect(one.database.conninfo, read_only=True) as connection:
+            found = [*never_the_same(self.made.spec, connection)]
+        return f": {'; '.join(found)}" if found else ""
 
     def others(self, truth: Truth, tell: Tell) -> Iterator[Fault | NotTried]:
         """A commit that comes after the run that began after it; definitions that change; subjects forgotten."""

@@ -78,10 +78,14 @@ class Engine:
             case "PUT", ["collections", name, "points"] if name in self.collections:
                 return self._written(name, body)
             case "POST", ["collections", name, "points", "scroll"] if name in self.collections:
-                request = self.edge.ScrollRequest(limit=body["limit"], filter=self._filter(body["filter"]))
+                request = self.edge.ScrollRequest(
+                    limit=body["limit"],
+                    filter=self._filter(body["filter"]),
+                    with_payload=body["with_payload"],
+                )
                 with self.lock:
                     page, _ = self.collections[name][1].scroll(request)
-                return 200, {"points": [{"id": str(one.id)} for one in page]}
+                return 200, {"points": [{"id": str(one.id), "payload": one.payload} for one in page]}
             case "POST", ["collections", name, "points", "delete"] if name in self.collections:
                 gone = self.edge.UpdateOperation.delete_points_by_filter(self._filter(body["filter"]))
                 with self.lock:

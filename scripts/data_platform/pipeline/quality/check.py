@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from itertools import groupby
-from types import MappingProxyType
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.quality import verdicts
+from data_platform.pipeline.quality.asked import Asked
 from data_platform.pipeline.quality.predicates import bad, good
 from data_platform.pipeline.quality.references import reference
 from data_platform.pipeline.quality.samples import given, repeated, with_samples
@@ -31,16 +31,6 @@ from data_platform.sql.text import Sql, columns_of, identifier, joined, literal,
 Tell = Callable[[str, float], None]
 COUNT = Sql("count(*)")
 _CENTURY = 100 * 365 * 86_400.0
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What is known beside the checks: masked columns; by check what was kept before, and its other side's server."""
-
-    sensitive: frozenset[str] = frozenset()
-    before: Mapping[str, tuple[float, ...]] = field(default_factory=lambda: MappingProxyType({}))
-    others: Mapping[str, Session] = field(default_factory=lambda: MappingProxyType({}))
-    samples: int = 5
 
 
 def run_checks(session: Session, checks: Sequence[Check], asked: Asked, tell: Tell) -> tuple[Verdict, ...]:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
-from data_platform.pipeline.quality.check import Asked, run_checks
+from data_platform.pipeline.quality.asked import Asked
+from data_platform.pipeline.quality.check import run_checks
 from data_platform.pipeline.quality.predicates import rule
 from data_platform.pipeline.quality.verdicts import Verdict, summary
 from data_platform.postgres.pipelines.merging import set_aside

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from data_platform.pipeline.quality import verdicts
+from data_platform.pipeline.quality.asked import Asked
 from data_platform.pipeline.quality.samples import orphans
 from data_platform.pipeline.quality.verdicts import Verdict
 from data_platform.postgres.quality.asking import (
@@ -19,9 +20,6 @@ from data_platform.postgres.quality.asking import (
 )
 from data_platform.spec.checks import Check
 from data_platform.sql.text import Sql, identifier, joined, phrase, qualified
-
-if TYPE_CHECKING:
-    from data_platform.pipeline.quality.check import Asked
 
 _TRUE = Sql("true")
 

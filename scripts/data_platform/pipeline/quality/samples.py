@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from data_platform.pipeline.quality.asked import Asked
 from data_platform.pipeline.quality.predicates import bad, good
 from data_platform.pipeline.quality.verdicts import Verdict
 from data_platform.postgres.quality.asking import MASK, Session, Table, origins, rows_of, shown_row
 from data_platform.spec.checks import ROW_WISE, Check
 from data_platform.sql.text import Sql, columns_of, identifier, joined, literal, phrase
-
-if TYPE_CHECKING:
-    from data_platform.pipeline.quality.check import Asked
 
 _OFTEN = 0.01
 """A share of failing rows from which on a scan for some of them ends soon."""

@@ -28,6 +28,7 @@ _QUARANTINE = """
 SELECT source, unnest(reasons) AS reason, count(*), min(at), (array_agg(content ORDER BY id))[1:3]
   FROM {quarantine} WHERE pipeline = %s AND replayed_at IS NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT 50
 """
+_HELD = "SELECT count(*) FROM {quarantine} WHERE pipeline = %s AND replayed_at IS NULL"
 _LAST_GOOD = """
 SELECT max(finished_at), clock_timestamp() FROM {runs} WHERE pipeline = %s AND status = 'done' AND {kind} = 'run'
 """
@@ -61,12 +62,14 @@ class Held:
 class Seen:
     """What is there. `age_seconds` is that of the last good run; None where there was none.
 
+    `rows_held` are the rows in quarantine, of which one may be in several of `held`, the commonest reasons.
     `gone` and `emptied` are those of the targets that the last run left with rows.
     """
 
     runs: tuple[Run, ...]
     held: tuple[Held, ...]
     age_seconds: float | None
+    rows_held: int = 0
     gone: tuple[str, ...] = ()
     emptied: tuple[str, ...] = ()
 
@@ -81,13 +84,14 @@ def look(conninfo: str, schema: str, pipeline: str, targets: Sequence[Name] = ()
         kind = Sql("kind" if state.knows_kinds() else "'run'")
         query = phrase(_RUNS, going=going, kind=kind, runs=state.table("runs"))
         rows = connection.execute(query.encode(), [pipeline, runs]).fetchall()
-        held = connection.execute(
-            phrase(_QUARANTINE, quarantine=state.table("quarantine")).encode(), [pipeline]
-        ).fetchall()
+        quarantine = state.table("quarantine")
+        held = connection.execute(phrase(_QUARANTINE, quarantine=quarantine).encode(), [pipeline]).fetchall()
+        rows_held = connection.execute(phrase(_HELD, quarantine=quarantine).encode(), [pipeline]).fetchone()
         last = connection.execute(
             phrase(_LAST_GOOD, kind=kind, runs=state.table("runs")).encode(), [pipeline]
         ).fetchone()
         assert last is not None
+        assert rows_held is not None
         filled = state.left_filled()
         names = {str(one): table_name(one) for one in targets if str(one) in filled}
         gone = tuple(name for name, table in names.items() if read_relation(connection, table) is None)
@@ -95,6 +99,7 @@ def look(conninfo: str, schema: str, pipeline: str, targets: Sequence[Name] = ()
             runs=tuple(_run(*row) for row in rows),
             held=tuple(_held(*row) for row in held),
             age_seconds=(last[1] - last[0]).total_seconds() if last[0] else None,
+            rows_held=rows_held[0],
             gone=gone,
             emptied=tuple(n for n, table in names.items() if n not in gone and is_empty(connection, table)),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,6 +36,8 @@ SELECT set_config(name, %(room)s, false) FROM unnest(ARRAY['work_mem', 'temp_buf
 """
 """Staged batches are sorted, hashed and read again: the server's defaults are for many small queries at once."""
 ROOM = "64MB"
+_VALUE = re.compile(r'".*"', re.DOTALL)
+"""In what the server says of a wrong value; names of objects are not in such a text."""
 TEXTS = (
     "SET datestyle = 'ISO, YMD'; SET intervalstyle = 'postgres'; SET extra_float_digits = 3;"
     " SET lc_monetary = 'C'; SET bytea_output = 'hex'"
@@ -91,12 +94,17 @@ def telling_types(source: str, unit: str, target: Sql) -> Iterator[None]:
 
 
 @contextmanager
-def telling(conninfo: str) -> Iterator[None]:
-    """Errors of the server: `Passing`, UsageProblem for a wrong value or statement, else EnvironmentProblem."""
+def telling(conninfo: str, *, values: bool = True) -> Iterator[None]:
+    """Errors of the server: `Passing`, UsageProblem for a wrong value or statement, else EnvironmentProblem.
+
+    `values`: whether a wrong value is told. What is told is written down as a run's error, where nobody erases it.
+    """
     try:
         yield
     except psycopg.Error as error:
         said = error.diag.message_primary or str(error).strip() or "the connection is lost"
+        if not values and isinstance(error, psycopg.DataError):
+            said = _VALUE.sub('"…"', said)
         where = redacted(conninfo)
         if isinstance(error, errors.DiskFull):
             raise EnvironmentProblem(

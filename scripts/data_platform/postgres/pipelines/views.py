@@ -26,6 +26,9 @@ SELECT format('GRANT %%s ON %%s TO %%s%%s', a.privilege_type, c.oid::regclass,
               CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
   FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = to_regclass(%s) AND a.grantee <> c.relowner
 """
+_INDEXES = """
+SELECT pg_get_indexdef(indexrelid) FROM pg_index WHERE indrelid = to_regclass(%s) AND NOT indisunique ORDER BY 1
+"""
 _WRITTEN = """
 SELECT pg_stat_get_xact_tuples_inserted(c.oid), pg_stat_get_xact_tuples_deleted(c.oid)
   FROM (SELECT to_regclass(%s)::oid AS oid) c
@@ -74,6 +77,26 @@ def defined_so(connection: psycopg.Connection[Any], name: Name, sql: Sql) -> boo
     return bool(row and row[0])
 
 
+@contextmanager
+def naming(name: Name, sql: Sql, unique: Sequence[str]) -> Iterator[None]:
+    """What the server says while the view is made or refreshed, with the view and what to look at: UsageProblem."""
+    try:
+        yield
+    except (psycopg.errors.UniqueViolation, psycopg.errors.CardinalityViolation) as error:
+        columns = identifiers(unique)
+        counted = "SELECT {columns}, count(*) FROM ({sql}) AS v GROUP BY {columns} HAVING count(*) > 1;"
+        look = phrase(counted, columns=columns, sql=sql)
+        raise UsageProblem(
+            f"{name} has several rows with the same {', '.join(unique)}",
+            expected=f"one row for each {', '.join(unique)}: by `unique:` a refresh tells old rows from new ones",
+            try_=f"more columns in `unique:`, or another GROUP BY; which they are: {look}",
+        ) from error
+    except (psycopg.DataError, psycopg.ProgrammingError) as error:
+        raise UsageProblem(
+            f"{name} cannot be made: {error.diag.message_primary}", expected=error.diag.message_hint
+        ) from error
+
+
 def create_view(connection: psycopg.Connection[Any], name: Name, sql: Sql, unique: Sequence[str]) -> None:
     """A materialized view without rows, with its unique index."""
     create_schema(connection, name.schema)
@@ -92,6 +115,11 @@ def make_unique(connection: psycopg.Connection[Any], name: Name, unique: Sequenc
 def grants(connection: psycopg.Connection[Any], name: Name) -> tuple[Sql, ...]:
     """Statements that give others again what rights they have on it."""
     return tuple(Sql(row[0]) for row in connection.execute(_GRANTS, [table_name(name)]))
+
+
+def indexes(connection: psycopg.Connection[Any], name: Name) -> tuple[Sql, ...]:
+    """Statements that make again what indexes it has, but for those by which rows are told apart."""
+    return tuple(Sql(row[0]) for row in connection.execute(_INDEXES, [table_name(name)]))
 
 
 def catalog_rows(
