@@ -266,6 +266,11 @@ def target_table(
     there = relations.read_relation(connection, table_name(target.table))
     if there is None:
         return relations.create_table(connection, target.table, wanted, target.key)
+    if not relations.is_table(connection, there.name):
+        raise UsageProblem(
+            f"{target.table} is no table, and only one can be written to",
+            expected="a table; or none of that name, and a run makes it",
+        )
     if target.key and not relations.has_key(connection, there.name, target.key):
         raise UsageProblem(
             f"{target.table} has no unique index on {', '.join(target.key)}",

@@ -93,6 +93,12 @@ def has_key(connection: psycopg.Connection[Any], name: Sql, key: Sequence[str]) 
     return any(set(names) == set(key) for (names,) in connection.execute(_UNIQUE, [name]))
 
 
+def is_table(connection: psycopg.Connection[Any], name: Sql) -> bool:
+    """Whether rows are kept under that name: by a table, partitioned or not, or a foreign one."""
+    row = connection.execute(_KIND, [name]).fetchone()
+    return row is not None and row[0] in ("r", "p", "f")
+
+
 def is_empty(connection: psycopg.Connection[Any], name: Sql) -> bool:
     return connection.execute(phrase("SELECT FROM {name} LIMIT 1", name=name).encode()).fetchone() is None
 
