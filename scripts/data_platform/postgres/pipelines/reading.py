@@ -18,7 +18,7 @@ import psycopg
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
-from data_platform.postgres.pipelines.relations import read_relation, table_name
+from data_platform.postgres.pipelines.relations import read_relation, refuse_hidden, table_name
 from data_platform.postgres.pipelines.sessions import TEXTS, telling
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.sql.text import Sql, identifier, joined, literal, phrase
@@ -71,6 +71,9 @@ def columns_of(conninfo: str, table: Name | None, query: Sql | None) -> dict[str
             found = read_relation(connection, table_name(table))
             if found is None:
                 raise UsageProblem(f"there is no table {table}", expected="a table that this role may read")
+            refuse_hidden(
+                connection, table, "where the rows that this role sees are all that is meant: query:"
+            )
             return {name: Sql(type_) for name, type_ in found.columns.items()}
         assert query is not None
         cursor = connection.execute(phrase(_QUERY_COLUMNS, query=query).encode())

@@ -106,6 +106,17 @@ def is_table(connection: psycopg.Connection[Any], name: Sql) -> bool:
     return row is not None and row[0] in ("r", "p", "f")
 
 
+def refuse_hidden(connection: psycopg.Connection[Any], table: Name, try_: str | None = None) -> None:
+    """UsageProblem where policies hide rows from this role: what it does not see would look as if it were gone."""
+    row = connection.execute("SELECT row_security_active(%s::regclass)", [table_name(table)]).fetchone()
+    if row is not None and row[0]:
+        raise UsageProblem(
+            f"row security hides rows of {table} from this role",
+            expected="a role that sees all of them, such as one with BYPASSRLS",
+            try_=try_,
+        )
+
+
 def is_empty(connection: psycopg.Connection[Any], name: Sql) -> bool:
     return connection.execute(phrase("SELECT FROM {name} LIMIT 1", name=name).encode()).fetchone() is None
 

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect, redacted
-from data_platform.postgres.pipelines.relations import has_key, table_name
+from data_platform.postgres.pipelines.relations import has_key, refuse_hidden, table_name
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.replication.decoding import lsn_of
 from data_platform.sql.text import Sql, identifier, identifiers, joined, literal, phrase
@@ -153,6 +153,7 @@ def check_identity(source: psycopg.Connection[Any], table: Name, key: Sequence[s
         raise UsageProblem(f"there is no table {table}", expected="a table that this role may read")
     _, identity, kind, persistence, columns = row
     name = table_name(table)
+    refuse_hidden(source, table)
     if kind not in ("r", "p") or persistence != "p":
         raise UsageProblem(
             f"{table} is not in the change stream",
