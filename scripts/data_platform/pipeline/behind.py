@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.writing import Work
-from data_platform.postgres.pipelines.relations import is_empty, read_relation, table_name
+from data_platform.postgres.pipelines.relations import is_empty, read_relation, seems_empty, table_name
 from data_platform.postgres.pipelines.state import LEFT
 
 RELOAD = "dpe pipeline run --reload: everything that the sources have is read again"
@@ -53,7 +53,7 @@ def note_left(work: Work, found: Sequence[Chain]) -> None:
     """Which of these targets hold rows, in the transaction that has brought them there."""
     known = work.state.positions(LEFT)
     for table in {chain.target.table: None for chain in found}:
-        now = {"filled": not is_empty(work.state.connection, table_name(table))}
+        now = {"filled": seems_empty(work.state.connection, table_name(table)) is False}
         if known.get(str(table)) != now:
             work.state.checkpoint(LEFT, str(table), now)
 
@@ -65,7 +65,7 @@ def emptied(work: Work, found: Sequence[Chain]) -> tuple[str, ...]:
     return tuple(
         str(table)
         for table in tables
-        if str(table) in filled and is_empty(work.state.connection, table_name(table))
+        if str(table) in filled and seems_empty(work.state.connection, table_name(table))
     )
 
 

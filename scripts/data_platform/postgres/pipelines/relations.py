@@ -106,6 +106,12 @@ def is_table(connection: psycopg.Connection[Any], name: Sql) -> bool:
     return row is not None and row[0] in ("r", "p", "f")
 
 
+def seems_empty(connection: psycopg.Connection[Any], name: Sql) -> bool | None:
+    """Whether it has no row; None where this role may not look."""
+    row = connection.execute("SELECT has_table_privilege(%s, 'SELECT')", [name]).fetchone()
+    return is_empty(connection, name) if row is not None and row[0] else None
+
+
 def refuse_hidden(connection: psycopg.Connection[Any], table: Name, try_: str | None = None) -> None:
     """UsageProblem where policies hide rows from this role: what it does not see would look as if it were gone."""
     row = connection.execute("SELECT row_security_active(%s::regclass)", [table_name(table)]).fetchone()
