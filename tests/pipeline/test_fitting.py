@@ -71,3 +71,16 @@ def test_types_that_have_nothing_in_common_are_told(database: Database, tmp_path
     (tmp_path / "a.csv").write_text("a,b\n1,6\n")
     with pytest.raises(UsageProblem, match=r"a\.csv: `t` does not fit into w\.t"):
         do(database, tmp_path, f"pattern: {pattern}\n" + SOURCE % "text" + TARGET)
+
+
+@pytest.mark.parametrize("pattern", ["incremental", "snapshot"])
+def test_a_value_that_another_row_has_alone_does_not_stop_the_others(
+    database: Database, tmp_path: Path, pattern: str
+) -> None:
+    ask(database, "CREATE SCHEMA w; CREATE TABLE w.t (a int PRIMARY KEY, b text UNIQUE)")
+    ask(database, "INSERT INTO w.t VALUES (1, 'x')")
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n2,x\n3,y\n4,y\n5,\n6,\n")
+    counts = do(database, tmp_path, f"pattern: {pattern}\n" + SOURCE % "text" + TARGET).counts
+    assert (counts.read, counts.quarantined) == (6, 2)
+    assert held(database) == [(2, ["violates t_b_key"]), (4, ["violates t_b_key"])]
+    assert ask(database, "SELECT a FROM w.t ORDER BY a") == [(1,), (3,), (5,), (6,)]

@@ -45,7 +45,18 @@ def told(found: TargetLineage) -> dict[str, set[tuple[str, str, str]]]:
 
 
 ID, TOTAL = ("orders", "id", "identity"), ("orders", "total", "identity")
+BY_CUSTOMER = [("orders", "total"), ("orders", "customer"), ("orders", "id")]
 CASES = {
+    "windows by their names": (
+        [
+            "SELECT row_number() OVER w AS place, sum(total) OVER (v ORDER BY id) AS sofar FROM orders"
+            " WINDOW v AS (PARTITION BY customer), w AS (v ORDER BY id)"
+        ],
+        {
+            "place": {("orders", "customer", "transformation"), ("orders", "id", "transformation")},
+            "sofar": {(of, name, "aggregation") for of, name in BY_CUSTOMER},
+        },
+    ),
     "a star": (
         ["SELECT * FROM customers"],
         {
@@ -144,6 +155,9 @@ def test_expressions_are_in_the_order_of_the_way(tmp_path: Path) -> None:
         ("SELECT *, 1 AS one FROM unknown", "takes * of relations whose columns are not known here: unknown"),
         ("SELECT n FROM orders, generate_series(1, 2) AS g (n)", "`n`"),
         ("SELECT nowhere FROM orders, customers", "`nowhere`"),
+        ("SELECT row_to_json(orders) AS whole FROM orders", "`orders`"),
+        ("SELECT (orders).id FROM orders", "`orders`"),
+        ("VALUES (1), (2)", "it is no SELECT"),
     ],
 )
 def test_what_cannot_be_told_is_said(tmp_path: Path, select: str, message: str) -> None:

@@ -152,3 +152,15 @@ def test_what_derives_is_derived_again_where_it_is_gone(database: Database, tmp_
     ask(database, "DROP TABLE w.u")
     do(database, tmp_path, DERIVED)
     assert ask(database, "SELECT * FROM w.u") == [(1, "X")]
+
+
+@pytest.mark.parametrize(
+    "made",
+    ["VIEW w.t AS SELECT 1 AS a, 'x'::text AS b", "MATERIALIZED VIEW w.t AS SELECT 1 AS a, 'x'::text AS b"],
+)
+def test_a_target_that_is_no_table_is_told(database: Database, tmp_path: Path, made: str) -> None:
+    ask(database, f"CREATE SCHEMA w; CREATE {made}")
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n")
+    for pattern in ("incremental", "snapshot"):
+        with pytest.raises(UsageProblem, match=r"w\.t is no table"):
+            do(database, tmp_path, f"pattern: {pattern}" + FOLDER)

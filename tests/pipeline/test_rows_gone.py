@@ -126,6 +126,7 @@ targets: [{{table: w.t, key: [id]}}]
     with pytest.raises(UsageProblem, match="`t` gives no row"):
         do(database, tmp_path, text)
     assert do(database, tmp_path, text, allow_empty=True).counts.deleted == 2
+    assert do(database, tmp_path, text).counts.deleted == 0  # there is nothing more to lose
 
 
 def test_keys_are_compared_as_the_source_has_them_only(
@@ -182,3 +183,15 @@ targets: [{table: w.t, key: [id]}]
     ask(source, str(raised.value).partition("there: ")[2])
     do(database, tmp_path, bare)
     assert ask(database, "SELECT id FROM w.bare ORDER BY 1") == [(1,), (2,), (3,)]
+
+
+def test_a_role_that_may_only_add_rows_is_enough(database: Database, tmp_path: Path) -> None:
+    """Whether a table was emptied is not asked where nobody may look."""
+    text = "pattern: incremental" + FOLDER.replace(", key: [a]", "")
+    name = ask(database, "SELECT current_user")[0][0]
+    (tmp_path / "a.csv").write_text("a,b\n1,x\n")
+    ask(database, f'CREATE SCHEMA w; CREATE TABLE w.t (a int, b text); REVOKE SELECT ON w.t FROM "{name}"')
+    do(database, tmp_path, text)
+    assert not status(spec_of(tmp_path, text), database.conninfo).findings
+    ask(database, f'GRANT SELECT ON w.t TO "{name}"')
+    assert ask(database, "SELECT * FROM w.t") == [(1, "x")]

@@ -109,3 +109,18 @@ def test_settings_of_the_source_change_no_value(database: Database, source: Data
     found = ask(database, "SELECT DISTINCT d, ts = '2026-02-01 10:00+00', iv, f, b, e FROM w.t")
     span = timedelta(days=32, hours=3, minutes=4, seconds=5)
     assert found == [(date(2026, 2, 1), True, span, 0.30000000000000004, b"\xde\x00\xff", "é€")]
+
+
+def test_rows_that_a_policy_hides_are_not_taken_for_gone(
+    database: Database, source: Database, tmp_path: Path
+) -> None:
+    ask(source, TABLE)
+    spec = SPEC.replace("pattern: incremental", "pattern: snapshot").replace(", cursor: {column: at}", "")
+    do(database, tmp_path, spec)
+    ask(source, "ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY")
+    ask(source, "CREATE POLICY few ON t USING (id < 2)")
+    with pytest.raises(UsageProblem, match=r"row security hides rows of public\.t from this role"):
+        do(database, tmp_path, spec)
+    assert ask(database, "SELECT count(*) FROM w.t") == [(3,)]
+    do(database, tmp_path, spec.replace("table: t", "query: SELECT * FROM t"))
+    assert ask(database, "SELECT count(*) FROM w.t") == [(1,)]

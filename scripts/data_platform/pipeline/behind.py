@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.writing import Work
-from data_platform.postgres.pipelines.relations import is_empty, read_relation, table_name
+from data_platform.postgres.pipelines.relations import is_empty, read_relation, seems_empty, table_name
 from data_platform.postgres.pipelines.state import LEFT
 
 RELOAD = "dpe pipeline run --reload: everything that the sources have is read again"
@@ -36,9 +36,9 @@ def refuse_gone(work: Work, found: Sequence[Chain], step: str, try_: str = RELOA
             )
 
 
-def refuse_emptied(work: Work, found: Sequence[Chain], filled: Collection[str], try_: str) -> None:
+def refuse_emptied(work: Work, found: Sequence[Chain], try_: str) -> None:
     """UsageProblem where a copy that the last run left with rows has none: no change of the source took them away."""
-    for table in _empty(work, found, filled):
+    for table in emptied(work, found):
         raise UsageProblem(
             f"{table} is empty, and the last run left rows in it: what took them away is not in the stream",
             where=work.spec.file,
@@ -46,27 +46,27 @@ def refuse_emptied(work: Work, found: Sequence[Chain], filled: Collection[str], 
         )
 
 
-def _empty(work: Work, found: Sequence[Chain], filled: Collection[str]) -> Iterator[str]:
-    for table in {chain.target.table: None for chain in found}:
-        if str(table) in filled and is_empty(work.state.connection, table_name(table)):
-            yield str(table)
-
-
-# --- patterns that go on behind what was read ---
+# --- what a run left ---
 
 
 def note_left(work: Work, found: Sequence[Chain]) -> None:
     """Which of these targets hold rows, in the transaction that has brought them there."""
     known = work.state.positions(LEFT)
     for table in {chain.target.table: None for chain in found}:
-        now = {"filled": not is_empty(work.state.connection, table_name(table))}
+        now = {"filled": seems_empty(work.state.connection, table_name(table)) is False}
         if known.get(str(table)) != now:
             work.state.checkpoint(LEFT, str(table), now)
 
 
 def emptied(work: Work, found: Sequence[Chain]) -> tuple[str, ...]:
     """Those of these targets that the last run left with rows, and that have none now."""
-    return tuple(_empty(work, found, work.state.left_filled()))
+    filled = work.state.left_filled()
+    tables = {chain.target.table: None for chain in found}
+    return tuple(
+        str(table)
+        for table in tables
+        if str(table) in filled and seems_empty(work.state.connection, table_name(table))
+    )
 
 
 def forget_read(work: Work, found: Sequence[Chain], step: str) -> None:

@@ -15,13 +15,13 @@ from typing import Any
 
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
-from data_platform.pipeline.behind import refuse_emptied, refuse_gone
+from data_platform.pipeline.behind import note_left, refuse_emptied, refuse_gone
 from data_platform.pipeline.drifting import Known, refusal, taken_over
 from data_platform.pipeline.plan import Chain
 from data_platform.pipeline.steps import Step, step_of, summed
 from data_platform.pipeline.writing import Batch, Work, look_at_written, target_table, with_told
 from data_platform.postgres.connect import redacted
-from data_platform.postgres.pipelines.relations import is_empty, table_name
+from data_platform.postgres.pipelines.relations import is_empty, read_relation, table_name
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.postgres.pipelines.state import State
@@ -41,20 +41,20 @@ RESNAPSHOT = "dpe pipeline run --resnapshot: the tables are copied anew, and the
 
 @dataclass(frozen=True)
 class Position:
-    """What the target knows of the stream: everything before `lsn` is in it. `filled` are the tables that hold rows
-    then.
+    """What the target knows of the stream: everything before `lsn` is in it. `published` says what the publication was
+    as the copy was made.
     """
 
     slot: str
     system: str
     lsn: int
     tables: Mapping[str, Known] = field(default_factory=dict)
-    filled: frozenset[str] = frozenset()
+    published: str = ""
 
     def kept(self) -> dict[str, Any]:
         tables = {name: known.kept() for name, known in self.tables.items()}
         place = {"slot": self.slot, "system": self.system, "lsn": lsn_text(self.lsn)}
-        return {**place, "tables": tables, "filled": sorted(self.filled)}
+        return {**place, "tables": tables, "published": self.published}
 
 
 def position_of(kept: Mapping[str, Any] | None) -> Position | None:
@@ -62,8 +62,7 @@ def position_of(kept: Mapping[str, Any] | None) -> Position | None:
     if kept is None or kept.get("making"):
         return None
     tables = {name: Known.of(known) for name, known in kept["tables"].items()}
-    filled = frozenset(kept.get("filled", ()))
-    return Position(kept["slot"], kept["system"], lsn_of(kept["lsn"]), tables, filled)
+    return Position(kept["slot"], kept["system"], lsn_of(kept["lsn"]), tables, kept.get("published", ""))
 
 
 def slot_of(spec: Pipeline) -> str:
@@ -90,7 +89,7 @@ def capture(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
     else:
         check(work, conninfo, position)
         refuse_gone(work, found, STEP, try_=RESNAPSHOT)
-        refuse_emptied(work, found, position.filled, RESNAPSHOT)
+        refuse_emptied(work, found, RESNAPSHOT)
     with telling(conninfo), closing(slots.source_session(conninfo)) as source:
         until = slots.end_of_wal(source)
     yield from follow(work, found, conninfo, position, until)
@@ -98,10 +97,8 @@ def capture(work: Work, found: Sequence[Chain]) -> Iterator[Step]:
 
 def remember(work: Work, found: Sequence[Chain], position: Position) -> None:
     """The place, and which of these targets hold rows, in the transaction that has brought them there."""
-    named = {str(chain.target.table): table_name(chain.target.table) for chain in found}
-    filled = {name for name, table in named.items() if not is_empty(work.state.connection, table)}
-    now = replace(position, filled=position.filled - named.keys() | filled)
-    work.state.checkpoint(STEP, UNIT, now.kept())
+    note_left(work, found)
+    work.state.checkpoint(STEP, UNIT, position.kept())
 
 
 def follow(
@@ -138,6 +135,8 @@ def _copy(
 ) -> tuple[list[Step], Position]:
     """All tables as they are in one snapshot, in one transaction with the place at which the stream goes on."""
     slot = slot_of(work.spec)
+    if kept is None and not work.place.resnapshot:
+        _refuse_filled(work, found)
     with telling(conninfo), closing(slots.source_session(conninfo)) as source:
         system = slots.check_server(source, redacted(conninfo)).system
         tables = {}
@@ -153,7 +152,8 @@ def _copy(
             slots.create_publication(source, publication_of(work.spec), _tables(work.spec))
         if not work.dry_run:
             _make_way(source, slot, kept, work)
-    position = Position(slot, system, 0, tables)
+        published = slots.publication_mark(source, publication_of(work.spec), _tables(work.spec))
+    position = Position(slot, system, 0, tables, published=published)
     if work.dry_run:
         return _copied(work, found, conninfo, position, None), position
     # Noted first, so that a run that is killed in the middle knows the slot that it left for its own.
@@ -161,6 +161,20 @@ def _copy(
     with slots.new_slot(conninfo, slot) as snapshot:
         position = replace(position, lsn=snapshot.lsn)
         return _copied(work, found, conninfo, position, snapshot.name), position
+
+
+def _refuse_filled(work: Work, found: Sequence[Chain]) -> None:
+    """UsageProblem where a first copy would delete rows that no run of this pipeline has brought."""
+    for chain in found:
+        name = table_name(chain.target.table)
+        there = read_relation(work.state.connection, name) is not None
+        if there and not is_empty(work.state.connection, name):
+            raise UsageProblem(
+                f"{chain.target.table} has rows already: a copy deletes those that the source does not have",
+                where=work.spec.file,
+                expected="an empty table, or none",
+                try_="where the source is right: dpe pipeline run --resnapshot",
+            )
 
 
 def _make_way(source: Any, slot: str, kept: Mapping[str, Any] | None, work: Work) -> None:
@@ -237,6 +251,14 @@ def check(work: Work, conninfo: str, position: Position) -> None:
         if not slots.check_publication(source, publication_of(spec), _tables(spec)):
             raise EnvironmentProblem(
                 f"the publication {publication_of(spec)} is gone", where=where, try_=RESNAPSHOT
+            )
+        mark = slots.publication_mark(source, publication_of(spec), _tables(spec))
+        if position.published not in ("", mark):
+            raise EnvironmentProblem(
+                f"the publication {publication_of(spec)} was altered since the copy: what it did not publish meanwhile"
+                " is not in the stream",
+                where=where,
+                try_=RESNAPSHOT,
             )
 
 

@@ -30,7 +30,8 @@ def compare_keys(state: State, place: Place, spec: Pipeline, chain: Chain, wante
     staged = staging.stage(state, _KEYS, "keys", stream, columns)
     if staged.quarantined:
         raise UsageProblem(f"keys of `{source.name}` are none of the types that {chain.target.table} has")
-    deletes = emptying.deletes_of(connection, place, chain, wanted.target.name, {source.name: staged.read})
+    came = {source.name: staged.read}
+    deletes = emptying.deletes_of(connection, place, spec, chain, wanted.target.name, came)
     keys = Sql(f"pg_temp.{_KEYS}")
     deleted = merging.delete_missing(connection, replace(wanted, relation=keys, at_most=deletes.at_most))
     relations.drop_temporary(connection, [_KEYS])

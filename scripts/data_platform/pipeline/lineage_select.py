@@ -83,11 +83,12 @@ def of_select(relation: str, sql: str, known: Mapping[str, Columns]) -> Columns:
         if columns.whole
     }
     try:
-        tree = _with_whole_names(sqlglot.parse_one(sql, dialect=DIALECT))
+        tree = _with_whole_windows(_with_whole_names(sqlglot.parse_one(sql, dialect=DIALECT)))
         qualified = qualify(
             tree, dialect=DIALECT, schema=schema, validate_qualify_columns=False, identify=False
         )
-        assert isinstance(qualified, exp.Query)
+        if not isinstance(qualified, exp.Query):
+            return Columns((), (f"`{relation}` cannot be looked into: it is no SELECT",))
         names = qualified.named_selects
         columns = [
             _column(relation, name, lineage(name, qualified.copy(), schema=schema, dialect=DIALECT), known)
@@ -112,6 +113,37 @@ def _with_whole_names(tree: Any) -> Any:
             if not table.alias:
                 table.set("alias", exp.TableAlias(this=exp.to_identifier(alias)))
     return tree
+
+
+def _strays(root: Node) -> Iterator[str]:
+    """What a column is made of and nothing is told of: a whole row, and of what has no relation at all everything."""
+    kinds = (exp.TableColumn,) if root.downstream else (exp.TableColumn, exp.Column)
+    for one in root.expression.find_all(*kinds):
+        yield one.sql(DIALECT)
+
+
+def _with_whole_windows(tree: Any) -> Any:
+    """The tree, where each use of a window by its name says what the window is made of."""
+    for select in tree.find_all(exp.Select):
+        named: dict[str, exp.Expr] = {}
+        for window in select.args.get("windows") or ():
+            _fill(window, named)
+            named[window.name] = window
+        for window in select.find_all(exp.Window):
+            if window.parent is not select and window.parent_select is select:
+                _fill(window, named)
+    return tree
+
+
+def _fill(window: exp.Expr, named: Mapping[str, exp.Expr]) -> None:
+    """What a window takes over from the one that it is named by."""
+    base = named.get(window.text("alias"))
+    if base is None:
+        return
+    for part in ("partition_by", "order"):
+        if not window.args.get(part) and base.args.get(part):
+            found = base.args[part]
+            window.set(part, [one.copy() for one in found] if isinstance(found, list) else found.copy())
 
 
 def _stars(name: str, tree: exp.Query, names: Sequence[str], known: Mapping[str, Columns]) -> Iterator[str]:
@@ -144,6 +176,8 @@ def _column(relation: str, name: str, root: Node, known: Mapping[str, Columns]) 
                 )
             before |= dict.fromkeys(told.expressions)
             unresolved |= dict.fromkeys(told.unresolved)
+    for stray in _strays(root):
+        unresolved[f"`{stray}` is of no relation that can be told from the SQL"] = None
     return Column(name, tuple(origins.values()), (*before, *expressions), tuple(unresolved))
 
 

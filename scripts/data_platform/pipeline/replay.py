@@ -30,6 +30,7 @@ from data_platform.pipeline.writing import (
 from data_platform.postgres.pipelines import merging, relations, replaying, staging
 from data_platform.postgres.pipelines.relations import Relation, Rule, table_name
 from data_platform.postgres.pipelines.replaying import Group
+from data_platform.postgres.pipelines.sessions import telling_types
 from data_platform.postgres.pipelines.state import Counts
 from data_platform.spec.checks import Check
 from data_platform.spec.pipeline import Pipeline, Transform
@@ -268,7 +269,8 @@ def _columns(
 
 def _write(work: Work, own: Sequence[Chain], chain: Chain, unit: str, which: Which) -> Counts:
     """As a run does, but nothing is deleted for missing: the rows are never the whole."""
-    with own_rows(work.state, chain.target, own) as rows:
+    types = telling_types(chain.target.source, unit, table_name(chain.target.table))
+    with own_rows(work.state, chain.target, own) as rows, types:
         if work.spec.pattern == "scd":
             return _version(work, chain, unit, rows, which)
         wanted = merge_of(work.spec, work.state, chain, rows)

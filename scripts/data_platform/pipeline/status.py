@@ -65,8 +65,10 @@ def _old(spec: Pipeline, seen: Seen, standing: Sequence[Standing]) -> Iterator[F
 
 def _behind(spec: Pipeline, seen: Seen) -> Iterator[Finding]:
     """Targets that somebody else dropped or emptied."""
-    reads_all = spec.pattern in ("etl", "snapshot")
-    fix = "dpe pipeline run" if reads_all else "dpe pipeline run --reload, unless it is meant"
+    option = {"etl": "", "snapshot": "", "cdc": " --resnapshot"}.get(
+        spec.pattern, " --reload, unless it is meant"
+    )
+    fix = f"dpe pipeline run{option}"
     for table in seen.gone:
         message = f"{table} is gone, and the last run left rows in it"
         yield _finding(spec, "error", "target-gone", message, fix)

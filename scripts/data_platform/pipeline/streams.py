@@ -163,7 +163,9 @@ def _window(
     assert source.table is not None
     _of_postgres(source, place, "a cursor is")
     if place.is_backfill:
-        condition = reading.between(source.cursor.column, place.since, place.until)
+        condition = reading.between(
+            place.address(source), source.table, source.cursor.column, place.since, place.until
+        )
         yield Unit(source, f"{place.since or ''}..{place.until or ''}", {}, condition=condition)
         return
     after = known["after"] if known else None

@@ -222,9 +222,10 @@ def status_report(spec: Pipeline, found: Status) -> Report:
     """The last runs and what is in quarantine, with samples in which sensitive columns are masked."""
     good = not any(one.severity == "error" for one in found.findings)
     age = found.seen.age_seconds
+    kept = "keeps its promises." if found.seen.runs else "has not run yet."
     return Report(
         title=("Pipeline ", Code(spec.name), " into ", Code(spec.store)),
-        verdict="keeps its promises." if good else "does not keep its promises.",
+        verdict=kept if good else "does not keep its promises.",
         good=good,
         summary="No good run yet." if age is None else f"The last good run ended {age:,.0f} s ago.",
         pieces=(

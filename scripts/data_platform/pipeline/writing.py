@@ -99,6 +99,7 @@ def stage_unit(work: Work, found: Sequence[Chain], units: Sequence[Unit], tempor
             if not refused and _goes_straight(spec, found, unit, units, extra):
                 rows = _straight(state, spec, found[0].target, stream, columns)
                 if rows is not None:
+                    relations.drop_temporary(state.connection, [name])
                     batch.direct[name] = rows
                     batch.ways[name] = "straight"
                     continue
@@ -265,6 +266,11 @@ def target_table(
     there = relations.read_relation(connection, table_name(target.table))
     if there is None:
         return relations.create_table(connection, target.table, wanted, target.key)
+    if not relations.is_table(connection, there.name):
+        raise UsageProblem(
+            f"{target.table} is no table, and only one can be written to",
+            expected="a table; or none of that name, and a run makes it",
+        )
     if target.key and not relations.has_key(connection, there.name, target.key):
         raise UsageProblem(
             f"{target.table} has no unique index on {', '.join(target.key)}",
@@ -360,7 +366,7 @@ def _deletes(work: Work, chain: Chain, own: Relation, batch: Batch) -> Deletes:
     connection, target = work.state.connection, table_name(chain.target.table)
     is_there = relations.read_relation(connection, target) is not None
     if is_there and emptying.takes_away(work.spec, chain) and relations.is_empty(connection, own.name):
-        return emptying.deletes_of(connection, work.place, chain, target, batch.read)
+        return emptying.deletes_of(connection, work.place, work.spec, chain, target, batch.read)
     return chain.deletes
 
 

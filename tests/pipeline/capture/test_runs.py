@@ -267,9 +267,50 @@ def test_a_target_that_is_older_than_the_slot_is_told(copied: Ends) -> None:
         copied.run()
 
 
+@pytest.mark.parametrize(
+    ("altered", "restored"),
+    [
+        ("SET (publish = 'insert')", "SET (publish = 'insert, update, delete, truncate')"),
+        ("SET TABLE a WHERE (id < 3), b", "SET TABLE a, b"),
+        ("DROP TABLE a", "ADD TABLE a"),
+    ],
+)
+def test_what_a_publication_left_out_is_not_taken_for_nothing(
+    copied: Ends, altered: str, restored: str
+) -> None:
+    """Also where it was put back before the next run: the stream does not have what it missed."""
+    copied.source_does(f"ALTER PUBLICATION p {altered}")
+    copied.source_does("INSERT INTO a VALUES (7, 'x', 7)")
+    copied.source_does("DELETE FROM a WHERE id = 7")
+    with pytest.raises(UsageProblem, match="the publication p"):
+        copied.run()
+    copied.source_does(f"ALTER PUBLICATION p {restored}")
+    with pytest.raises(EnvironmentProblem, match=r"was altered since the copy(.|\n)*--resnapshot"):
+        copied.run()
+    copied.run(resnapshot=True)
+    copied.source_does("INSERT INTO a VALUES (7, 'x', 7)")
+    copied.run()
+    copied.assert_same()
+
+
+def test_a_first_copy_deletes_no_rows_that_are_not_its_own(ends: Ends) -> None:
+    ends.source_does(TABLES)
+    ask(ends.target, "CREATE SCHEMA dw; CREATE TABLE dw.a (id int PRIMARY KEY, v text, n numeric)")
+    ask(ends.target, "INSERT INTO dw.a VALUES (77, 'mine', 1)")
+    with pytest.raises(UsageProblem, match=r"dw\.a has rows already(.|\n)*--resnapshot"):
+        ends.run()
+    assert ask(ends.target, "SELECT id FROM dw.a") == [(77,)]
+    assert ends.source_does("SELECT count(*) FROM pg_replication_slots") == [(0,)]
+    ends.run(resnapshot=True)
+    ends.assert_same()
+
+
 @pytest.mark.parametrize("loss", ["DROP TABLE dw.a", "TRUNCATE dw.a"])
 def test_a_copy_that_was_emptied_is_told_and_copied_anew(copied: Ends, loss: str) -> None:
     ask(copied.target, loss)
+    spec = spec_of(copied.folder, SPEC.format(drift="freeze"))
+    found = status(spec, copied.target.conninfo, dict.fromkeys("ab", copied.source.admin_conninfo))
+    assert {one.rule for one in found.findings} & {"target-gone", "target-emptied"}
     copied.source_does("INSERT INTO a VALUES (901)")  # what is new hides nothing
     with pytest.raises(UsageProblem, match=r"is not there|is empty, and") as raised:
         copied.run()

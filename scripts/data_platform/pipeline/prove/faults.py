@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import psycopg
 
+from data_platform.pipeline.emptying import takes_away
 from data_platform.pipeline.prove.child import Child
 from data_platform.pipeline.prove.data import Row, content
 from data_platform.pipeline.prove.exchanging import Reader, swapped, thinned
@@ -342,6 +343,22 @@ class Trials:
                 return replace(fault, equal=False, why=why)
             return fault
 
+    def silent(self, truth: Truth) -> Iterator[Fault]:
+        """Files without a row, where a target loses what they do not have: a run stops, and nothing is emptied."""
+        whole = [chain for chain in self.made.chains if takes_away(self.made.spec, chain)]
+        if not whole or not all(source.path for chain in whole for source in chain.sources):
+            return
+        with trial(self.server, self.made, self.fresh()) as one:
+            one.run()
+            for source in {source.name: source for chain in whole for source in chain.sources}.values():
+                for path in one.files[source.name]:
+                    path.write_bytes(content(source, []))
+            stopped = "problem" in one.run()
+            fault = compared("no row at all", "all files", truth.content, one.content())
+            if fault.equal and not stopped:
+                fault = replace(fault, equal=False, why="a run that read no row did not stop")
+            yield fault
+
     def source_down(self, truth: Truth) -> Fault | NotTried:
         """A server of pages that says 503 to every other request."""
         if not any(source.url for source in self.made.spec.sources):
@@ -363,6 +380,7 @@ class Trials:
         tell("torn rows and drift", 0.93)
         yield from self.torn(truth)
         yield from self.drifted(truth)
+        yield from self.silent(truth)
         yield self.source_down(truth)
 
     def _again(self, name: str, at: str, one: World, truth: Truth) -> Fault:

@@ -9,7 +9,7 @@ from typing import Any
 
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
-from data_platform.postgres.pipelines.relations import is_empty, read_relation, table_name
+from data_platform.postgres.pipelines.relations import read_relation, seems_empty, table_name
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.pipelines.state import Counts, State
 from data_platform.sql.text import Sql, phrase
@@ -101,7 +101,9 @@ def look(conninfo: str, schema: str, pipeline: str, targets: Sequence[Name] = ()
             age_seconds=(last[1] - last[0]).total_seconds() if last[0] else None,
             rows_held=rows_held[0],
             gone=gone,
-            emptied=tuple(n for n, table in names.items() if n not in gone and is_empty(connection, table)),
+            emptied=tuple(
+                n for n, table in names.items() if n not in gone and seems_empty(connection, table)
+            ),
         )
 
 

@@ -63,7 +63,7 @@ def merge(state: State, source: str, unit: str, wanted: Merge, rules: Sequence[R
         with connection.transaction():
             done = _merged(state, replaced(wanted, missing=wanted.missing and not bad))
     except psycopg.IntegrityError:
-        own = constraint_rules(connection, wanted.target, wanted.columns, wanted.key)
+        own = constraint_rules(connection, wanted.target, wanted.columns, wanted.key, wanted.relation)
         bad += set_aside(state, source, unit, wanted.relation, own, wanted.target.name)
         done = _merged(state, replaced(wanted, missing=wanted.missing and not bad))
     return done.plus(Counts(read=bad, quarantined=bad))

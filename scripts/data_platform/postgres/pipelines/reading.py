@@ -18,7 +18,7 @@ import psycopg
 from data_platform.errors import UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect
-from data_platform.postgres.pipelines.relations import read_relation, table_name
+from data_platform.postgres.pipelines.relations import read_relation, refuse_hidden, table_name
 from data_platform.postgres.pipelines.sessions import TEXTS, telling
 from data_platform.postgres.pipelines.staging import Stream
 from data_platform.sql.text import Sql, identifier, joined, literal, phrase
@@ -71,6 +71,9 @@ def columns_of(conninfo: str, table: Name | None, query: Sql | None) -> dict[str
             found = read_relation(connection, table_name(table))
             if found is None:
                 raise UsageProblem(f"there is no table {table}", expected="a table that this role may read")
+            refuse_hidden(
+                connection, table, "where the rows that this role sees are all that is meant: query:"
+            )
             return {name: Sql(type_) for name, type_ in found.columns.items()}
         assert query is not None
         cursor = connection.execute(phrase(_QUERY_COLUMNS, query=query).encode())
@@ -138,15 +141,7 @@ def window(
     """
     name = identifier(column)
     with _session(conninfo) as connection:
-        found = read_relation(connection, table_name(table))
-        if found is None:
-            raise UsageProblem(f"there is no table {table}", expected="a table that this role may read")
-        if column not in found.columns:
-            raise UsageProblem(
-                f"there is no column {column} in {table}, which is the cursor",
-                expected=f"one of: {', '.join(found.columns)}",
-            )
-        type_ = Sql(found.columns[column])
+        type_ = _cursor_type(connection, table, column)
         if kind == "xid8":
             if not keyed:
                 _refuse_untold(connection, name, table)
@@ -232,11 +227,49 @@ def _refuse_untold(connection: psycopg.Connection[Any], name: Sql, table: Name) 
         )
 
 
-def between(column: str, since: str | None, until: str | None) -> Sql:
-    """A condition for the part of a table from `since` on and before `until`."""
-    parts = [phrase("q.{name} >= {value}", name=identifier(column), value=literal(since))] if since else []
-    parts += [phrase("q.{name} < {value}", name=identifier(column), value=literal(until))] if until else []
+def between(conninfo: str, table: Name, column: str, since: str | None, until: str | None) -> Sql:
+    """A condition for the part of a table from `since` on and before `until`. UsageProblem where that is no part."""
+    name = identifier(column)
+    with _session(conninfo) as connection:
+        type_ = _cursor_type(connection, table, column)
+        values = {"--since": since, "--until": until}
+        typed = {
+            option: _typed(connection, option, value, type_) for option, value in values.items() if value
+        }
+        if since and until:
+            order = phrase("SELECT ({since} < {until})::text", since=typed["--since"], until=typed["--until"])
+            if _one(connection, order) != "true":
+                raise UsageProblem(
+                    f"nothing is from {since} on and before {until}", expected="--since before --until"
+                )
+    parts = [phrase("q.{name} >= {value}", name=name, value=typed["--since"])] if since else []
+    parts += [phrase("q.{name} < {value}", name=name, value=typed["--until"])] if until else []
     return joined(" AND ", parts or [Sql("true")])
+
+
+def _typed(connection: psycopg.Connection[Any], option: str, value: str, type_: Sql) -> Sql:
+    found = phrase("{value}::{type}", value=literal(value), type=type_)
+    try:
+        connection.execute(phrase("SELECT {found}", found=found).encode())
+    except psycopg.DataError as error:
+        raise UsageProblem(
+            f"{option} {value}: {error.diag.message_primary}",
+            expected=f"a value of the cursor, which is {type_}",
+        ) from None
+    return found
+
+
+def _cursor_type(connection: psycopg.Connection[Any], table: Name, column: str) -> Sql:
+    """UsageProblem where there is no such table or column."""
+    found = read_relation(connection, table_name(table))
+    if found is None:
+        raise UsageProblem(f"there is no table {table}", expected="a table that this role may read")
+    if column not in found.columns:
+        raise UsageProblem(
+            f"there is no column {column} in {table}, which is the cursor",
+            expected=f"one of: {', '.join(found.columns)}",
+        )
+    return Sql(found.columns[column])
 
 
 def _lag(type_: Sql, seconds: float) -> Sql:

@@ -28,6 +28,13 @@ SELECT array_agg(a.attname::text) FROM pg_index i
  WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL
    AND i.indexprs IS NULL AND k.n <= i.indnkeyatts GROUP BY i.indexrelid
 """
+_UNIQUE_NAMED = """
+SELECT c.relname, array_agg(a.attname::text) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+  CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, n)
+  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+ WHERE i.indrelid = to_regclass(%s) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+   AND k.n <= i.indnkeyatts GROUP BY c.relname ORDER BY c.relname
+"""
 _KIND = "SELECT relkind FROM pg_class WHERE oid = to_regclass(%s)"
 _CHECKS = """
 SELECT c.conname, pg_get_expr(c.conbin, c.conrelid),
@@ -93,6 +100,29 @@ def has_key(connection: psycopg.Connection[Any], name: Sql, key: Sequence[str]) 
     return any(set(names) == set(key) for (names,) in connection.execute(_UNIQUE, [name]))
 
 
+def is_table(connection: psycopg.Connection[Any], name: Sql) -> bool:
+    """Whether rows are kept under that name: by a table, partitioned or not, or a foreign one."""
+    row = connection.execute(_KIND, [name]).fetchone()
+    return row is not None and row[0] in ("r", "p", "f")
+
+
+def seems_empty(connection: psycopg.Connection[Any], name: Sql) -> bool | None:
+    """Whether it has no row; None where this role may not look."""
+    row = connection.execute("SELECT has_table_privilege(%s, 'SELECT')", [name]).fetchone()
+    return is_empty(connection, name) if row is not None and row[0] else None
+
+
+def refuse_hidden(connection: psycopg.Connection[Any], table: Name, try_: str | None = None) -> None:
+    """UsageProblem where policies hide rows from this role: what it does not see would look as if it were gone."""
+    row = connection.execute("SELECT row_security_active(%s::regclass)", [table_name(table)]).fetchone()
+    if row is not None and row[0]:
+        raise UsageProblem(
+            f"row security hides rows of {table} from this role",
+            expected="a role that sees all of them, such as one with BYPASSRLS",
+            try_=try_,
+        )
+
+
 def is_empty(connection: psycopg.Connection[Any], name: Sql) -> bool:
     return connection.execute(phrase("SELECT FROM {name} LIMIT 1", name=name).encode()).fetchone() is None
 
@@ -143,9 +173,13 @@ def add_columns(connection: psycopg.Connection[Any], table: Relation, columns: M
 
 
 def constraint_rules(
-    connection: psycopg.Connection[Any], table: Relation, columns: Sequence[str], key: Sequence[str]
+    connection: psycopg.Connection[Any],
+    table: Relation,
+    columns: Sequence[str],
+    key: Sequence[str],
+    staged: Sql,
 ) -> tuple[Rule, ...]:
-    """What its key and the table's constraints ask of a row `r` with these columns.
+    """What its key and the table's constraints ask of a row `r` with these columns, one of the table `staged`.
 
     Those over other columns are left to the server. A foreign key is looked up in what the other table has when the
     statement begins.
@@ -162,7 +196,27 @@ def constraint_rules(
     for name, schema, other, own, theirs in connection.execute(_FOREIGN, [table.name]):
         if set(own) <= set(columns):
             rules.append(Rule(f"violates {name}", _reference(schema, other, own, theirs)))
+    for name, own in connection.execute(_UNIQUE_NAMED, [table.name]):
+        if key and set(own) <= set(columns) and set(own) != set(key):
+            rules.append(Rule(f"violates {name}", _alone(table.name, staged, own, key)))
     return tuple(rules)
+
+
+def _alone(table: Sql, staged: Sql, own: Sequence[str], key: Sequence[str]) -> Sql:
+    """That no other row, of the table or before it in the batch, has the values of a unique index."""
+    same = joined(" AND ", [Sql(f"o.{identifier(name)} = r.{identifier(name)}") for name in own])
+    other = joined(
+        " OR ", [Sql(f"o.{identifier(name)} IS DISTINCT FROM r.{identifier(name)}") for name in key]
+    )
+    return phrase(
+        "(NOT EXISTS (SELECT FROM {table} o WHERE {same} AND ({other}))"
+        " AND NOT EXISTS (SELECT FROM {staged} o WHERE {same} AND ({other}) AND o.{row} < r.{row}))",
+        table=table,
+        staged=staged,
+        same=same,
+        other=other,
+        row=ROW,
+    )
 
 
 def _reference(schema: str, other: str, own: Sequence[str], theirs: Sequence[str]) -> Sql:

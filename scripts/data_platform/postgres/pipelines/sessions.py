@@ -84,7 +84,7 @@ def telling_types(source: str, unit: str, target: Sql) -> Iterator[None]:
     """UsageProblem where what a source gives is of types that the target's columns do not take."""
     try:
         yield
-    except errors.DatatypeMismatch as error:
+    except (errors.DatatypeMismatch, errors.UndefinedFunction) as error:
         raise UsageProblem(
             f"`{source}` does not fit into {target}: {error.diag.message_primary}",
             where=unit,

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from data_platform.errors import EnvironmentProblem, UsageProblem
 from data_platform.model.database import Name
 from data_platform.postgres.connect import connect, redacted
-from data_platform.postgres.pipelines.relations import has_key, table_name
+from data_platform.postgres.pipelines.relations import has_key, refuse_hidden, table_name
 from data_platform.postgres.pipelines.sessions import telling
 from data_platform.postgres.replication.decoding import lsn_of
 from data_platform.sql.text import Sql, identifier, identifiers, joined, literal, phrase
@@ -46,7 +46,17 @@ _PUBLICATION = """
 SELECT p.pubinsert AND p.pubupdate AND p.pubdelete AND p.pubtruncate, p.pubviaroot
   FROM pg_publication p WHERE p.pubname = %s
 """
-_PUBLISHED = "SELECT schemaname::text, tablename::text FROM pg_publication_tables WHERE pubname = %s"
+_PUBLISHED = """
+SELECT schemaname::text, tablename::text, to_jsonb(t) ->> 'rowfilter' FROM pg_publication_tables t WHERE pubname = %s
+"""
+_ALTERED = """
+SELECT string_agg(one, ',' ORDER BY one) FROM (
+    SELECT p.oid || ':' || p.xmin FROM pg_publication p WHERE p.pubname = %(name)s
+    UNION ALL
+    SELECT r.oid || ':' || r.xmin FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+     WHERE p.pubname = %(name)s AND r.prrelid = ANY (%(tables)s::text[]::regclass[])
+  ) found (one)
+"""
 _SLOT = """
 SELECT s.plugin::text, s.database::text, s.active, s.wal_status, s.safe_wal_size, s.confirmed_flush_lsn::text,
        (pg_current_wal_lsn() - s.confirmed_flush_lsn)::bigint, (pg_current_wal_lsn() - s.restart_lsn)::bigint,
@@ -143,6 +153,7 @@ def check_identity(source: psycopg.Connection[Any], table: Name, key: Sequence[s
         raise UsageProblem(f"there is no table {table}", expected="a table that this role may read")
     _, identity, kind, persistence, columns = row
     name = table_name(table)
+    refuse_hidden(source, table)
     if kind not in ("r", "p") or persistence != "p":
         raise UsageProblem(
             f"{table} is not in the change stream",
@@ -186,7 +197,7 @@ def check_publication(source: psycopg.Connection[Any], name: str, tables: Sequen
             try_=f"ALTER PUBLICATION {own} SET (publish = 'insert, update, delete, truncate',"
             " publish_via_partition_root = true);",
         )
-    published = set(source.execute(_PUBLISHED, [name]).fetchall())
+    published = {(schema, table): rows for schema, table, rows in source.execute(_PUBLISHED, [name])}
     missing = [table for table in tables if (table.schema, table.name) not in published]
     if missing:
         listed = joined(", ", [table_name(table) for table in missing])
@@ -195,7 +206,22 @@ def check_publication(source: psycopg.Connection[Any], name: str, tables: Sequen
             expected="every table of the spec; what changed before it is added is not in the stream",
             try_=f"ALTER PUBLICATION {own} ADD TABLE {listed};  -- then dpe pipeline run --resnapshot",
         )
+    for table in tables:
+        rows = published[table.schema, table.name]
+        if rows is not None:
+            raise UsageProblem(
+                f"the publication {name} has of {table} only the rows where {rows}",
+                expected="all of them: a copy of some needs a pipeline with `query:`",
+                try_=f"ALTER PUBLICATION {own} SET TABLE {table_name(table)};  -- then dpe pipeline run --resnapshot",
+            )
     return True
+
+
+def publication_mark(source: psycopg.Connection[Any], name: str, tables: Sequence[Name]) -> str:
+    """Another text once what it publishes of these tables was altered, also where it was put back."""
+    listed = [table_name(table) for table in tables]
+    row = source.execute(_ALTERED, {"name": name, "tables": listed}).fetchone()
+    return str(row[0] or "") if row else ""
 
 
 def create_publication(source: psycopg.Connection[Any], name: str, tables: Sequence[Name]) -> None:
