@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime
-import importlib
+import decimal
 import io
 import json
 import random
@@ -17,6 +17,7 @@ from typing import Any
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.lineage_select import TargetLineage
 from data_platform.pipeline.plan import Chain
+from data_platform.pipeline.reading.parquet import modules
 from data_platform.spec.pipeline import Source
 from data_platform.sql.text import Sql
 
@@ -171,10 +172,31 @@ def content(source: Source, rows: Sequence[Row], columns: Sequence[str] | None =
         return "".join(_csv_lines(source, rows, names)).encode(source.csv.encoding)
     if source.format == "jsonl":
         return "".join(json.dumps(as_json(row, source)) + "\n" for row in rows).encode()
-    arrow, parquet = (importlib.import_module(name) for name in ("pyarrow", "pyarrow.parquet"))
+    arrow, _, parquet = modules()
     held = io.BytesIO()
-    parquet.write_table(arrow.table({name: [row[name] for row in rows] for name in names}), held)
+    typed = {name: _typed(arrow, source.columns.get(name), [row[name] for row in rows]) for name in names}
+    parquet.write_table(arrow.table(typed), held)
     return held.getvalue()
+
+
+def _typed(arrow: Any, type_: Sql | None, values: Sequence[str | None]) -> Any:
+    """A column as a program that writes Parquet has it: typed where Parquet has the type, else texts."""
+    kind = (type_ or "text").lower().split("(")[0].strip()
+    types: dict[str, tuple[Any, Callable[[str], Any]]] = {
+        "smallint": (arrow.int16(), int),
+        "integer": (arrow.int32(), int),
+        "int": (arrow.int32(), int),
+        "bigint": (arrow.int64(), int),
+        "numeric": (arrow.decimal128(20, 3), decimal.Decimal),
+        "real": (arrow.float32(), float),
+        "double precision": (arrow.float64(), float),
+        "boolean": (arrow.bool_(), "t".__eq__),
+        "date": (arrow.date32(), datetime.date.fromisoformat),
+        "timestamptz": (arrow.timestamp("us", "UTC"), datetime.datetime.fromisoformat),
+        "timestamp with time zone": (arrow.timestamp("us", "UTC"), datetime.datetime.fromisoformat),
+    }
+    typed, read = types.get(kind, (arrow.string(), str))
+    return arrow.array([None if value is None else read(value) for value in values], typed)
 
 
 def _csv_lines(source: Source, rows: Sequence[Row], names: Sequence[str]) -> Iterator[str]:

@@ -26,13 +26,12 @@ _BUFFER = 1 << 20
 _OPTIONS = Sql("(FORMAT csv, NULL '')")
 
 
-def _modules() -> tuple[Any, Any, Any]:
+def modules() -> tuple[Any, Any, Any]:
+    """pyarrow, pyarrow.csv and pyarrow.parquet, which are of an extra. EnvironmentProblem where they are not here."""
     try:
         found = [importlib.import_module(name) for name in ("pyarrow", "pyarrow.csv", "pyarrow.parquet")]
     except ImportError:
-        raise EnvironmentProblem(
-            "reading Parquet needs a package", try_="dpe setup --extra vectors"
-        ) from None
+        raise EnvironmentProblem("Parquet needs a package", try_="dpe setup --extra vectors") from None
     return found[0], found[1], found[2]
 
 
@@ -51,12 +50,12 @@ def stream(source: Source, path: Path) -> Stream:
 
 def columns_of(path: Path) -> dict[str, Sql]:
     """PostgreSQL's type for each column of the file."""
-    pyarrow, _, _ = _modules()
+    pyarrow, _, _ = modules()
     return {field.name: _type(pyarrow, field.type) for field in _open(path).schema_arrow}
 
 
 def _open(path: Path) -> Any:
-    pyarrow, _, parquet = _modules()
+    pyarrow, _, parquet = modules()
     try:
         # A buffer, and no reading ahead: else what was read of the file stays in memory until its end.
         return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
@@ -79,7 +78,7 @@ def _begins_well(path: Path) -> bool:
 
 
 def _blocks(path: Path, arrays: frozenset[str]) -> Iterator[bytes]:
-    pyarrow, csv, _ = _modules()
+    pyarrow, csv, _ = modules()
     options = csv.WriteOptions(include_header=False)
     for batch in _batches(path):
         held = io.BytesIO()
@@ -88,7 +87,7 @@ def _blocks(path: Path, arrays: frozenset[str]) -> Iterator[bytes]:
 
 
 def _batches(path: Path) -> Iterator[Any]:
-    pyarrow, _, _ = _modules()
+    pyarrow, _, _ = modules()
     try:
         yield from _open(path).iter_batches(batch_size=_BATCH)
     except (pyarrow.ArrowException, OSError) as error:
