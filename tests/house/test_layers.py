@@ -39,9 +39,13 @@ def imports(tree: ast.AST) -> Iterator[str]:
                 yield parts[1] if len(parts) > 1 else ""
 
 
-def violations(room: str, source: str) -> list[str]:
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def violations(room: str, tree: ast.AST) -> list[str]:
     wrong = []
-    for imported in imports(ast.parse(source)):
+    for imported in imports(tree):
         if imported in (room, *EVERYWHERE) or imported.startswith("__"):
             continue
         if room in APART:
@@ -64,7 +68,7 @@ def modules() -> list[tuple[str, Path]]:
 
 @pytest.mark.parametrize(("room", "path"), modules(), ids=lambda v: str(v) if isinstance(v, str) else v.stem)
 def test_imports_go_down_only(room: str, path: Path) -> None:
-    assert violations(room, path.read_text(encoding="utf-8")) == []
+    assert violations(room, tree_of(path)) == []
 
 
 @pytest.mark.parametrize(
@@ -78,27 +82,20 @@ def test_imports_go_down_only(room: str, path: Path) -> None:
     ],
 )
 def test_the_rule_sees_a_broken_one(room: str, source: str) -> None:
-    assert violations(room, source)
+    assert violations(room, ast.parse(source))
 
 
 def test_only_postgres_and_proofs_touch_a_server() -> None:
     for room, path in modules():
         if room == "postgres" or "prove" in path.parts or path.stem == "prove":
             continue
-        names = {
-            node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
-        }
-        names |= {
-            a.name
-            for n in ast.walk(ast.parse(path.read_text()))
-            if isinstance(n, ast.Import)
-            for a in n.names
-        }
+        nodes = list(ast.walk(tree_of(path)))
+        names = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+        names |= {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
         # sql quotes literals with the driver's own function, which needs no connection.
         assert "psycopg" not in names or room == "sql", f"{path} imports the driver"
 
 
 def test_every_module_says_what_it_is_for() -> None:
     for _, path in modules():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        assert ast.get_docstring(tree), f"{path} has no first line"
+        assert ast.get_docstring(tree_of(path)), f"{path} has no first line"

@@ -68,7 +68,7 @@ def allowed() -> float:
     return SECONDS * max(1.0, (counted - started) / 0.1, (given - counted) / 0.1)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def others_leave_no_garbage() -> Iterator[None]:
     """What other tests have left is not looked through while the time of these is taken."""
     gc.collect()

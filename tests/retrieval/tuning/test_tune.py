@@ -77,7 +77,7 @@ def test_random_vectors_are_refused_with_the_reason(run: Run) -> None:
 
 def test_random_vectors_that_lie_outside_of_the_table_are_refused_too(run: Run) -> None:
     """An exact search of rows above 2 kB is so slow that a walk over half of them looks cheap beside it."""
-    random = np.random.default_rng(1).normal(size=(6_000, 600)).astype(np.float32)
+    random = np.random.default_rng(1).normal(size=(3_000, 600)).astype(np.float32)
     tuned = run(random, Goal())
     assert not tuned.reachable
     assert "as in random vectors" in tuned.because
