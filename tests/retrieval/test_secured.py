@@ -20,9 +20,9 @@ from data_platform.retrieval.evaluation.run import Extent, evaluate, store_of
 from data_platform.retrieval.filling import Filling, fill
 from data_platform.retrieval.proof import prove
 from data_platform.spec.retrieval import Retrieval, Source, Tenants
-from retrieval.test_changing import NOTHING, folder, spec_of, vectors
+from retrieval.test_changing import NOTHING, folder, spec_of
 
-__all__ = ["folder", "vectors"]
+__all__ = ["folder"]
 
 
 def secured(width: int) -> Retrieval:

@@ -38,9 +38,8 @@ from data_platform.retrieval.vectors import read_vectors
 from data_platform.spec.retrieval import Hybrid, Model, Needs, Retrieval, Source
 from retrieval.pgvector.stores import spec_of
 from retrieval.qdrant.server import running
-from retrieval.test_changing import NOTHING, vectors
+from retrieval.test_changing import NOTHING
 
-__all__ = ["vectors"]
 
 WIDTH, NON_ZERO, ROWS = 20_000, 40, 600
 
