@@ -40,7 +40,6 @@ from retrieval.pgvector.stores import spec_of
 from retrieval.qdrant.server import running
 from retrieval.test_changing import NOTHING
 
-
 WIDTH, NON_ZERO, ROWS = 20_000, 40, 600
 
 
