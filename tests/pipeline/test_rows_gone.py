@@ -8,7 +8,7 @@ import pytest
 
 from data_platform.errors import UsageProblem
 from data_platform.pipeline.status import status
-from data_platform.pipeline.told import findings_of
+from data_platform.pipeline.told import findings_of, report
 from data_platform.postgres.server import Database
 from data_platform.spec.document import SpecProblem
 from pipeline.running import ask, do, spec_of
@@ -30,6 +30,8 @@ def test_a_target_that_lost_its_rows_is_told_and_read_again(
     ask(database, "DELETE FROM w.t")
     told = [one.rule for one in status(spec_of(tmp_path, text), database.conninfo).findings]
     assert told == ["target-emptied"]
+    said = report(spec_of(tmp_path, text), do(database, tmp_path, text), "again", dry_run=False)
+    assert "Nothing new came." in str(said.summary)
     (tmp_path / "b.csv").write_text("a,b\n3,2026-01-03\n")
     ran = do(database, tmp_path, text)
     assert ran.emptied == ("w.t",)

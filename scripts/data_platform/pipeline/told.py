@@ -145,7 +145,7 @@ def report(spec: Pipeline, ran: Ran, repeat: str, *, dry_run: bool) -> Report:
     )
     broken = any(finding.severity == "error" for finding in findings_of(spec, ran))
     again = f" It took {ran.attempts} attempts." if ran.attempts > 1 else ""
-    nothing = "The targets have all that the sources have."
+    nothing = "Nothing new came." if ran.emptied else "The targets have all that the sources have."
     return Report(
         title=("Pipeline ", Code(spec.name), " into ", Code(spec.store)),
         verdict=("tried and taken back" if dry_run else "done")
